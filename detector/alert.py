@@ -1,0 +1,100 @@
+"""What goes out: the alert with its reasons. docs/alert.schema.json is made from these types."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+
+Kind = Literal["extraction", "exposure", "ring", "membership", "inversion", "budget", "population", "health"]
+Action = Literal["open", "escalate", "resolve"]
+Severity = Literal["informational", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("informational", "low", "medium", "high", "critical")
+
+# MITRE ATLAS. Tactic AML.TA0010 (Exfiltration); techniques by kind of alert.
+TACTIC = "AML.TA0010"
+TECHNIQUES: dict[str, tuple[str, ...]] = {
+    "extraction": ("AML.T0024.002",),
+    "exposure": ("AML.T0024.002",),
+    "ring": ("AML.T0024.002", "AML.T0008.005"),
+    "membership": ("AML.T0024.000",),
+    "inversion": ("AML.T0024.001",),
+    "budget": ("AML.T0034.000",),
+    "population": (),
+    "health": (),
+}
+
+
+class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is named. `kind` is the level: `client`, or the name of a logged group such as `organisation`."""
+
+    kind: str
+    id: str
+    members: tuple[str, ...] | None = None
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """What stands behind the threshold that was crossed.
+
+    share: at most this share of honest entities is named within `horizon` of their first query; null: no promise.
+    confidence: null for the conformal average, else the probability over the calibration clients (Beta law).
+    horizon: such as `30d`, or `log` for the span of the log that calibrated it.
+    state: `measured`; `presumed honest` (calibrated on traffic nobody vouched for); `none`.
+    """
+
+    share: float | None
+    confidence: float | None
+    horizon: str
+    state: str
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One signal's part: evidence in decibans (10 log10 of the likelihood ratio), and a sentence for people."""
+
+    signal: str
+    evidence_db: float
+    text: str
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """The decision that goes out. The same crossing always has the same `id`; all alerts of one case share `case_id`.
+
+    `score` and `threshold` have no unit (honest median 0, honest 99th percentile 1, per signal, then the maximum).
+    `queries`: how many of the entity's queries had been seen. `query_id`: the one that crossed.
+    """
+
+    schema: int = SCHEMA
+    id: str
+    kind: Kind
+    action: Action
+    case_id: str
+    at: str
+    model: str
+    entity: Entity
+    severity: Severity
+    score: float
+    threshold: float
+    queries: int
+    query_id: str
+    promise: Promise
+    reasons: tuple[Reason, ...]
+    techniques: tuple[str, ...]
+    profile: str
+    policy: str
+    message: str
+
+
+def stable_id(*parts: str) -> str:
+    """32 hex digits that depend on `parts` alone (BLAKE2b over length-prefixed UTF-8): the same crossing, the same id.
+
+    >>> stable_id("a", "bc") != stable_id("ab", "c")
+    True
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "little") + data)
+    return digest.hexdigest()

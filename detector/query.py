@@ -1,0 +1,98 @@
+"""What was asked: a query as logged, the chunk of records that it came in, and the columns that detection reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
+I16 = NDArray[np.int16]
+U64 = NDArray[np.uint64]
+F64 = NDArray[np.float64]
+
+ABSENT = np.nan  # a signal or confidence that the log does not carry: absent, never zero
+NO_LABEL = -1  # int32 label code of an answer without a label
+
+
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Consecutive records of one stream, as columns.
+
+    `stream` names what was read so that it can be found again: `kafka:<topic id>/<partition>` (a topic that was made
+    anew is another stream) or `file:<fingerprint>`. `offsets[i]` is where `payloads[i]` starts (Kafka offset; byte in
+    the uncompressed file). Reading from `next_offset` continues without a hole.
+    `bounds_at[i]` is the latest time, microseconds, at which the record can have been written (the broker's append
+    time, else the time of reading): a record that claims to be later than this is lying.
+    """
+
+    stream: str
+    payloads: list[bytes]
+    offsets: list[int]
+    next_offset: int
+    bounds_at: list[int]
+
+
+class Query(msgspec.Struct, frozen=True, gc=False):
+    """One inference request with its answer, as logged. `at` is in microseconds since 1970, UTC.
+
+    `input` is numbers (flat or nested) or text. `row` numbers the queries of one record, for formats that log many.
+    """
+
+    at: int
+    client: str | None
+    model: str
+    input: list[Any] | str
+    id: str | None = None
+    groups: dict[str, str] | None = None
+    label: str | int | None = None
+    probabilities: list[float] | None = None
+    text: str | None = None
+    row: int = 0
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that could not be judged: where it is, why, and whose it was; the payload only by opt-in."""
+
+    stream: str
+    offset: int
+    row: int
+    reason: str
+    message: str
+    client: str | None = None
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Queries as columns, after `project`: all that features see. n queries, p <= 16 projected dimensions.
+
+    slots      (n,) int64    row of the query's entity in the row table
+    at         (n,) int64    microseconds, as logged
+    x          (n, p) int16  projected input, |x| <= 8191
+    residual   (n,) float64  length of what the projection left out, in the units of x
+    labels     (n,) int32    code of the predicted label, NO_LABEL where the log has none
+    top        (n, 2) float64  the two largest probabilities, ABSENT where the log has none
+    ids        (n,) uint64   keyed hash of the log's query id, 0 where the log has none
+    """
+
+    slots: I64
+    at: I64
+    x: I16
+    residual: F64
+    labels: I32
+    top: F64
+    ids: U64
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """The same queries from `start` to `stop`; the columns are views."""
+        s = slice(start, stop)
+        return Batch(
+            self.slots[s], self.at[s], self.x[s], self.residual[s], self.labels[s], self.top[s], self.ids[s]
+        )
