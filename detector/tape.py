@@ -1,0 +1,72 @@
+"""The score tape: a point whenever an entity's score rises or falls by a grid step. The only input of `decide`."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+STEP = 1 / 32  # of the score's unit, up to LINEAR; above it a step is a constant ratio
+LINEAR = 4.0
+LINEAR_LEVELS = int(LINEAR / STEP)  # 128
+TOP_LEVEL = 4095
+REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
+
+
+class Point(msgspec.Struct, frozen=True, gc=False):
+    """Where an entity's score stood after its n-th query.
+
+    key        16 bytes, the entity's key
+    kind, id   the entity as alerts name it; `model` is the served model
+    at         microseconds, the entity's clock at that query
+    n          queries of the entity so far
+    level      grid level of the score, see `level_of`
+    query_id   the query that moved it there
+    asked_today  queries of the entity on this day of log time (a step of the count grid when `budget`)
+    budget     the point marks the count of the day, not the score
+    evidence   per signal of the level, hundredths of a deciban; the tuple is empty for a budget point
+    shares     per signal, permille of the entity's queries in the bins that made the evidence
+    tails      per signal, permille of *honest* queries in those bins, times the sign of the side (-: low, +: high)
+    members    for a group: the clients that asked in the tick, at most 32
+    """
+
+    key: bytes
+    model: str
+    kind: str
+    id: str
+    at: int
+    n: int
+    level: int
+    query_id: str
+    asked_today: int = 0
+    budget: bool = False
+    evidence: tuple[int, ...] = ()
+    shares: tuple[int, ...] = ()
+    tails: tuple[int, ...] = ()
+    members: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        return score_of(self.level)
+
+
+def level_of(score: float) -> int:
+    """The grid level of a score: 0 for all scores below the first step.
+
+    >>> level_of(-3.0), level_of(1.0), level_of(score_of(200))
+    (0, 32, 200)
+    """
+    if not score >= STEP:  # NaN too
+        return 0
+    if score < LINEAR:
+        return int(score / STEP)
+    return min(LINEAR_LEVELS + int(LINEAR_LEVELS * math.log(score / LINEAR) + 1e-9), TOP_LEVEL)
+
+
+def score_of(level: int) -> float:
+    """The lowest score of a grid level; -inf for level 0, which holds everything below the first step."""
+    if level <= 0:
+        return -math.inf
+    if level < LINEAR_LEVELS:
+        return level * STEP
+    return LINEAR * math.exp((level - LINEAR_LEVELS) / LINEAR_LEVELS)
