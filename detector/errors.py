@@ -1,19 +1,19 @@
 """Every error that querywarden raises on purpose, and whether trying again can help.
 
-    QuerywardenError
-    |-- SettingsError        what the operator wrote cannot be used; says where, and the nearest right name
-    |-- MissingExtra         a part was asked for whose packages are not installed; says which extra
-    |-- DecodeError          one record cannot be read: it goes to the dead letters, the rest goes on
-    |-- ProfileError         a profile cannot be made, read, or used here
-    |   `-- PromiseRefused   the honest log cannot carry the promise that was asked for
-    |-- StoreError           the store cannot be used
-    |   `-- StoreLocked      another process writes it
-    |-- SourceError
-    |   |-- SourceBusy       try again later (broker away, file not there yet)
-    |   `-- SourceRefused    never: wrong password, no such topic, positions that are gone
-    `-- SinkError
-        |-- SinkBusy         try again later, after `retry_after_s` where the sink said so
-        `-- SinkRefused      not until a human acts (bad credentials, no such index): hold the queue, drop nothing
+QuerywardenError
+|-- SettingsError        what the operator wrote cannot be used; says where, and the nearest right name
+|-- MissingExtra         a part was asked for whose packages are not installed; says which extra
+|-- DecodeError          one record cannot be read: it goes to the dead letters, the rest goes on
+|-- ProfileError         a profile cannot be made, read, or used here
+|   `-- PromiseRefused   the honest log cannot carry the promise that was asked for
+|-- StoreError           the store cannot be used
+|   `-- StoreLocked      another process writes it
+|-- SourceError
+|   |-- SourceBusy       try again later (broker away, file not there yet)
+|   `-- SourceRefused    never: wrong password, no such topic, positions that are gone
+`-- SinkError
+    |-- SinkBusy         try again later, after `retry_after_s` where the sink said so
+    `-- SinkRefused      not until a human acts (bad credentials, no such index): hold the queue, drop nothing
 """
 
 from __future__ import annotations

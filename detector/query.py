@@ -93,6 +93,18 @@ class Batch:
     def part(self, start: int, stop: int) -> Batch:
         """The same queries from `start` to `stop`; the columns are views."""
         s = slice(start, stop)
+        return Batch(self.slots[s], self.at[s], self.x[s], self.residual[s], self.labels[s], self.top[s], self.ids[s])
+
+    def taken(self, kept: I64) -> Batch:
+        """The queries at these indices; the batch itself where that is all of them."""
+        if len(kept) == len(self):
+            return self
         return Batch(
-            self.slots[s], self.at[s], self.x[s], self.residual[s], self.labels[s], self.top[s], self.ids[s]
+            self.slots[kept],
+            self.at[kept],
+            self.x[kept],
+            self.residual[kept],
+            self.labels[kept],
+            self.top[kept],
+            self.ids[kept],
         )

@@ -1,0 +1,148 @@
+"""From queries to columns: what is numeric and of the right width goes on, projected; the rest is named and set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.query import ABSENT, F64, I32, NO_LABEL, U64, Query
+
+# Why a query that was read cannot be judged by this profile: values of the dead letters' metric label.
+TEXT = "text"
+WIDTH = "width"
+NUMBERS = "numbers"
+
+
+class Unfit(NamedTuple):
+    """A query (by its index) that cannot become a row of numbers, and why."""
+
+    index: int
+    reason: str
+    message: str
+
+
+def inputs_of(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Unfit]]:
+    """The inputs as (n, width) float64, rows of unfit queries zero; `width` None takes the first query's.
+
+    Nested inputs (images) are read row by row.
+    """
+    if not queries:
+        return np.empty((0, width or 0)), []
+    try:
+        whole = np.array([query.input for query in queries], np.float64)
+        if whole.ndim > 1 and not isinstance(queries[0].input, str):
+            flat = whole.reshape(len(queries), -1)
+            if width in (None, flat.shape[1]) and np.isfinite(flat).all():
+                return flat, []
+    except (ValueError, TypeError, OverflowError):
+        pass  # some query of the batch is not like the others: find out which
+    return _one_by_one(queries, width)
+
+
+def _one_by_one(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Unfit]]:
+    rows: list[F64 | None] = []
+    unfit: list[Unfit] = []
+    for index, query in enumerate(queries):
+        row, reason, message = _row(query.input, width)
+        if row is None:
+            unfit.append(Unfit(index, reason, message))
+        elif width is None:
+            width = row.size
+        rows.append(row)
+    inputs = np.zeros((len(queries), width or 0))
+    for index, row in enumerate(rows):
+        if row is not None:
+            inputs[index] = row
+    return inputs, unfit
+
+
+def _row(raw: list[Any] | str, width: int | None) -> tuple[F64 | None, str, str]:
+    if isinstance(raw, str):
+        return None, TEXT, f"the input is text of {len(raw)} characters, this profile reads numbers"
+    try:
+        row = np.array(raw, np.float64).reshape(-1)
+    except (ValueError, TypeError, OverflowError):
+        return None, NUMBERS, "the input is not a regular array of numbers"
+    if not np.isfinite(row).all():
+        return None, NUMBERS, "the input holds a number that is not finite"
+    if width is not None and row.size != width:
+        return None, WIDTH, f"the input has {row.size} numbers, this profile reads {width}"
+    return row, "", ""
+
+
+def labels_of(queries: Sequence[Query]) -> I32:
+    """31-bit codes of the labels: a whole number below 2**31 is itself, anything else its CRC."""
+    return label_codes([query.label for query in queries])
+
+
+def label_codes(labels: Sequence[str | int | None]) -> I32:
+    return np.array([NO_LABEL if label is None else _code(label) for label in labels], np.int32)
+
+
+def _code(label: str | int) -> int:
+    if isinstance(label, int) and 0 <= label < 2**31:
+        return label
+    return crc32(str(label).encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
+
+
+def top_of(queries: Sequence[Query]) -> F64:
+    """The two largest probabilities of each answer (n, 2), ABSENT where there are none.
+
+    A single number p is read as the pair p, 1 - p.
+    """
+    found = [query.probabilities for query in queries]
+    sizes = {0 if p is None else len(p) for p in found}
+    if len(sizes) == 1 and 0 not in sizes:
+        return _largest_two(np.array(found, np.float64))
+    top = np.full((len(queries), 2), ABSENT)
+    for i, probabilities in enumerate(found):
+        if probabilities:
+            top[i] = _largest_two(np.array([probabilities], np.float64))[0]
+    return top
+
+
+@numba.njit(cache=True)
+def _largest_two(probabilities):  # type: ignore[no-untyped-def]
+    top = np.empty((probabilities.shape[0], 2))
+    for i in range(probabilities.shape[0]):
+        first, second = probabilities[i, 0], 1.0 - probabilities[i, 0]
+        if probabilities.shape[1] > 1:
+            second = -np.inf
+            for j in range(1, probabilities.shape[1]):
+                second = max(second, min(first, probabilities[i, j]))
+                first = max(first, probabilities[i, j])
+        top[i, 0] = max(first, second)
+        top[i, 1] = min(first, second)
+    return top
+
+
+def id_hashes(queries: Sequence[Query], secret: np.uint64) -> U64:
+    """Keyed 64-bit hashes of the log's query ids, never 0; 0 where the log has none."""
+    encoded = [b"" if q.id is None else q.id.encode("utf-8", "surrogatepass") for q in queries]
+    lengths = np.array([len(data) for data in encoded], np.int64)
+    return _hashes(np.frombuffer(b"".join(encoded), np.uint8), lengths, secret)
+
+
+@numba.njit(cache=True)
+def _hashes(data, lengths, secret):  # type: ignore[no-untyped-def]
+    found = np.zeros(lengths.size, np.uint64)
+    start = 0
+    for i in range(lengths.size):
+        h = secret ^ np.uint64(lengths[i])
+        for j in range(start, start + lengths[i]):
+            h = (h ^ np.uint64(data[j])) * np.uint64(0x100000001B3)
+            h ^= h >> np.uint64(32)
+        if lengths[i] > 0:
+            found[i] = max(h, np.uint64(1))
+        start += lengths[i]
+    return found
+
+
+def secret_word(secret: bytes) -> np.uint64:
+    """64 bits of the profile's secret, for the hashes that are computed in kernels."""
+    return np.uint64(np.frombuffer(secret[:8].ljust(8, b"\0"), "<u8")[0])

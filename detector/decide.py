@@ -1,0 +1,125 @@
+"""The decision: from a point of the tape and the policy in force to an alert or none. Live, replay and what-if share it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from detector.alert import SEVERITIES, Action, Kind, Severity, stable_id
+from detector.policy import Policy, Threshold
+from detector.tape import Point
+
+DAY_US = 86_400_000_000
+SETTLED = 0.8  # a case is resolved when the score has fallen to this share of its lowest threshold
+
+
+class Case(msgspec.Struct, frozen=True):
+    """What was already said about an entity. The empty case is that of an entity never alerted on.
+
+    severity: of the open case, or of the last one when `resolved_at` is set (microseconds, log time).
+    budget_day, budget_severity: the last day on which a budget alert went out, and the highest of that day.
+    """
+
+    case_id: str = ""
+    severity: Severity | None = None
+    resolved_at: int | None = None
+    budget_day: int = -1
+    budget_severity: Severity | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.severity is not None and self.resolved_at is None
+
+
+NO_CASE = Case()
+
+
+class Decision(NamedTuple):
+    """An alert in the making: what `decide` knows of it."""
+
+    kind: Kind
+    action: Action
+    severity: Severity
+    threshold: float
+    case_id: str
+    alert_id: str
+
+
+def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
+    """The entity's next case, and what is to be said now. A function of its arguments alone.
+
+    While an entity is suppressed nothing is said and its case stands still; when that ends, it is alerted on at its
+    next point if it is still above a threshold.
+    """
+    if _suppressed(policy, point):
+        return case, None
+    if point.budget:
+        return _budget(policy, case, point)
+    thresholds = policy.thresholds.get(point.kind, ())
+    reached = _highest(thresholds, point.score)
+    if not case.open:
+        return _opened(policy, case, point, reached)
+    assert case.severity is not None
+    if reached is not None and _rank(reached.severity) > _rank(case.severity):
+        escalated = msgspec.structs.replace(case, severity=reached.severity)
+        return escalated, _decision("escalate", reached, case.case_id, point)
+    if not thresholds or point.score < _floor(thresholds):
+        held = Threshold(case.severity, thresholds[0].score if thresholds else 0.0)
+        return msgspec.structs.replace(case, resolved_at=point.at), _decision("resolve", held, case.case_id, point)
+    return case, None
+
+
+def _opened(policy: Policy, case: Case, point: Point, reached: Threshold | None) -> tuple[Case, Decision | None]:
+    if reached is None or _cooling_down(policy, case, point, reached):
+        return case, None
+    case_id = stable_id(point.model, point.kind, point.id, "case", point.query_id)
+    opened = msgspec.structs.replace(case, case_id=case_id, severity=reached.severity, resolved_at=None)
+    return opened, _decision("open", reached, case_id, point)
+
+
+def _cooling_down(policy: Policy, case: Case, point: Point, reached: Threshold) -> bool:
+    if case.resolved_at is None or case.severity is None:
+        return False
+    rested = point.at - case.resolved_at >= policy.cool_down_s * 1e6
+    return not rested and _rank(reached.severity) <= _rank(case.severity)
+
+
+def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
+    limits: list[tuple[Severity, int | None]] = [("high", policy.budget.hard), ("low", policy.budget.soft)]
+    passed = next(((s, limit) for s, limit in limits if limit is not None and point.asked_today >= limit), None)
+    if passed is None:
+        return case, None
+    severity, limit = passed
+    day = point.at // DAY_US
+    said = case.budget_severity if case.budget_day == day else None
+    if said is not None and _rank(said) >= _rank(severity):
+        return case, None
+    assert limit is not None
+    noted = msgspec.structs.replace(case, budget_day=day, budget_severity=severity)
+    action: Action = "open" if said is None else "escalate"
+    case_id = stable_id(point.model, point.kind, point.id, "budget", str(day))
+    alert_id = stable_id(point.model, point.kind, point.id, "budget", severity, point.query_id)
+    return noted, Decision("budget", action, severity, float(limit), case_id, alert_id)
+
+
+def _decision(action: Action, threshold: Threshold, case_id: str, point: Point) -> Decision:
+    alert_id = stable_id(point.model, point.kind, point.id, "extraction", threshold.severity, point.query_id)
+    return Decision("extraction", action, threshold.severity, threshold.score, case_id, alert_id)
+
+
+def _suppressed(policy: Policy, point: Point) -> bool:
+    return any(s.kind == point.kind and s.id == point.id and point.at < s.until for s in policy.suppressions)
+
+
+def _highest(thresholds: tuple[Threshold, ...], score: float) -> Threshold | None:
+    return next((t for t in reversed(thresholds) if score >= t.score), None)
+
+
+def _floor(thresholds: tuple[Threshold, ...]) -> float:
+    lowest = thresholds[0].score
+    return lowest * SETTLED if lowest > 0 else lowest
+
+
+def _rank(severity: Severity) -> int:
+    return SEVERITIES.index(severity)

@@ -1,0 +1,84 @@
+"""What the evidence kernel knows of the honest: one value a level, plain arrays only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from detector.entities import BINS
+
+CHANNELS = 2  # KT (unlike the others, in whatever way) and dilution (a share of queries from anywhere)
+DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
+TABLE = 1024  # counts whose log-gamma ratios are looked up; larger ones are computed
+
+
+class Law(NamedTuple):
+    """F signals, BINS bins, S stages.
+
+    active (F,) bool       the log carries the signal and it varies
+    edges (F, S, BINS-1)   see nulls.edges
+    alpha (F, BINS), alpha_sum (F,)
+    shares (F, BINS)       honest share of each bin, clients weighing alike: p0
+    reached (F,) float64   bins that honest values can fall into: the K of Krichevsky-Trofimov
+    null, null_sum         tables of log rising factorials: (F, BINS, TABLE), (F, TABLE)
+    kt, kt_sum             likewise with 1/2 and reached/2: (TABLE,), (F, TABLE)
+    bet (F, E, BINS)       log(1 - eps + eps * u / p0) for each share eps
+    centre, unit (F, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median
+    slope                  of the boundary subtracted from the score: slope * log2(n / 32), from n = 32
+    """
+
+    active: NDArray[np.bool_]
+    edges: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    alpha_sum: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    reached: NDArray[np.float64]
+    null: NDArray[np.float64]
+    null_sum: NDArray[np.float64]
+    kt: NDArray[np.float64]
+    kt_sum: NDArray[np.float64]
+    bet: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    slope: float
+
+
+def make(
+    active: NDArray[np.bool_],
+    edges: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    unit: NDArray[np.float64],
+    slope: float | NDArray[np.float64],
+) -> Law:
+    """Fills the tables: everything that does not have to be kept in the profile."""
+    n = np.arange(TABLE)
+    alpha_sum = alpha.sum(1)
+    reached = np.maximum((np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0, 2.0)
+    with np.errstate(divide="ignore"):
+        bet = np.log1p(DILUTION[None, :, None] * (1.0 / (BINS * shares[:, None, :]) - 1.0))
+    return Law(
+        active=active,
+        edges=edges,
+        alpha=alpha,
+        alpha_sum=alpha_sum,
+        shares=shares,
+        reached=reached,
+        null=rising(alpha[:, :, None], n),
+        null_sum=rising(alpha_sum[:, None], n),
+        kt=rising(np.array(0.5), n),
+        kt_sum=rising(reached[:, None] / 2, n),
+        bet=bet,
+        centre=centre,
+        unit=unit,
+        slope=float(slope),
+    )
+
+
+def rising(base: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """log of base (base + 1) ... (base + n - 1)."""
+    return np.asarray(gammaln(base + n) - gammaln(base), np.float64)

@@ -1,0 +1,56 @@
+"""Which bins made the evidence: the one cut of a signal's values that says most about an entity."""
+
+from __future__ import annotations
+
+from math import log
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.entities import BINS
+from detector.evidence.law import Law
+
+Permille = NDArray[np.int64]
+
+
+def telling(counts: NDArray[np.uint32], law: Law) -> tuple[Permille, Permille]:
+    """counts (F, BINS) -> shares, tails (F,), see tape.Point: what share of the entity's queries, and of honest ones,
+    lie beyond the cut with the largest likelihood ratio; tails are negative for the low side, 0 where nothing stands out.
+    """
+    shares = np.zeros(len(counts), np.int64)
+    tails = np.zeros(len(counts), np.int64)
+    _tell(counts, law.shares, law.active, shares, tails)
+    return shares, tails
+
+
+@numba.njit(cache=True)
+def _tell(counts, honest, active, shares, tails):  # type: ignore[no-untyped-def]
+    for f in range(counts.shape[0]):
+        total = counts[f].sum()
+        if total == 0 or not active[f]:
+            continue
+        best = 0.0
+        n, p = 0.0, 0.0
+        for b in range(BINS - 1):  # bins 0 .. b against the rest
+            n += counts[f, b]
+            p += honest[f, b]
+            mine = n / total
+            gain = _gain(mine, p)
+            if gain > best:
+                best = gain
+                low = mine > p
+                shares[f] = round(1000 * (mine if low else 1.0 - mine))
+                tail = max(round(1000 * (p if low else 1.0 - p)), 1)
+                tails[f] = -tail if low else tail
+
+
+@numba.njit(cache=True)
+def _gain(mine, honest):  # type: ignore[no-untyped-def]
+    """Likelihood ratio per query of a share `mine` against `honest` (Kullback-Leibler, two cells)."""
+    gain = 0.0
+    if mine > 0:
+        gain += mine * log(mine / honest)
+    if mine < 1:
+        gain += (1 - mine) * log((1 - mine) / (1 - honest))
+    return gain

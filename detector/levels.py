@@ -1,0 +1,243 @@
+"""The two ways in which entities are judged: clients query by query, groups by sums of counts at ticks of log time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.entities import BINS, Entities
+from detector.evidence import kernels
+from detector.evidence.law import Law
+from detector.evidence.telling import telling
+from detector.query import Batch
+from detector.tape import Point
+from features import SIGNALS, Learned, measure
+
+PART = 512  # queries that go through all stages together: their rows stay in the processor's cache
+TICK_US = 10_000_000
+MEMBERS = 32  # of a group, named in a point
+DECIBANS = 1000.0 / np.log(10.0)  # hundredths of a deciban in a nat
+ADDITIVE = np.array([signal.additive for signal in SIGNALS])
+
+
+class Weighed(NamedTuple):
+    """A batch after the client level: status (n,) of each query; the other columns cover the `kept` ones only."""
+
+    status: NDArray[np.uint8]
+    kept: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    bins: NDArray[np.uint8]
+    levels: NDArray[np.int32]
+    points: list[tuple[int, Point]]  # index into the batch
+
+
+class Admission(NamedTuple):
+    """What `admit` says of each query of a batch (kernels.admit)."""
+
+    status: NDArray[np.uint8]
+    clock: NDArray[np.int64]
+    ordinal: NDArray[np.int64]
+    asked: NDArray[np.int64]
+    budget: NDArray[np.bool_]
+    content: NDArray[np.uint64]
+
+
+class Naming(NamedTuple):
+    """What a point needs of a query beyond its columns: the log's ids, and the client's."""
+
+    query_ids: Sequence[str | None]
+    clients: Sequence[str]
+
+
+class ClientLevel:
+    """Clients, judged at each query. With no law it observes: counts queries and budgets, weighs nothing."""
+
+    def __init__(self, entities: Entities, learned: Learned, law: Law | None, epoch_us: int, secret: np.uint64) -> None:
+        self.entities = entities
+        self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
+
+    def advance(self, batch: Batch, naming: Naming) -> list[Weighed]:
+        """Takes the queries in order, in parts of PART; the result does not depend on how the stream was cut."""
+        parts = []
+        for start in range(0, len(batch), PART):
+            stop = min(start + PART, len(batch))
+            names = Naming(naming.query_ids[start:stop], naming.clients[start:stop])
+            parts.append(self._part(batch.part(start, stop), names))
+        return parts
+
+    def _part(self, batch: Batch, naming: Naming) -> Weighed:
+        self.entities.touched(batch.slots)
+        admission = admitted(batch, self.entities.rows, self._epoch_us, self._secret)
+        kept = np.flatnonzero(admission.status == kernels.ADMITTED)
+        points = self._budget_points(batch, admission, kept, naming)
+        if self._law is None:
+            none = np.empty((len(kept), 0), np.uint8)
+            return Weighed(admission.status, kept, admission.clock[kept], none, np.zeros(len(kept), np.int32), points)
+        taken = batch.taken(kept)
+        clock = admission.clock[kept]
+        values, stages = measure(taken, self.entities.rows, self._learned)
+        bins, levels, moved, nats, told = weighed(
+            taken.slots, clock, values, stages, self._law, self._epoch_us, self.entities.rows
+        )
+        for j in np.flatnonzero(moved):
+            i = int(kept[j])
+            shares, tails = telling(told[j], self._law)
+            point = self._point(batch, admission, i, naming, int(levels[j]))
+            points.append((i, _with_evidence(point, nats[j], shares, tails)))
+        points.sort(key=lambda found: (found[0], found[1].budget))
+        return Weighed(admission.status, kept, clock, bins, levels, points)
+
+    def _budget_points(
+        self, batch: Batch, admission: Admission, kept: NDArray[np.int64], naming: Naming
+    ) -> list[tuple[int, Point]]:
+        due = kept[admission.budget[kept]]
+        return [(int(i), self._point(batch, admission, int(i), naming, 0, budget=True)) for i in due]
+
+    def _point(
+        self, batch: Batch, admission: Admission, i: int, naming: Naming, level: int, *, budget: bool = False
+    ) -> Point:
+        slot = int(batch.slots[i])
+        entities = self.entities
+        return Point(
+            key=entities.keys[slot],
+            model=entities.model,
+            kind=entities.kind,
+            id=entities.ids[slot],
+            at=int(admission.clock[i]),
+            n=int(admission.ordinal[i]),
+            level=level,
+            query_id=naming.query_ids[i] or f"{int(admission.content[i]):016x}-{int(admission.ordinal[i])}",
+            asked_today=int(admission.asked[i]),
+            budget=budget,
+        )
+
+
+def admitted(batch: Batch, rows: NDArray[Any], epoch_us: int, secret: np.uint64) -> Admission:
+    """Numbers the queries of each entity; retries and those that are too late are marked."""
+    n = len(batch)
+    found = Admission(
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.bool_),
+        np.zeros(n, np.uint64),
+    )
+    kernels.admit(batch.slots, batch.at, batch.ids, batch.x, batch.labels, epoch_us, secret, rows, *found)
+    return found
+
+
+def weighed(
+    slots: NDArray[np.int64],
+    clock: NDArray[np.int64],
+    values: NDArray[np.float64],
+    stages: NDArray[np.int8],
+    law: Law,
+    epoch_us: int,
+    rows: NDArray[Any],
+) -> tuple[NDArray[Any], ...]:
+    """bins, levels, moved, nats, told of each query: see kernels.weigh."""
+    n, width = values.shape
+    bins = np.empty((n, width), np.uint8)
+    levels = np.empty(n, np.int32)
+    moved = np.empty(n, np.bool_)
+    nats = np.empty((n, width))
+    told = np.empty((n, width, BINS), np.uint32)
+    kernels.weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved, nats, told)
+    return bins, levels, moved, nats, told
+
+
+def _with_evidence(
+    point: Point, nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]
+) -> Point:
+    return msgspec.structs.replace(
+        point,
+        evidence=tuple(int(v) for v in np.rint(nats * DECIBANS)),
+        shares=tuple(shares.tolist()),
+        tails=tuple(tails.tolist()),
+    )
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """One member's query, waiting for its tick to close."""
+
+    tick: int
+    group: str
+    at: int
+    query_id: str
+    client: str
+    bins: bytes  # (F,) uint8
+
+
+class GroupLevel:
+    """Groups of clients, judged when a tick closes on the sum of what their members asked in it.
+
+    Which tick a query falls into depends on its own stream alone, and sums do not depend on order: a replay, one
+    process and a cluster agree. Only additive signals are summed.
+    """
+
+    def __init__(self, entities: Entities, law: Law, epoch_us: int) -> None:
+        self.entities = entities
+        self._law, self._epoch_us = law, epoch_us
+        self._waiting: list[Asked] = []
+
+    def gather(self, asked: Sequence[Asked]) -> None:
+        self._waiting.extend(asked)
+
+    def close(self, before_tick: int) -> list[Point]:
+        """Judges every tick before `before_tick`, in the order of tick and group id."""
+        due = [asked for asked in self._waiting if asked.tick < before_tick]
+        if not due:
+            return []
+        self._waiting = [asked for asked in self._waiting if asked.tick >= before_tick]
+        runs: dict[tuple[int, str], list[Asked]] = {}
+        for asked in due:
+            runs.setdefault((asked.tick, asked.group), []).append(asked)
+        return [point for run in sorted(runs) if (point := self._judge(*run, runs[run])) is not None]
+
+    def waiting(self) -> bytes:
+        """The open ticks, for a snapshot."""
+        return msgspec.msgpack.encode(self._waiting)
+
+    def restore(self, waiting: bytes) -> None:
+        self._waiting = msgspec.msgpack.decode(waiting, type=list[Asked])
+
+    def _judge(self, tick: int, group: str, run: list[Asked]) -> Point | None:
+        counts = tick_counts(np.frombuffer(b"".join(asked.bins for asked in run), np.uint8).reshape(len(run), -1))
+        slot = self.entities.slot(group)
+        self.entities.touched(np.array([slot]))
+        nats = np.zeros(len(SIGNALS))
+        row = self.entities.rows[slot]
+        clock = (tick + 1) * TICK_US
+        level, due = kernels.weigh_group(
+            self.entities.rows, slot, counts, len(run), clock, self._law, self._epoch_us, nats
+        )
+        if not due:
+            return None
+        both = row["counts"].sum(0, dtype=np.uint32)
+        last = max(run, key=lambda asked: (asked.at, asked.query_id))
+        point = Point(
+            key=self.entities.keys[slot],
+            model=self.entities.model,
+            kind=self.entities.kind,
+            id=group,
+            at=int(row["clock"]),
+            n=int(row["n"]),
+            level=level,
+            query_id=last.query_id,
+            members=tuple(sorted({asked.client for asked in run})[:MEMBERS]),
+        )
+        return _with_evidence(point, nats, *telling(both, self._law))
+
+
+def tick_counts(bins: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """bins (n, F), NO_BIN where absent -> counts (F, BINS)."""
+    counts = np.zeros((bins.shape[1], BINS), np.uint32)
+    for f in range(bins.shape[1]):
+        present = bins[:, f][bins[:, f] != kernels.NO_BIN]
+        counts[f] = np.bincount(present, minlength=BINS)
+    return counts

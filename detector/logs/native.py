@@ -1,0 +1,213 @@
+"""The native log format: JSON lines as docs/log.schema.json describes them, one query a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from detector.errors import DecodeError
+from detector.logs.contract import DEPTH, ENCODING, INPUT, JSON, MAX_BYTES, MISSING, SHAPE, SIZE, TIME, Decoded
+from detector.logs.identity import client_of_broken
+from detector.logs.times import END_S, microseconds
+from detector.query import Query
+
+DEFAULT_MODEL = "default"
+
+# Probabilities that were rounded, or summed in float32, may pass 0 and 1 by a little.
+Probability: TypeAlias = Annotated[float, Meta(ge=-0.001, le=1.001)]
+Id: TypeAlias = str | int | None
+I = TypeVar("I")  # noqa: E741
+
+
+class _Output(msgspec.Struct, gc=False):
+    label: str | int | float | bool | None = None
+    probabilities: list[Probability] | dict[str, Probability] | Probability | None = None
+    text: str | None = None
+
+
+class _Wire(msgspec.Struct, Generic[I], gc=False):
+    at: int | float | str
+    input: I
+    client: Id = None
+    model: str | None = None
+    id: Id = None
+    groups: dict[str, Id] | None = None
+    output: _Output | None = None
+
+
+class _Who(msgspec.Struct, gc=False):
+    client: Id = None
+
+
+_Decoder: TypeAlias = msgspec.json.Decoder[_Wire[Any]]
+
+# msgspec tells an array from text, but not one kind of array from another: a decoder for each.
+_FLAT: _Decoder = msgspec.json.Decoder(_Wire[list[float] | str])
+_SHAPES: tuple[_Decoder, ...] = (
+    _FLAT,
+    msgspec.json.Decoder(_Wire[list[list[float]] | str]),
+    msgspec.json.Decoder(_Wire[list[list[list[float]]] | str]),
+    msgspec.json.Decoder(_Wire[list[list[list[list[float]]]] | str]),
+)
+_WHO = msgspec.json.Decoder(_Who)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode(payload: bytes) -> Query:
+    """One record of the native format. Raises DecodeError, and nothing else, for whatever cannot be read.
+
+    >>> decode(b'{"at": 1, "client": 7, "input": [0, 1.5]}')
+    Query(at=1000000, client='7', model='default', input=[0.0, 1.5], id=None, groups=None, label=None, \
+probabilities=None, text=None, row=0)
+    """
+    if len(payload) > MAX_BYTES:
+        raise _oversized(payload)
+    try:
+        wire = _FLAT.decode(payload)
+    except _UNREADABLE:
+        wire, _ = _any_shape(payload)
+    return _query(wire)
+
+
+def decode_many(payloads: Sequence[bytes]) -> Decoded:
+    """The records of a chunk (see detector.logs.contract). The shape of input that was read last is tried first."""
+    queries: list[Query] = []
+    sources: list[int] = []
+    refused: list[tuple[int, DecodeError]] = []
+    read = _FLAT.decode
+    for i, payload in enumerate(payloads):
+        try:
+            if len(payload) > MAX_BYTES:
+                raise _oversized(payload)
+            try:
+                wire = read(payload)
+            except _UNREADABLE:
+                wire, decoder = _any_shape(payload)
+                read = decoder.decode
+            queries.append(_query(wire))
+            sources.append(i)
+        except DecodeError as error:
+            refused.append((i, error))
+    return queries, sources, refused
+
+
+def _query(wire: _Wire[Any]) -> Query:
+    # Hot: the common types are told apart inline, the rare ones go to functions. Any, since a cast costs a call.
+    client: Any = wire.client
+    id_: Any = wire.id
+    groups: Any = wire.groups
+    label: Any = None
+    probabilities: Any = None
+    text = None
+    at, asked, output = wire.at, wire.input, wire.output
+    if type(client) is int:
+        client = str(client)
+    at_us = round(at * 1e6) if type(at) is float and 0.0 <= at < END_S else microseconds(at, client)
+    if not asked or (type(asked[0]) is list and not _holds_number(asked)):
+        raise DecodeError(INPUT, "`input` is empty", client=client)
+    if type(id_) is int:
+        id_ = str(id_)
+    if groups:
+        for value in groups.values():
+            if type(value) is not str:
+                groups = {name: str(v) for name, v in groups.items() if v is not None}
+                break
+    if output is not None:
+        label, probabilities, text = output.label, output.probabilities, output.text
+        if label is not None and type(label) is not str:
+            label = _whole(label, client)
+        if probabilities is not None and type(probabilities) is not list:
+            probabilities = _listed(probabilities)
+    return Query(
+        at_us,
+        client or None,
+        wire.model or DEFAULT_MODEL,
+        asked,
+        id_ or None,
+        groups or None,
+        label,
+        probabilities or None,
+        text,
+    )
+
+
+def _holds_number(nested: list[Any]) -> bool:
+    first: Any = nested
+    while type(first) is list and first:
+        first = first[0]
+    return type(first) is not list or any(type(part) is list and _holds_number(part) for part in nested[1:])
+
+
+def _whole(label: float, client: str | None) -> int:
+    """The label as an integer: true is 1, and 3.0 is 3, as array libraries write it."""
+    if label != label // 1 or not -(2**63) <= label < 2**63:
+        raise DecodeError(SHAPE, "`output.label` is neither text nor a whole number of 64 bits", client=client)
+    return int(label)
+
+
+def _listed(probabilities: dict[str, float] | float) -> list[float]:
+    if isinstance(probabilities, dict):
+        return [probabilities[name] for name in sorted(probabilities)]
+    return [probabilities]
+
+
+def _any_shape(payload: bytes) -> tuple[_Wire[Any], _Decoder]:
+    """Reads with each decoder in turn; when all fail, the one that came deepest into `input` knows what is wrong."""
+    deepest, depth = None, -1
+    for decoder in _SHAPES:
+        try:
+            return decoder.decode(payload), decoder
+        except msgspec.ValidationError as error:
+            place = str(error).rpartition("`$.input")[2]
+            if place == str(error):
+                raise _refusal(payload, error) from error
+            if place.count("[") > depth:
+                deepest, depth = error, place.count("[")
+        except _UNREADABLE as error:
+            raise _refusal(payload, error) from error
+    assert deepest is not None
+    raise _refusal(payload, deepest) from deepest
+
+
+def _oversized(payload: bytes) -> DecodeError:
+    message = f"the record has {len(payload)} bytes, more than {MAX_BYTES}"
+    return DecodeError(SIZE, message, client=client_of_broken(payload))
+
+
+def _refusal(payload: bytes, error: Exception) -> DecodeError:
+    return DecodeError(_reason(payload, error), str(error), client=_client(payload))
+
+
+def _reason(payload: bytes, error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return DEPTH
+    if isinstance(error, UnicodeDecodeError):
+        return ENCODING
+    if not isinstance(error, msgspec.ValidationError):
+        return JSON if _is_utf8(payload) else ENCODING
+    message = str(error)
+    if "missing required field" in message:
+        return MISSING
+    if "`$.input" in message:
+        too_deep = "got `array`" in message and message.count("[") == len(_SHAPES)
+        return DEPTH if too_deep else INPUT
+    return TIME if "`$.at`" in message else SHAPE
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _client(payload: bytes) -> str | None:
+    try:
+        client = _WHO.decode(payload).client
+    except _UNREADABLE:
+        return client_of_broken(payload)
+    return None if client is None else str(client) or None

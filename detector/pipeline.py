@@ -1,0 +1,245 @@
+"""The stages in order, pure: chunk -> queries -> columns -> signals -> evidence -> tape -> decisions -> alerts.
+
+No I/O, no clock, no randomness: the same chunks in the same order give the same alerts and the same rows, however a
+stream was cut into chunks. Both runners and `replay` drive this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from detector import columns, reasons
+from detector.alert import Alert
+from detector.decide import NO_CASE, Case, decide
+from detector.entities import Entities, row_dtype
+from detector.evidence import kernels
+from detector.levels import TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.logs.contract import Decode
+from detector.policy import Dated, in_force
+from detector.profile.artefact import Profile, client_fields
+from detector.query import Batch, Chunk, DeadLetter, Query
+from detector.tape import Point
+from features import SIGNALS
+
+FUTURE = "future"
+LATE = "late"
+IDENTITY = "identity"
+FOREVER_US = 2**62  # an epoch that never ends
+OBSERVED_EPOCH_US = 15 * 86_400_000_000  # without a profile
+
+
+@dataclass(slots=True)
+class Step:
+    """What one chunk, or the closing of ticks, gave."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    records: int = 0
+    judged: int = 0
+    retries: int = 0
+    unidentified: int = 0
+    other_models: int = 0
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a snapshot holds beside rows and cases: each stream's clock (microseconds) and the open ticks."""
+
+    clocks: dict[str, int]
+    closed: int
+    waiting: bytes
+
+
+class Pipeline:
+    """One served model's detection. Without a profile it observes: budgets run, nothing is weighed."""
+
+    def __init__(
+        self,
+        profile: Profile | None,
+        policies: Sequence[Dated],
+        decode: Decode,
+        *,
+        model: str | None = None,
+        keep_payloads: bool = False,
+    ) -> None:
+        self.profile = profile
+        self.policies = list(policies)
+        self.cases: dict[bytes, Case] = {}
+        self.changed_cases: set[bytes] = set()
+        self._decode = decode
+        self._model = profile.summary.model if profile else model
+        self._keep_payloads = keep_payloads
+        self._clocks: dict[str, int] = {}
+        self._closed = 0
+        self._secret = columns.secret_word(profile.secret if profile else b"")
+        self._width = profile.projection.width if profile else None
+        self.clients = profile.entities("client") if profile else _observed(model or "")
+        epoch_us = profile.summary.epoch_us if profile else OBSERVED_EPOCH_US
+        learned = profile.learned if profile else {}
+        law = profile.laws["client"] if profile else None
+        self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
+        self._group_name = profile.summary.group if profile else None
+        self._group_level: GroupLevel | None = None
+        if profile and self._group_name in profile.laws:
+            groups = profile.entities(self._group_name)
+            self._group_level = GroupLevel(groups, profile.laws[self._group_name], epoch_us)
+
+    @property
+    def tables(self) -> list[Entities]:
+        return [self.clients] + ([self._group_level.entities] if self._group_level else [])
+
+    @property
+    def newest_clock(self) -> int:
+        """The latest log time seen, microseconds; 0 before the first query."""
+        return max(self._clocks.values(), default=0)
+
+    def advance(self, chunk: Chunk) -> Step:
+        """Takes the next records of a stream."""
+        step = Step(records=len(chunk.payloads))
+        queries, sources, refused = self._decode(chunk.payloads)
+        for index, error in refused:
+            step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
+        wanted = self._wanted(chunk, queries, sources, step)
+        if wanted:
+            self._take(chunk, [queries[i] for i in wanted], [sources[i] for i in wanted], step)
+        return step
+
+    def tick(self, streams: Iterable[str] | None = None) -> Step:
+        """Closes the ticks that all of `streams` have passed; all ticks when None (the end of a log)."""
+        step = Step()
+        if self._group_level is None:
+            return step
+        if streams is None:
+            before = 1 + max((clock // TICK_US for clock in self._clocks.values()), default=0)
+        else:
+            before = min((self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0)
+        if before > self._closed:
+            self._closed = before
+            self._judge(self._group_level.close(before), step)
+        return step
+
+    def state(self) -> State:
+        waiting = self._group_level.waiting() if self._group_level else b""
+        return State(dict(self._clocks), self._closed, waiting)
+
+    def restore(self, state: State) -> None:
+        self._clocks, self._closed = dict(state.clocks), state.closed
+        if self._group_level and state.waiting:
+            self._group_level.restore(state.waiting)
+
+    def _wanted(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> list[int]:
+        """The queries that can be judged by who and when; the others are counted or set aside."""
+        wanted = []
+        for i, query in enumerate(queries):
+            if self._model is not None and query.model != self._model:
+                step.other_models += 1
+            elif query.client is None:
+                step.unidentified += 1
+                message = "the record names no client: see docs/logs.md on identity"
+                step.letters.append(self._letter(chunk, sources[i], query.row, IDENTITY, message, None))
+            elif query.at > chunk.bounds_at[sources[i]]:
+                message = "the record claims a time after it was written"
+                step.letters.append(self._letter(chunk, sources[i], query.row, FUTURE, message, query.client))
+            else:
+                wanted.append(i)
+        return wanted
+
+    def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
+        inputs, unfit = columns.inputs_of(queries, self._width)
+        if unfit and self.profile:
+            for index, reason, message in unfit:
+                query = queries[index]
+                step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
+            fit = sorted(set(range(len(queries))) - {u.index for u in unfit})
+            queries, sources, inputs = [queries[i] for i in fit], [sources[i] for i in fit], inputs[fit]
+        if not queries:
+            return
+        batch, naming = self._batch(queries, inputs)
+        start = 0
+        for part in self._client_level.advance(batch, naming):
+            stop = start + len(part.status)
+            self._after(chunk, queries[start:stop], sources[start:stop], part, step)
+            start = stop
+
+    def _batch(self, queries: list[Query], inputs: columns.F64) -> tuple[Batch, Naming]:
+        clients = [query.client or "" for query in queries]
+        if self.profile:
+            x, residual = self.profile.projection.apply(inputs)
+        else:
+            x, residual = np.zeros((len(queries), 16), np.int16), np.zeros(len(queries))
+        batch = Batch(
+            slots=self.clients.slots(clients),
+            at=np.array([query.at for query in queries], np.int64),
+            x=x,
+            residual=residual,
+            labels=columns.labels_of(queries),
+            top=columns.top_of(queries),
+            ids=columns.id_hashes(queries, self._secret),
+        )
+        return batch, Naming([query.id for query in queries], clients)
+
+    def _after(self, chunk: Chunk, queries: list[Query], sources: list[int], part: Weighed, step: Step) -> None:
+        step.judged += len(part.kept)
+        if len(part.kept) < len(part.status):
+            step.retries += int(np.count_nonzero(part.status == kernels.RETRY))
+            for i in np.flatnonzero(part.status == kernels.LATE):
+                message = "the record is more than an epoch older than its client's latest"
+                letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
+                step.letters.append(letter)
+        self._note_times(chunk.stream, queries, part)
+        self._judge([point for _, point in part.points], step)
+
+    def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> None:
+        """Moves the stream's clock, and hands each query to the tick that it falls into."""
+        clock = self._clocks.get(stream, 0)
+        if self._group_level is None:
+            times = [queries[i].at for i in part.kept]
+            self._clocks[stream] = max(clock, max(times, default=0))
+            return
+        asked = []
+        for i, bins in zip(part.kept.tolist(), part.bins, strict=True):
+            query = queries[i]
+            clock = max(clock, query.at)
+            group = (query.groups or {}).get(self._group_name or "")
+            if group is not None:
+                tick = max(clock // TICK_US, self._closed)
+                who = query.client or ""
+                asked.append(Asked(tick, group, query.at, query.id or "", who, bins.tobytes()))
+        self._clocks[stream] = clock
+        self._group_level.gather(asked)
+
+    def _judge(self, points: Sequence[Point], step: Step) -> None:
+        step.points.extend(points)
+        for point in points:
+            policy = in_force(self.policies, point.at)
+            before = self.cases.get(point.key, NO_CASE)
+            case, decision = decide(policy, before, point)
+            if case is not before:
+                self.cases[point.key] = case
+                self.changed_cases.add(point.key)
+            if decision is not None:
+                step.alerts.append(reasons.alert(self.profile, policy, point, decision))
+
+    def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:
+        payload = chunk.payloads[index] if self._keep_payloads else None
+        return DeadLetter(chunk.stream, chunk.offsets[index], row, reason, message, client, payload)
+
+
+def _observed(model: str) -> Entities:
+    return Entities(model, "client", row_dtype(len(SIGNALS), client_fields()), b"")
+
+
+def restore_rows(
+    tables: Sequence[Entities],
+    names: Iterable[tuple[bytes, str, str, str]],
+    rows: Mapping[bytes, bytes],
+) -> None:
+    """Puts saved rows back into the tables of their levels."""
+    by_kind = {table.kind: table for table in tables}
+    for key, _, kind, id_ in names:
+        if kind in by_kind and key in rows:
+            by_kind[kind].restore(id_, rows[key])

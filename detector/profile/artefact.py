@@ -1,0 +1,231 @@
+"""The profile: all that was learned from honest traffic, as a value, and as a directory of `profile.json` and `arrays.npz`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.alert import Promise
+from detector.entities import RETRY, Entities, describe, row_dtype
+from detector.errors import ProfileError
+from detector.evidence import law as laws
+from detector.evidence.law import Law
+from detector.policy import Policy
+from detector.profile.projection import Projection
+from features import FEATURES, SIGNALS
+
+FORMAT = 1
+MEASURED = "measured"
+PRESUMED = "presumed honest"
+
+
+class SignalOff(msgspec.Struct, frozen=True):
+    """A signal that this profile does not use, why, and which attacks that hides."""
+
+    signal: str
+    reason: str
+
+
+class Oddest(msgspec.Struct, frozen=True):
+    """A calibration client that scored high, with the sentence of its strongest reason."""
+
+    id: str
+    score: float
+    queries: int
+    text: str
+
+
+class Level(msgspec.Struct, frozen=True):
+    """What is promised at one level (docs/mathematics.md, "The promise").
+
+    share: of the level's entities named within the horizon; None where the level only observes.
+    calibrated, rank: the threshold is the rank-th smallest supremum of `calibrated` entities; excluded: those taken
+    out, who count as never passed. low, high: the 5th and 95th percentile of the share that the threshold
+    really lets pass, by the Beta law. smallest: no share below this could be promised. unit: what was drawn
+    (`client`, or `organisation` where one client of each stands for it).
+    """
+
+    kind: str
+    share: float | None
+    learned: int
+    scaled: int
+    calibrated: int
+    rank: int | None
+    excluded: int
+    threshold: float | None
+    low: float | None
+    high: float | None
+    smallest: float
+    unit: str
+    note: str
+    oddest: tuple[Oddest, ...] = ()
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """`profile.json`. `id` is the hash of everything else in it and of the arrays.
+
+    horizon_us: span of the promise; None: the log's own (`horizon` is then "log"). epoch_us: half of it.
+    suspicion: score above which an entity teaches nothing.
+    """
+
+    format: int
+    id: str
+    model: str
+    width: int
+    secret: str
+    seed: int
+    promise: float
+    confidence: float | None
+    horizon: str
+    epoch_us: int
+    state: str
+    reference: str
+    log_from: str
+    log_to: str
+    queries: int
+    clients: int
+    unreadable: int
+    unidentified: int
+    alerts_a_day: float
+    suspicion: float
+    group: str | None
+    levels: tuple[Level, ...]
+    signals: tuple[str, ...]
+    off: tuple[SignalOff, ...]
+    policy: Policy
+    rows: dict[str, Any]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`laws` by level; `suprema`: grid levels of the calibration entities' highest scores, ascending, by level."""
+
+    summary: Summary
+    projection: Projection
+    learned: Mapping[str, NDArray[Any]]
+    laws: Mapping[str, Law]
+    suprema: Mapping[str, NDArray[np.int64]]
+
+    @property
+    def secret(self) -> bytes:
+        return bytes.fromhex(self.summary.secret)
+
+    def level(self, kind: str) -> Level:
+        return next(level for level in self.summary.levels if level.kind == kind)
+
+    def entities(self, kind: str) -> Entities:
+        """An empty table for the entities of a level."""
+        fields = client_fields() if kind == "client" else ()
+        return Entities(self.summary.model, kind, row_dtype(len(SIGNALS), fields), self.secret)
+
+    def promise(self, kind: str, threshold: float) -> Promise:
+        """What stands behind an alert of a level whose threshold was `threshold`."""
+        level = self.level(kind)
+        held = level.threshold is not None and threshold >= level.threshold
+        return Promise(
+            share=level.share if held else None,
+            confidence=self.summary.confidence if held else None,
+            horizon=self.summary.horizon,
+            state=self.summary.state if held else "none",
+        )
+
+
+def client_fields() -> tuple[Any, ...]:
+    return (*RETRY, *(field for feature in FEATURES for field in feature.fields))
+
+
+def row_layouts() -> dict[str, Any]:
+    """The layouts of client and group rows as this version writes them."""
+    return {
+        "client": describe(row_dtype(len(SIGNALS), client_fields())),
+        "group": describe(row_dtype(len(SIGNALS), ())),
+    }
+
+
+def save(profile: Profile, directory: Path) -> None:
+    """Writes the two files; `profile.json` comes last and by rename, so that a torn write is no profile."""
+    directory.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(directory / "arrays.npz", **_arrays(profile))
+    partial = directory / "profile.json.partial"
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(profile.summary), indent=2) + b"\n")
+    partial.chmod(0o600)  # it holds the secret of the keys
+    os.replace(partial, directory / "profile.json")
+
+
+def load(directory: Path) -> Profile:
+    """Raises ProfileError with what was found where, when the directory does not hold a profile of this format."""
+    try:
+        summary = msgspec.json.decode((directory / "profile.json").read_bytes(), type=Summary)
+        with np.load(directory / "arrays.npz", allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except FileNotFoundError as error:
+        raise ProfileError(f"{directory} is not a profile: {error.filename} is not there") from error
+    except (OSError, ValueError, msgspec.MsgspecError, zipfile.BadZipFile) as error:
+        raise ProfileError(f"the profile {directory} cannot be read: {error}") from error
+    _check(summary, arrays, directory)
+    return _assembled(summary, arrays)
+
+
+def identify(profile: Profile) -> Profile:
+    """The same profile with its `id` filled in."""
+    return Profile(
+        msgspec.structs.replace(profile.summary, id=_fingerprint(profile.summary, _arrays(profile))),
+        profile.projection,
+        profile.learned,
+        profile.laws,
+        profile.suprema,
+    )
+
+
+def _check(summary: Summary, arrays: Mapping[str, NDArray[Any]], directory: Path) -> None:
+    if summary.format != FORMAT:
+        raise ProfileError(f"the profile {directory} has format {summary.format}, this version reads {FORMAT}")
+    if summary.id != _fingerprint(summary, arrays):
+        raise ProfileError(f"the profile {directory} was changed after it was made: its id does not fit its contents")
+    if summary.rows != row_layouts():
+        raise ProfileError(f"the profile {directory} was made for another row layout: make it anew with `fit`")
+
+
+def _fingerprint(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    digest.update(msgspec.json.encode(msgspec.structs.replace(summary, id="")))
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+_LAW = ("active", "edges", "alpha", "shares", "centre", "unit", "slope")
+
+
+def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
+    arrays = {f"projection.{name}": np.asarray(value) for name, value in profile.projection._asdict().items()}
+    arrays |= {f"learned.{name}": value for name, value in profile.learned.items()}
+    for kind, law in profile.laws.items():
+        arrays |= {f"law.{kind}.{name}": np.asarray(getattr(law, name)) for name in _LAW}
+        arrays[f"suprema.{kind}"] = profile.suprema[kind]
+    return arrays
+
+
+def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
+    def under(prefix: str) -> dict[str, NDArray[Any]]:
+        return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+    parts = under("projection.")
+    return Profile(
+        summary,
+        Projection(parts["mean"], parts["scale"], parts["directions"], float(parts["unit"])),
+        under("learned."),
+        {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
+        under("suprema."),
+    )

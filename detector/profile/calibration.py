@@ -1,0 +1,107 @@
+"""The promise: from honest suprema to a threshold, its Beta law, and the refusal of what the data cannot carry.
+
+Split conformal prediction per entity (Vovk, Gammerman, Shafer 2005): with m calibration suprema and a fresh honest
+entity, all exchangeable, the k-th smallest is passed with probability at most 1 - k / (m + 1); over the draw of the
+calibration entities the share that passes follows Beta(m + 1 - k, k).
+"""
+
+from __future__ import annotations
+
+from math import ceil, log
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from detector.errors import PromiseRefused
+from detector.tape import STEP, score_of
+
+ENOUGH = 200  # suprema from which the 99th percentile is read off instead of extrapolated
+# ratio of (99th percentile - median) to (90th - median) where the tail falls log-linearly
+TAIL_RATIO = log(50) / log(5)
+LEAST_UNIT = 0.5  # nats
+
+
+class Threshold(NamedTuple):
+    """rank: k, among `entities` suprema of which `excluded` count as never passed; score: the threshold.
+
+    low, high: 5th and 95th percentile of the share of honest entities that really pass it.
+    """
+
+    score: float
+    rank: int
+    entities: int
+    excluded: int
+    low: float
+    high: float
+
+
+def rank_of(share: float, m: int, excluded: int = 0, confidence: float | None = None) -> int | None:
+    """k such that the k-th smallest of m suprema is passed by at most `share`; None when m is too small.
+
+    With `confidence` c, P(Beta(m + 1 - k, k) <= share) >= c; else the conformal average. Entities that were excluded
+    because they scored high count as suprema of +infinity: leaving them out must not lower the threshold.
+
+    >>> rank_of(0.01, 99), rank_of(0.01, 98), rank_of(0.01, 230, confidence=0.9), rank_of(0.01, 229, confidence=0.9)
+    (99, None, 230, None)
+    """
+    total = m + excluded
+    if confidence is None:
+        k = ceil((1 - share) * (total + 1) - 1e-9)
+        return k if k <= m else None
+    ranks = np.arange(1, m + 1)
+    sure = beta.cdf(share, total + 1 - ranks, ranks) >= confidence
+    return int(ranks[sure][0]) if sure.any() else None
+
+
+def smallest_share(m: int, excluded: int = 0, confidence: float | None = None) -> float:
+    """The least share that m suprema can promise."""
+    if m == 0:
+        return 1.0
+    if confidence is None:
+        return (excluded + 1) / (m + excluded + 1)
+    return float(beta.ppf(confidence, excluded + 1, m))
+
+
+def entities_needed(share: float, confidence: float | None) -> int:
+    """How many calibration entities a promise needs.
+
+    >>> entities_needed(0.01, None), entities_needed(0.01, 0.9), entities_needed(0.002, 0.9)
+    (99, 230, 1151)
+    """
+    if confidence is None:
+        return ceil(1 / share - 1 - 1e-9)
+    return ceil(log(1 - confidence) / log(1 - share) - 1e-9)
+
+
+def threshold(
+    suprema: NDArray[np.int64], share: float, *, excluded: int = 0, confidence: float | None = None
+) -> Threshold:
+    """The threshold whose promise is `share`, from grid levels of suprema (m,), ascending.
+
+    Raises PromiseRefused when m is too small; the message says how many are needed.
+    """
+    m = len(suprema)
+    k = rank_of(share, m, excluded, confidence)
+    if k is None:
+        least = smallest_share(m, excluded, confidence)
+        raise PromiseRefused(
+            f"{m} calibration clients{f' ({excluded} taken out)' if excluded else ''} cannot promise {share:.3%}: that "
+            f"takes {entities_needed(share, confidence)}; the least they can carry is {least:.3%}"
+        )
+    passed = beta(m + excluded + 1 - k, k)
+    # An alert is due at or above the threshold, so it lies a step above the k-th smallest supremum.
+    score = max(score_of(int(suprema[k - 1]) + 1), STEP)
+    return Threshold(score, k, m, excluded, float(passed.ppf(0.05)), float(passed.ppf(0.95)))
+
+
+def standard(suprema: NDArray[np.float64]) -> tuple[float, float]:
+    """(centre, unit) that bring a signal's suprema on honest entities to median 0 and 99th percentile 1."""
+    if len(suprema) == 0:
+        return 0.0, 1.0
+    centre, high = np.quantile(suprema, [0.5, 0.9])
+    unit = (high - centre) * TAIL_RATIO
+    if len(suprema) >= ENOUGH:
+        unit = np.quantile(suprema, 0.99) - centre
+    return float(centre), float(max(unit, LEAST_UNIT))

@@ -1,0 +1,352 @@
+"""`fit`, step by step: survey, projection, three sets, nulls, scale, calibration, groups, and the promise in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector import columns
+from detector.alert import Severity
+from detector.entities import Name, entity_key
+from detector.errors import ProfileError, PromiseRefused
+from detector.evidence.law import Law
+from detector.logs.contract import Decode
+from detector.policy import Policy, Threshold
+from detector.profile import calibration, groups, honest, learn, projection, sets
+from detector.profile.artefact import (
+    FORMAT,
+    MEASURED,
+    PRESUMED,
+    Level,
+    Oddest,
+    Profile,
+    Summary,
+    identify,
+    row_layouts,
+)
+from detector.profile.sets import CALIBRATE, LEARN, SCALE
+from detector.reasons import rfc3339
+from detector.tape import score_of
+from features import FEATURES, SIGNALS, Reference
+
+DAY_US = 86_400_000_000
+GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
+SUSPICION_SHARE = 0.05
+LONGEST_US = 2**61
+
+Say = Callable[[str], None]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """horizon_us None: the log's own span. training: (inputs (n, d), labels (n,) or None)."""
+
+    promise: float = 0.01
+    confidence: float | None = None
+    horizon_us: int | None = 30 * DAY_US
+    seed: int = 0
+    model: str | None = None
+    group: str | None = None
+    exclude: frozenset[str] = frozenset()
+    presumed: bool = False
+    scale_short_log: bool = False
+
+
+class Training(NamedTuple):
+    inputs: NDArray[np.float64]
+    labels: NDArray[np.int32]
+
+
+class _Span(NamedTuple):
+    """The promise's span: closed (clients,) bool, whose window lies inside the log; share that is promised in it."""
+
+    horizon_us: int
+    text: str
+    closed: NDArray[np.bool_]
+    share: float
+    remark: str
+
+
+def fit(read: honest.Read, decode: Decode, training: Training | None, options: Options, say: Say) -> Profile:
+    """The profile of an honest log. `say` is told what is being done.
+
+    Raises PromiseRefused when the log cannot carry the promise, ProfileError when it cannot be learned from.
+    """
+    say("reading who asked")
+    survey = honest.survey(read, decode, options.model)
+    secret = _secret(survey, options.seed)
+    span = _span(survey, options)
+    group_name = honest.chosen_group(survey, options.group)
+    members = survey.group_of(group_name)
+    kept = np.array([client not in options.exclude for client in survey.clients])
+    need = calibration.entities_needed(span.share, options.confidence)
+    drawn = sets.draw(survey.clients, members, group_name, span.closed & kept, options.seed, need)
+    drawn.of[~kept] = -1
+    referees = _referees(survey, drawn, training, options.seed)
+    say("learning the training distribution")
+    reference, projected = _reference(read, decode, survey, training, referees, options)
+    learned = {name: array for feature in FEATURES for name, array in feature.learn(reference).items()}
+    say("reading what they asked")
+    word = columns.secret_word(secret)
+    batch, misfits = honest.gather(read, decode, survey, projected, word)
+    salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
+    say(f"measuring {len(batch):,} queries of {len(survey.index):,} clients")
+    measured = learn.signals(batch, salts, learned, span.horizon_us, word)
+    say("learning what honest clients do")
+    found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
+    law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
+    say("calibrating")
+    trial = learn.try_clients(measured.of(drawn.stands), law)
+    grouped = _group_level(measured, members, drawn, found, span, options, group_name) if group_name else None
+    share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
+    client = _client_level(survey, drawn, trial, share, referees, options)
+    levels = (client,) + ((grouped.level,) if grouped else ())
+    all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
+    suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
+    days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
+    summary = Summary(
+        format=FORMAT,
+        id="",
+        model=survey.model,
+        width=projected.width,
+        secret=secret.hex(),
+        seed=options.seed,
+        promise=span.share,
+        confidence=options.confidence,
+        horizon=span.text,
+        epoch_us=LONGEST_US if options.horizon_us is None else span.horizon_us // 2,
+        state=PRESUMED if options.presumed else MEASURED,
+        reference="training" if training else f"honest traffic of {int(referees.sum())} clients",
+        log_from=rfc3339(min(survey.first)),
+        log_to=rfc3339(max(survey.last)),
+        queries=survey.queries,
+        clients=len(survey.index),
+        unreadable=survey.unreadable + misfits,
+        unidentified=survey.unidentified,
+        alerts_a_day=span.share * len(survey.index) / days,
+        suspicion=_suspicion(trial.suprema, client),
+        group=grouped.level.kind if grouped else None,
+        levels=levels,
+        signals=tuple(signal.name for signal in SIGNALS),
+        off=found.off,
+        policy=_policy(levels, suprema, options.confidence),
+        rows=row_layouts(),
+        remarks=tuple(remark for remark in (span.remark, *_remarks(survey, grouped, group_name)) if remark),
+    )
+    return identify(Profile(summary, projected, learned, all_laws, suprema))
+
+
+def _secret(survey: honest.Survey, seed: int) -> bytes:
+    """32 bytes that who has not seen the honest log cannot guess; the same log and seed give the same."""
+    digest = hashlib.blake2b(digest_size=32, key=seed.to_bytes(8, "little", signed=True))
+    digest.update(msgspec.msgpack.encode((survey.clients, survey.first, survey.last, survey.volume)))
+    return digest.digest()
+
+
+def _salt(model: str, client: str, secret: bytes) -> int:
+    return int.from_bytes(entity_key(Name(model, "client", client), secret)[:8], "little")
+
+
+def _span(survey: honest.Survey, options: Options) -> _Span:
+    start, end = min(survey.first), max(survey.last)
+    first = np.array(survey.first)
+    if options.horizon_us is None:
+        return _Span(LONGEST_US, "log", np.ones(len(first), np.bool_), options.promise, "")
+    text = f"{options.horizon_us / DAY_US:g}d"
+    if end - start >= options.horizon_us:
+        return _Span(options.horizon_us, text, first + options.horizon_us <= end, options.promise, "")
+    days = (end - start) / DAY_US
+    if not options.scale_short_log:
+        raise PromiseRefused(
+            f"the log spans {days:.1f} days, the promise is for {text}: what happens later was never seen. Give a "
+            f"longer log, --horizon {max(int(days), 1)}d, --horizon log (a promise for a span like the log's), or "
+            "--scale-short-log (a smaller promise, in proportion)"
+        )
+    share = options.promise * (end - start) / options.horizon_us
+    remark = (
+        f"the log is shorter than {text}: calibrated at {share:.3%}, the promise in proportion to its {days:.1f} days"
+    )
+    return _Span(LONGEST_US, text, np.ones(len(first), np.bool_), share, remark)
+
+
+def _referees(survey: honest.Survey, drawn: sets.Sets, training: Training | None, seed: int) -> NDArray[np.bool_]:
+    """Without training data: the half of the learn set that stands in for it. The other half teaches the nulls, since
+    a client is never measured by a reference of its own.
+    """
+    chosen = np.zeros(len(drawn.of), np.bool_)
+    if training is None:
+        learners = sorted(np.flatnonzero(drawn.of == LEARN), key=lambda i: sets.keyed(survey.clients[i], seed + 1))
+        chosen[learners[: max(len(learners) // 2, 1)]] = True
+    return chosen
+
+
+def _reference(
+    read: honest.Read,
+    decode: Decode,
+    survey: honest.Survey,
+    training: Training | None,
+    referees: NDArray[np.bool_],
+    options: Options,
+) -> tuple[Reference, projection.Projection]:
+    if training is None:
+        inputs, labels = honest.sample(read, decode, survey, referees, options.seed)
+    else:
+        inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
+    projected = projection.learn(inputs, options.seed)
+    return Reference(projected.apply(inputs)[0], labels, options.seed), projected
+
+
+class _Grouped(NamedTuple):
+    level: Level
+    law: Law
+    suprema: NDArray[np.int64]
+
+
+def _group_level(
+    measured: learn.Measured,
+    members: list[str | None],
+    drawn: sets.Sets,
+    found: learn.Nulls,
+    span: _Span,
+    options: Options,
+    kind: str,
+) -> _Grouped | None:
+    """The group level, or None where there are too few groups to learn from."""
+    if not (found.active & groups.ADDITIVE).any():
+        return None
+    names, index = np.unique(np.array([name or "" for name in members]), return_inverse=True)
+    of_client = np.where(names[index] == "", -1, index)
+    roles = _roles(names, of_client, drawn, options.seed)
+    if min(np.count_nonzero(roles == role) for role in (LEARN, SCALE, CALIBRATE)) < groups.FEWEST:
+        return None
+    ticked = groups.ticked(measured, of_client, found.edges)
+    law = groups.learn_group_law(ticked.of(roles == LEARN), ticked.of(roles == SCALE), found)
+    _, suprema = groups.try_groups(ticked.of(roles == CALIBRATE), law)
+    suprema = np.sort(suprema)
+    whole = drawn.unit != "client"
+    share = GROUP_SHARE * span.share
+    carried = whole and len(suprema) >= calibration.entities_needed(share, options.confidence)
+    note = "" if carried else "observes only: too few groups to promise anything of its own"
+    fired = calibration.threshold(suprema, share, confidence=options.confidence) if carried else None
+    counts = [int(np.count_nonzero(roles == role)) for role in (LEARN, SCALE)]
+    level = _level(kind, share if carried else None, counts, suprema, fired, kind, note, (), options)
+    return _Grouped(level, law, suprema)
+
+
+def _roles(names: NDArray[np.str_], of_client: NDArray[np.int64], drawn: sets.Sets, seed: int) -> NDArray[np.int8]:
+    """The set of each group: its members' where whole groups were drawn, else a draw of its own."""
+    roles = np.full(len(names), -1, np.int8)
+    if drawn.unit != "client":
+        inside = of_client >= 0
+        roles[of_client[inside]] = drawn.of[inside]
+        return roles
+    order = sorted((g for g in range(len(names)) if names[g] != ""), key=lambda g: sets.keyed(str(names[g]), seed))
+    for place, g in enumerate(order):
+        roles[g] = (LEARN, SCALE, CALIBRATE)[place % 3]
+    return roles
+
+
+def _client_level(
+    survey: honest.Survey,
+    drawn: sets.Sets,
+    trial: learn.Trial,
+    share: float,
+    referees: NDArray[np.bool_],
+    options: Options,
+) -> Level:
+    suprema = np.sort(trial.suprema)
+    fired = calibration.threshold(suprema, share, excluded=len(options.exclude), confidence=options.confidence)
+    by_owner = dict(zip(trial.owners.tolist(), trial.suprema.tolist(), strict=True))
+    oddest = tuple(
+        Oddest(survey.clients[who], max(score_of(by_owner[who]), 0.0), queries, text)
+        for who, queries, text in trial.oddest
+    )
+    counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
+    return _level("client", share, counts, suprema, fired, drawn.unit, "", oddest, options)
+
+
+def _level(
+    kind: str,
+    share: float | None,
+    counts: list[int],
+    suprema: NDArray[np.int64],
+    fired: calibration.Threshold | None,
+    unit: str,
+    note: str,
+    oddest: tuple[Oddest, ...],
+    options: Options,
+) -> Level:
+    excluded = len(options.exclude) if kind == "client" else 0
+    return Level(
+        kind=kind,
+        share=share,
+        learned=counts[0],
+        scaled=counts[1],
+        calibrated=len(suprema),
+        rank=fired.rank if fired else None,
+        excluded=excluded,
+        threshold=fired.score if fired else None,
+        low=fired.low if fired else None,
+        high=fired.high if fired else None,
+        smallest=calibration.smallest_share(len(suprema), excluded, options.confidence),
+        unit=unit,
+        note=note,
+        oddest=oddest,
+    )
+
+
+def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
+    """The score above which an entity teaches nothing: passed by one honest client in twenty, where that is known."""
+    rank = calibration.rank_of(SUSPICION_SHARE, len(suprema))
+    at_most = client.threshold if client.threshold is not None else 1.0
+    return at_most if rank is None else min(at_most, max(score_of(int(np.sort(suprema)[rank - 1]) + 1), 0.0))
+
+
+def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
+    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by score."""
+    thresholds: dict[str, tuple[Threshold, ...]] = {}
+    for level in levels:
+        if level.threshold is None or level.share is None:
+            continue
+        rarer = calibration.rank_of(level.share / 5, level.calibrated, level.excluded, confidence)
+        high = level.threshold + 1.0
+        if rarer is not None:
+            high = max(score_of(int(suprema[level.kind][rarer - 1]) + 1), level.threshold + 0.25)
+        steps: list[tuple[Severity, float]] = [
+            ("medium", level.threshold),
+            ("high", high),
+            ("critical", max(high + 1.0, level.threshold + 4.0)),
+        ]
+        thresholds[level.kind] = tuple(Threshold(severity, score) for severity, score in steps)
+    return Policy(version="profile", thresholds=thresholds)
+
+
+def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | None) -> list[str]:
+    remarks = []
+    if len(survey.models) > 1:
+        others = ", ".join(name for name in sorted(survey.models) if name != survey.model)
+        remarks.append(f"the log also holds queries of other models, which were left out: {others}")
+    if group_name is not None and grouped is None:
+        remarks.append(f"too few groups ({group_name}) to judge them as entities")
+    return remarks
+
+
+def training_from(path: str) -> Training:
+    """`training.npz`: `inputs` (n, d) or (n, ...) numbers, and optionally `labels` (n,). Raises ProfileError."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if "inputs" not in stored.files:
+                raise ProfileError(f"{path} holds {', '.join(stored.files) or 'nothing'}, but no array named inputs")
+            inputs = np.asarray(stored["inputs"], np.float64)
+            labels = np.asarray(stored["labels"]) if "labels" in stored.files else np.full(len(inputs), -1)
+    except (OSError, ValueError, TypeError) as error:
+        raise ProfileError(f"the training data {path} cannot be read: {error}") from error
+    inputs = inputs.reshape(len(inputs), -1)
+    if not np.isfinite(inputs).all():
+        raise ProfileError(f"the training data {path} hold numbers that are not finite")
+    codes = columns.label_codes(labels.tolist())
+    return Training(inputs, codes)

@@ -1,0 +1,181 @@
+"""Reading the honest log for `fit`: a survey of who asked when, then every query projected. Raw inputs are not kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector import columns
+from detector.errors import ProfileError
+from detector.logs.contract import Decode
+from detector.profile.projection import Projection
+from detector.query import Batch, Chunk, Query
+
+Read = Callable[[], Iterator[Chunk]]
+PREFERRED_GROUPS = ("organisation", "organization", "org", "tenant", "team", "customer", "account")
+SAMPLE_PER_CLIENT = 100
+SAMPLE = 20_000
+
+
+@dataclass
+class Survey:
+    """Who asked. Per client: first and last time (microseconds), queries, the group's value by group name."""
+
+    model: str = ""
+    width: int | None = None
+    index: dict[str, int] = field(default_factory=dict)
+    first: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
+    volume: list[int] = field(default_factory=list)
+    groups: list[dict[str, str]] = field(default_factory=list)
+    models: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
+    unidentified: int = 0
+
+    @property
+    def clients(self) -> list[str]:
+        return list(self.index)
+
+    @property
+    def queries(self) -> int:
+        return sum(self.volume)
+
+    def group_of(self, name: str | None) -> list[str | None]:
+        """Each client's value of a group, None where it was never logged."""
+        return [found.get(name or "") for found in self.groups]
+
+
+def survey(read: Read, decode: Decode, model: str | None) -> Survey:
+    """One pass over the log. `model` None takes the model that was asked most often.
+
+    Raises ProfileError when no query can be read.
+    """
+    found = Survey()
+    by_model: dict[str, Survey] = {}
+    for chunk in read():
+        queries, _, refused = decode(chunk.payloads)
+        found.unreadable += len(refused)
+        for query in queries:
+            if query.client is None:
+                found.unidentified += 1
+            else:
+                found.models[query.model] += 1
+                _note(by_model.setdefault(query.model, Survey()), query)
+    chosen = model or (found.models.most_common(1)[0][0] if found.models else "")
+    if chosen not in by_model:
+        known = ", ".join(sorted(by_model)) or "none"
+        raise ProfileError(
+            f"no readable query with a client{f' for the model {model}' if model else ''} in the log: "
+            f"{found.unreadable} records unreadable, {found.unidentified} without identity; models seen: {known}"
+        )
+    result = by_model[chosen]
+    result.model, result.models = chosen, found.models
+    result.unreadable, result.unidentified = found.unreadable, found.unidentified
+    return result
+
+
+def _note(survey: Survey, query: Query) -> None:
+    who = survey.index.setdefault(query.client or "", len(survey.index))
+    if who == len(survey.first):
+        survey.first.append(query.at)
+        survey.last.append(query.at)
+        survey.volume.append(0)
+        survey.groups.append({})
+    survey.first[who] = min(survey.first[who], query.at)
+    survey.last[who] = max(survey.last[who], query.at)
+    survey.volume[who] += 1
+    if query.groups:
+        survey.groups[who].update(query.groups)
+
+
+def chosen_group(survey: Survey, asked_for: str | None) -> str | None:
+    """The group level: the one asked for, else the best known name, else the most frequent; None without groups."""
+    seen = Counter(name for groups in survey.groups for name in groups)
+    if asked_for is not None:
+        if asked_for not in seen:
+            raise ProfileError(
+                f"no client of the log has a group {asked_for}; groups seen: {', '.join(seen) or 'none'}"
+            )
+        return asked_for
+    if not seen:
+        return None
+    return next((name for name in PREFERRED_GROUPS if name in seen), seen.most_common(1)[0][0])
+
+
+def sample(
+    read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Raw inputs (n, d) and labels of the `wanted` clients, at most SAMPLE_PER_CLIENT of each and SAMPLE in all."""
+    taken: Counter[int] = Counter()
+    inputs: list[NDArray[np.float64]] = []
+    labels: list[NDArray[np.int32]] = []
+    for queries in _judged(read, decode, survey):
+        mine = []
+        for query in queries:
+            who = survey.index[query.client or ""]
+            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
+                taken[who] += 1
+                mine.append(query)
+        numbers, unfit = columns.inputs_of(mine, survey.width)
+        fit = np.setdiff1d(np.arange(len(mine)), [u.index for u in unfit])
+        if len(fit):
+            survey.width = numbers.shape[1]
+            inputs.append(numbers[fit])
+            labels.append(columns.labels_of(mine)[fit])
+    if not inputs:
+        raise ProfileError("no client of the reference set has a numeric input: there is nothing to learn from")
+    return thinned(np.concatenate(inputs), np.concatenate(labels), seed)
+
+
+def thinned(
+    inputs: NDArray[np.float64], labels: NDArray[np.int32], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """A uniform draw of SAMPLE rows where there are more."""
+    if len(inputs) <= SAMPLE:
+        return inputs, labels
+    chosen = np.random.default_rng(seed).choice(len(inputs), SAMPLE, replace=False)
+    return inputs[chosen], labels[chosen]
+
+
+def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, secret: np.uint64) -> tuple[Batch, int]:
+    """All queries of the surveyed model, projected, in log order; `slots` is the client's index. Also how many did
+    not fit the projection.
+    """
+    parts: list[Batch] = []
+    misfits = 0
+    for queries in _judged(read, decode, survey):
+        inputs, unfit = columns.inputs_of(queries, projection.width)
+        misfits += len(unfit)
+        if unfit:
+            fit = sorted(set(range(len(queries))) - {u.index for u in unfit})
+            queries, inputs = [queries[i] for i in fit], inputs[fit]
+        if queries:
+            parts.append(_batch(queries, inputs, survey, projection, secret))
+    if not parts:
+        raise ProfileError(f"none of the log's inputs has the {projection.width} numbers of the training data")
+    return Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in Batch.__slots__)), misfits
+
+
+def _batch(
+    queries: list[Query], inputs: NDArray[np.float64], survey: Survey, projection: Projection, secret: np.uint64
+) -> Batch:
+    x, residual = projection.apply(inputs)
+    return Batch(
+        slots=np.array([survey.index[q.client or ""] for q in queries], np.int64),
+        at=np.array([q.at for q in queries], np.int64),
+        x=x,
+        residual=residual,
+        labels=columns.labels_of(queries),
+        top=columns.top_of(queries),
+        ids=columns.id_hashes(queries, secret),
+    )
+
+
+def _judged(read: Read, decode: Decode, survey: Survey) -> Iterator[list[Query]]:
+    for chunk in read():
+        queries, _, _ = decode(chunk.payloads)
+        yield [q for q in queries if q.model == survey.model and q.client in survey.index]

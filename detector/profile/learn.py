@@ -1,0 +1,226 @@
+"""`fit`: from honest queries to a profile. Three disjoint sets of clients; what is calibrated is what will score."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.entities import BINS, row_dtype
+from detector.errors import ProfileError
+from detector.evidence import kernels
+from detector.evidence import law as laws
+from detector.evidence.law import CHANNELS, Law
+from detector.evidence.polya import evidence, score_of_counts
+from detector.evidence.telling import telling
+from detector.levels import ADDITIVE, PART, admitted, weighed
+from detector.profile import calibration, nulls
+from detector.profile.artefact import SignalOff, client_fields
+from detector.query import Batch
+from detector.reasons import sentence
+from detector.tape import score_of
+from features import SIGNALS, Learned, measure
+
+SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+FOREVER_US = 2**62
+PIECE = 65_536
+
+
+class Measured(NamedTuple):
+    """The admitted queries of the honest log with their signals, in log order.
+
+    owner (n,) client index; clock, at (n,); values (n, F); stages (n, F).
+    """
+
+    owner: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    values: NDArray[np.float64]
+    stages: NDArray[np.int8]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Measured:
+        """The queries of the chosen clients (clients,)."""
+        mine = chosen[self.owner]
+        return Measured(*(column[mine] for column in self))
+
+
+def signals(batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_us: int, secret: np.uint64) -> Measured:
+    """Runs every client through admission and the features, each from an empty row, and cuts at the horizon.
+
+    salts (clients,): as production seeds the rows, so that it would measure the same.
+    """
+    rows = np.zeros(len(salts), row_dtype(len(SIGNALS), client_fields()))
+    rows["salt"] = salts
+    parts = []
+    for start in range(0, len(batch), PART):
+        part = batch.part(start, min(start + PART, len(batch)))
+        admission = admitted(part, rows, FOREVER_US, secret)
+        kept = np.flatnonzero(admission.status == kernels.ADMITTED)
+        values, stages = measure(part.taken(kept), rows, learned)
+        parts.append(Measured(part.slots[kept], admission.clock[kept], values, stages))
+    whole = Measured(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    inside = whole.clock - rows["first_at"][whole.owner] < horizon_us
+    return Measured(*(column[inside] for column in whole))
+
+
+class Nulls(NamedTuple):
+    """What the learn set taught: see Law."""
+
+    active: NDArray[np.bool_]
+    edges: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    off: tuple[SignalOff, ...]
+
+
+def learn_nulls(teachers: Measured) -> Nulls:
+    """Bins and Pólya laws of every signal that the log carries and that varies."""
+    width = len(SIGNALS)
+    active = np.zeros(width, np.bool_)
+    edges = np.full((width, nulls.STAGES, BINS - 1), np.inf)
+    alpha = np.ones((width, BINS))
+    shares = np.full((width, BINS), 1.0 / BINS)
+    off = []
+    for f in range(width):
+        reason = _unusable(teachers.values[:, f])
+        if reason:
+            off.append(SignalOff(SIGNALS[f].name, reason))
+            continue
+        active[f] = True
+        edges[f] = nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
+        counts = per_client(teachers.owner, bins_of(teachers, edges)[:, f])
+        alpha[f] = nulls.fit_alpha(counts)
+        shares[f] = nulls.honest_shares(counts[counts.sum(1) > 0].astype(np.float64))
+    if not active.any():
+        raise ProfileError(
+            "no signal can be learned from this log: " + "; ".join(f"{o.signal}: {o.reason}" for o in off)
+        )
+    return Nulls(active, edges, alpha, shares, tuple(off))
+
+
+def _unusable(values: NDArray[np.float64]) -> str:
+    present = values[~np.isnan(values)]
+    if len(present) < 0.01 * len(values) or len(present) < nulls.FEW:
+        return "the log does not carry it (no probabilities, or too few queries)"
+    if np.ptp(present) < 1e-6 * (1e-9 + np.abs(present).max()):
+        return "it does not vary in honest traffic (inputs of at most 16 dimensions leave no residual)"
+    return ""
+
+
+def bins_of(measured: Measured, edges: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """(n, F) uint8, NO_BIN where absent: polya.bin_of for whole columns."""
+    bins = np.full(measured.values.shape, kernels.NO_BIN, np.uint8)
+    for f in range(bins.shape[1]):
+        for stage in range(nulls.STAGES):
+            chosen = (measured.stages[:, f] == stage) & ~np.isnan(measured.values[:, f])
+            bins[chosen, f] = np.searchsorted(edges[f, stage], measured.values[chosen, f], side="right")
+    return bins
+
+
+def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """One signal's bins (n,) -> counts (owners, BINS)."""
+    present = bins != kernels.NO_BIN
+    counts = np.zeros((int(owner.max(initial=-1)) + 1, BINS), np.int64)
+    np.add.at(counts, (owner[present], bins[present]), 1)
+    return counts
+
+
+def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
+    """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
+    flat = np.zeros((len(SIGNALS), CHANNELS)), np.ones((len(SIGNALS), CHANNELS))
+    law = laws.make(active, found.edges, found.alpha, found.shares, *flat, 0.0)
+    clients, owner = np.unique(judged.owner, return_inverse=True)
+    suprema = np.full((len(clients), len(SIGNALS), CHANNELS), -np.inf)
+    counts = np.zeros((len(clients), 2, len(SIGNALS), BINS), np.uint32)
+    _channel_suprema(owner, bins_of(judged, found.edges), law, counts, suprema)
+    centre, unit = flat
+    for f in np.flatnonzero(active):
+        for c in range(CHANNELS):
+            seen = suprema[:, f, c]
+            centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
+    law = laws.make(active, found.edges, found.alpha, found.shares, centre, unit, 0.0)
+    return law._replace(slope=flat_slope(judged, law))
+
+
+@numba.njit(cache=True)
+def _channel_suprema(owner, bins, law, counts, suprema):  # type: ignore[no-untyped-def]
+    channels = np.empty(CHANNELS)
+    for i in range(owner.size):
+        who = owner[i]
+        for f in range(bins.shape[1]):
+            if law.active[f] and bins[i, f] != kernels.NO_BIN:
+                counts[who, 0, f, bins[i, f]] += np.uint32(1)
+                evidence(counts[who], f, law, channels)
+                for c in range(CHANNELS):
+                    suprema[who, f, c] = max(suprema[who, f, c], channels[c])
+
+
+def flat_slope(judged: Measured, law: Law) -> float:
+    """The least slope under which clients of more than the median volume do not exceed the others' share of the
+    highest tenth by more than a standard error.
+    """
+    levels, ordinal, owner = _levels(judged, law)
+    raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
+    volume = np.bincount(owner)
+    heavy = volume > np.median(volume)
+    for slope in SLOPES:
+        scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
+        suprema = np.full(len(volume), -np.inf)
+        np.maximum.at(suprema, owner, scores)
+        high = suprema > np.quantile(suprema, 0.9)
+        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean() + 0.3 / np.sqrt(heavy.sum()):
+            return slope
+    return SLOPES[-1]
+
+
+class Trial(NamedTuple):
+    """How entities scored: their highest grid levels; of the ten highest (owner, queries by then, sentence)."""
+
+    owners: NDArray[np.int64]
+    suprema: NDArray[np.int64]
+    oddest: tuple[tuple[int, int, str], ...]
+
+
+def try_clients(judged: Measured, law: Law) -> Trial:
+    """Scores clients with the finished law, in the kernel that production runs."""
+    levels, ordinal, owner = _levels(judged, law)
+    owners = np.unique(judged.owner)
+    suprema = np.zeros(len(owners), np.int64)
+    np.maximum.at(suprema, owner, levels)
+    odd = []
+    for who in np.argsort(-suprema, kind="stable")[:10]:
+        mine = np.flatnonzero(owner == who)
+        highest = int(mine[np.argmax(levels[mine])])
+        text = _why(Measured(*(column[mine] for column in judged)), int(ordinal[highest]), law)
+        odd.append((int(owners[who]), int(ordinal[highest]), text))
+    return Trial(owners, suprema, tuple(odd))
+
+
+def _why(queries: Measured, until: int, law: Law) -> str:
+    """The strongest reason against one client after its first `until` queries."""
+    counts = np.zeros((2, len(SIGNALS), BINS), np.uint32)
+    for f, bins in enumerate(bins_of(queries, law.edges)[:until].T):
+        if law.active[f]:
+            counts[0, f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
+    nats = np.zeros(len(SIGNALS))
+    score_of_counts(counts, law, np.empty(CHANNELS), nats)
+    shares, tails = telling(counts[0], law)
+    strongest = int(np.argmax(nats))
+    return sentence(SIGNALS[strongest], int(shares[strongest]), int(tails[strongest]))
+
+
+def _levels(judged: Measured, law: Law) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each query's grid level, its number among its client's, and its client's place among the clients."""
+    owners, owner = np.unique(judged.owner, return_inverse=True)
+    rows = np.zeros(len(owners), row_dtype(len(SIGNALS), ()))
+    levels = np.empty(len(owner), np.int64)
+    for start in range(0, len(owner), PIECE):
+        s = slice(start, start + PIECE)
+        piece = weighed(owner[s], judged.clock[s], judged.values[s], judged.stages[s], law, FOREVER_US, rows)
+        levels[s] = piece[1]
+    order = np.argsort(owner, kind="stable")
+    starts = np.searchsorted(owner[order], np.arange(len(owners)))
+    ordinal = np.empty(len(owner), np.int64)
+    ordinal[order] = np.arange(len(owner)) - starts[owner[order]] + 1
+    return levels, ordinal, owner

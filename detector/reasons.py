@@ -1,0 +1,85 @@
+"""Evidence in words: why an alert was sent, in sentences that an analyst can act on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
+from detector.decide import Decision
+from detector.policy import Policy
+from detector.profile.artefact import Profile
+from detector.tape import Point
+from features import SIGNALS, Signal
+
+MOST = 5  # reasons in an alert
+WEAK_DB = 1.0  # evidence below this is no reason
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def alert(profile: Profile | None, policy: Policy, point: Point, decision: Decision) -> Alert:
+    """The alert that a decision on a point becomes."""
+    found = reasons(point)
+    score = float(point.asked_today) if point.budget else point.score
+    return Alert(
+        id=decision.alert_id,
+        kind=decision.kind,
+        action=decision.action,
+        case_id=decision.case_id,
+        at=rfc3339(point.at),
+        model=point.model,
+        entity=Entity(point.kind, point.id, point.members or None),
+        severity=decision.severity,
+        score=score if score > -1e308 else 0.0,
+        threshold=decision.threshold,
+        queries=point.n,
+        query_id=point.query_id,
+        promise=_promise(profile, point, decision),
+        reasons=found,
+        techniques=TECHNIQUES[decision.kind],
+        profile=profile.summary.id if profile else "none",
+        policy=policy.version,
+        message=_message(point, decision, found),
+    )
+
+
+def reasons(point: Point) -> tuple[Reason, ...]:
+    """The signals that speak against the entity, strongest first."""
+    if point.budget:
+        text = f"It asked {point.asked_today:,} times on {rfc3339(point.at)[:10]} (UTC)."
+        return (Reason("budget.count", 0.0, text),)
+    order = sorted(range(len(point.evidence)), key=lambda f: -point.evidence[f])[:MOST]
+    return tuple(
+        Reason(SIGNALS[f].name, point.evidence[f] / 100, sentence(SIGNALS[f], point.shares[f], point.tails[f]))
+        for f in order
+        if point.evidence[f] / 100 >= WEAK_DB
+    )
+
+
+def sentence(signal: Signal, share: int, tail: int) -> str:
+    """What stands out in a signal: permille of the entity's queries, and of honest ones (its sign is the side)."""
+    if tail == 0:
+        return "Its queries spread unlike any honest client's."
+    honest = f"{(1000 - abs(tail)) / 10:g}%"
+    part = (signal.high if tail > 0 else signal.low).format(honest=honest)
+    return f"{share / 10:g}% of its queries {part}."
+
+
+def rfc3339(at_us: int) -> str:
+    """Microseconds since 1970 as `2026-11-24T10:27:09.000000Z`."""
+    return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _promise(profile: Profile | None, point: Point, decision: Decision) -> Promise:
+    if profile is None or decision.kind != "extraction":
+        return Promise(None, None, "", "none")
+    return profile.promise(point.kind, decision.threshold)
+
+
+def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str:
+    who = f"{point.kind} {point.id}"
+    if decision.action == "resolve":
+        return f"{who} asks like honest clients again (model {point.model})"
+    if decision.kind == "budget":
+        return f"{who} passed its budget of {decision.threshold:g} queries a day (model {point.model})"
+    why = f": {found[0].text}" if found else ""
+    return f"{who} asks as one does who copies the model {point.model}{why}"

@@ -1,0 +1,37 @@
+"""The attacks of the range, one file a family: add a line here and it is simulated, tested and measured."""
+
+from __future__ import annotations
+
+from detector.errors import SettingsError, nearest_name
+from detector.redteam.attacks.active import active_foreign, active_natural
+from detector.redteam.attacks.contract import Attack
+from detector.redteam.attacks.data_free import data_free, zeroth_order
+from detector.redteam.attacks.foreign import photographs, textures
+from detector.redteam.attacks.jacobian import jacobian
+from detector.redteam.attacks.line_search import line_search
+from detector.redteam.attacks.natural import blends, harvest
+from detector.redteam.attacks.noise import uniform_noise
+from detector.redteam.attacks.random_step import random_step
+
+ATTACKS: tuple[Attack, ...] = (
+    Attack("uniform", "uniform noise", uniform_noise),
+    Attack("data-free", "data-free generator", data_free),
+    Attack("dfme", "data-free generator with gradient estimates (DFME)", zeroth_order),
+    Attack("foreign", "foreign natural images", photographs, extra="plot"),
+    Attack("textures", "dead leaves textures", textures),
+    Attack("line-search", "Tramèr line search", line_search),
+    Attack("jacobian", "Jacobian augmentation", jacobian),
+    Attack("random-step", "random steps from seeds", random_step),
+    Attack("active", "uncertainty-picked foreign images", active_foreign, extra="plot"),
+    Attack("active-natural", "uncertainty-picked natural images", active_natural),
+    Attack("blends", "blends of natural images", blends),
+    Attack("harvest", "in-distribution harvesting", harvest),
+)
+
+
+def attack_named(name: str) -> Attack:
+    """The attack of that name; `SettingsError` with the nearest right name otherwise."""
+    for attack in ATTACKS:
+        if attack.name == name:
+            return attack
+    raise SettingsError(f"no attack is called {name!r}; {nearest_name(name, [a.name for a in ATTACKS])}")

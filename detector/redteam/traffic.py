@@ -1,0 +1,112 @@
+"""Simulated queries as columns, and as the JSON lines of querywarden's `native` log format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.query import F64, I32, I64
+
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Account:
+    """One client name in the log. `truth` is "honest" or the campaign; accounts of one `ring` share one attack."""
+
+    client: str
+    organisation: str
+    truth: str
+    ring: str | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """n queries in the order of time, as they are logged: inputs rounded to 4 decimals, probabilities to 6.
+
+    accounts       by number, honest ones first
+    account        (n,) int32      number of the account that asked
+    ordinal        (n,) int32      how many queries the account had asked before
+    at             (n,) int64      microseconds since 1970, UTC; strictly increasing within an account
+    inputs         (n, d) float32  in [0, 1]
+    probabilities  (n, k) float64
+    """
+
+    model: str
+    accounts: tuple[Account, ...]
+    account: I32
+    ordinal: I32
+    at: I64
+    inputs: NDArray[np.float32]
+    probabilities: F64
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @property
+    def truth(self) -> dict[str, str]:
+        """Client -> "honest" or the campaign's name."""
+        return {a.client: a.truth for a in self.accounts}
+
+    @property
+    def rings(self) -> dict[str, str]:
+        """Client -> ring, for the accounts that share an attack."""
+        return {a.client: a.ring for a in self.accounts if a.ring is not None}
+
+    @property
+    def labels(self) -> I32:
+        """(n,) predicted classes."""
+        codes: I32 = self.probabilities.argmax(axis=1).astype(np.int32)
+        return codes
+
+    def of(self, client: str) -> I64:
+        """Rows of one client, in order."""
+        number = next(i for i, a in enumerate(self.accounts) if a.client == client)
+        return np.flatnonzero(self.account == number)
+
+    def lines(self) -> Iterator[bytes]:
+        """The log, one JSON object a line, each with its newline."""
+        encode = msgspec.json.Encoder().encode
+        labels = self.labels.tolist()
+        for start in range(0, len(self), CHUNK):
+            rows = slice(start, start + CHUNK)
+            inputs = np.round(self.inputs[rows].astype(np.float64), 4).tolist()
+            chunk = zip(
+                self.account[rows].tolist(),
+                self.ordinal[rows].tolist(),
+                self.at[rows].tolist(),
+                inputs,
+                labels[rows],
+                self.probabilities[rows].tolist(),
+                strict=True,
+            )
+            for number, ordinal, at, x, label, p in chunk:
+                who = self.accounts[number]
+                record = {
+                    "id": f"{who.client[2:]}-{ordinal:05d}",
+                    "at": _rfc3339(at),
+                    "client": who.client,
+                    "groups": {"organisation": who.organisation},
+                    "model": self.model,
+                    "input": x,
+                    "output": {"label": label, "probabilities": p},
+                }
+                yield encode(record) + b"\n"
+
+    def write(self, path: Path) -> None:
+        """The log as a file of JSON lines."""
+        with path.open("wb") as file:
+            file.writelines(self.lines())
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _rfc3339(at: int) -> str:
+    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,78 @@
+"""What the process says of itself: one frozen value for the probes, and the heartbeat that is made from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from detector.alert import Alert, Entity, Promise, stable_id
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the process stands. The runner makes a new one now and then; every thread may read the newest.
+
+    alive: the work goes on; False asks for a restart.  ready: the state is loaded and records are read.
+    reasons: sentences, one for each thing that is degraded.  lag_s: how far the log clock is behind the newest record.
+    """
+
+    alive: bool = True
+    ready: bool = True
+    reasons: tuple[str, ...] = ()
+    queries_per_s: float = 0.0
+    lag_s: float | None = None
+    model: str = ""
+    profile: str = ""
+    policy: str = ""
+
+    @property
+    def state(self) -> str:
+        if not self.ready:
+            return "starting"
+        return "degraded" if self.reasons else "ok"
+
+
+class Rate:
+    """Things a second, as a mean that forgets with a time constant of `memory_s`."""
+
+    def __init__(self, now: float, *, memory_s: float = 30.0) -> None:
+        self._memory_s = memory_s
+        self._at = now
+        self._count = 0
+        self._per_s = 0.0
+
+    def add(self, count: int, now: float) -> float:
+        """Counts what happened since the last call; returns the rate. `now` is a monotonic clock in seconds."""
+        self._count += count
+        elapsed = now - self._at
+        if elapsed > 0:
+            weight = min(1.0, elapsed / self._memory_s)
+            self._per_s += weight * (self._count / elapsed - self._per_s)
+            self._at, self._count = now, 0
+        return self._per_s
+
+
+def heartbeat(health: Health, *, instance: str, sink: str, backlog: int, at_s: float) -> Alert:
+    """The health alert of one minute. Its silence is what a receiver alarms on; so nothing is stored for it."""
+    lag = "" if health.lag_s is None else f", lag {health.lag_s:,.0f} s"
+    trouble = f"; {'; '.join(health.reasons)}" if health.reasons else ""
+    return Alert(
+        id=stable_id("health", instance, sink, str(int(at_s // 60))),
+        kind="health",
+        action="open",
+        case_id=stable_id("health", instance, sink),
+        at=datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        model=health.model,
+        entity=Entity("instance", instance),
+        severity="informational",
+        score=0.0,
+        threshold=0.0,
+        queries=0,
+        query_id="",
+        promise=Promise(None, None, "", "none"),
+        reasons=(),
+        techniques=(),
+        profile=health.profile,
+        policy=health.policy,
+        message=f"querywarden is alive: {health.queries_per_s:,.0f} queries/s, backlog {backlog:,}{lag}{trouble}",
+    )

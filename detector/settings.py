@@ -1,0 +1,284 @@
+"""What an operator may set: one TOML file, with the environment on top, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from detector.alert import SEVERITIES, Severity, stable_id
+from detector.errors import SettingsError, nearest_name
+from detector.logs import DECODERS
+from detector.misfit import is_text, misfit, type_at
+from detector.policy import Budget, Policy, Suppression, Threshold
+from detector.sources import AnySourceSettings
+from sinks import AnySinkSettings
+
+PREFIX = "QUERYWARDEN_"
+
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a record of the log is read.
+
+    format: the name of the log format.
+    keep_payload_of_dead_letters: keep the bytes of records that could not be read. They may hold what people asked,
+    so this is off unless you ask for it.
+    """
+
+    format: str = "native"
+    keep_payload_of_dead_letters: bool = False
+
+
+class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was learned from honest traffic.
+
+    path: the folder of the profile. Without one nothing is judged: the log is only recorded, for `fit`.
+    """
+
+    path: str | None = None
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where state outlives the process.
+
+    path: the store; one process writes it.
+    snapshot_s: seconds between snapshots; after a crash the log since the last one is read again.
+    tape_days: days of log time for which scores are kept, so that another policy can be tried on them.
+    """
+
+    path: str = "querywarden-store"
+    snapshot_s: Positive = 30.0
+    tape_days: Annotated[int, Meta(ge=1)] = 35
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What querywarden says about itself.
+
+    host: the address on which metrics and health are served; this machine only, unless you open it.
+    port: the port of it; 0 serves none.
+    log_level: the least level that is logged.
+    log_json: log one JSON object a line; otherwise lines for people.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = True
+
+
+class SuppressionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entity that is not alerted on for a time.
+
+    kind: the level of the entity, `client` or the name of a logged group.
+    id: the entity, as the log names it.
+    until: RFC 3339; the log time from which it is alerted on again. There is no "forever".
+    reason: why, for whoever reads the audit.
+    """
+
+    kind: str = "client"
+    id: str
+    until: Moment
+    reason: str
+
+
+class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an alert is raised. What is not set here comes from the profile, whose thresholds carry the promise.
+
+    cool_down_s: seconds of log time after a resolved case in which the entity is not alerted on again at the same or
+    a lower severity.
+    budget: queries that an entity may ask per day of log time, `soft` and `hard`; none unless set.
+    thresholds: by level, then severity, the score that replaces the profile's, such as `high = 2.5` under
+    `[policy.thresholds.client]`. Such a threshold has no promise.
+    suppressions: entities that are not alerted on until a time.
+    """
+
+    cool_down_s: Annotated[float, Meta(ge=0)] = 86_400.0
+    budget: Budget = Budget()
+    thresholds: dict[str, dict[Severity, float]] = {}
+    suppressions: tuple[SuppressionSettings, ...] = ()
+
+    def over(self, promised: Mapping[str, tuple[Threshold, ...]]) -> Policy:
+        """The policy that starts: `promised` thresholds of the profile, with what is set here put over them.
+
+        Its version is a hash of its content. Raises SettingsError for a level that the profile does not judge, or
+        when a higher severity would be reached at a lower score.
+        """
+        for level in self.thresholds:
+            if level not in promised:
+                raise SettingsError(f"policy.thresholds.{level}: unknown level; {nearest_name(level, promised)}")
+        thresholds = {level: _ascending(level, of, self.thresholds.get(level, {})) for level, of in promised.items()}
+        policy = Policy(
+            version="",
+            thresholds=thresholds,
+            cool_down_s=self.cool_down_s,
+            suppressions=tuple(Suppression(s.kind, s.id, micros(s.until), s.reason) for s in self.suppressions),
+            budget=self.budget,
+        )
+        content = msgspec.json.encode(policy, order="deterministic").decode()
+        return msgspec.structs.replace(policy, version=stable_id(content)[:12])
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How alerts reach the sinks.
+
+    heartbeat_s: seconds after which a sink that had nothing to take is checked, so that a dead destination is known
+    before it is needed.
+    drain_s: seconds that the outbox may still deliver when querywarden is stopped; the rest waits in the store.
+    """
+
+    heartbeat_s: Positive = 60.0
+    drain_s: Annotated[float, Meta(ge=0)] = 10.0
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a run starts.
+
+    no_alerts_before: RFC 3339; what crosses a threshold before this log time is recorded and not sent, so that
+    reading old logs does not page anybody. Unset: everything is sent.
+    """
+
+    no_alerts_before: Moment | None = None
+
+
+class EntitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is judged beside clients.
+
+    group: the name of a logged group, such as `organisation`, whose members' evidence is summed. Unset: clients only.
+    """
+
+    group: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything. `source` is the only section that must be there."""
+
+    source: AnySourceSettings
+    log: LogSettings = LogSettings()
+    profile: ProfileSettings = ProfileSettings()
+    entities: EntitySettings = EntitySettings()
+    store: StoreSettings = StoreSettings()
+    policy: PolicySettings = PolicySettings()
+    sinks: tuple[AnySinkSettings, ...] = ()
+    delivery: DeliverySettings = DeliverySettings()
+    run: RunSettings = RunSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path`, with those of `environ` on top.
+
+    `QUERYWARDEN_STORE__PATH=/var/lib/querywarden` sets `path` of `[store]`; more `__` go deeper, a number counts in
+    an array (`QUERYWARDEN_SINKS__0__URL`). Values are read as TOML where they can be, else as text.
+
+    Raises SettingsError, which names the place, what was found there and what would be right, never a secret.
+    """
+    document = _document(path)
+    overridden = _override(document, environ)
+    try:
+        return settings_of(document)
+    except SettingsError as error:
+        names = "".join(f"; {name} is set in the environment" for place, name in overridden if place in str(error))
+        raise SettingsError(f"{path}: {error}{names}") from error
+
+
+def settings_of(document: Mapping[str, Any]) -> Settings:
+    """Settings from what TOML gave. Raises SettingsError."""
+    wrong = misfit(document, Settings)
+    if wrong is not None:
+        raise SettingsError(wrong)
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from error
+    if settings.log.format not in DECODERS:
+        near = nearest_name(settings.log.format, DECODERS)
+        raise SettingsError(f'log.format: unknown format "{settings.log.format}"; {near}')
+    seen: set[str] = set()
+    for index, sink in enumerate(settings.sinks):
+        if sink.name in seen:
+            raise SettingsError(f'sinks[{index}].name: "{sink.name}" names two sinks; give each its own name')
+        seen.add(sink.name)
+    return settings
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 of a time with an offset."""
+    return (moment - datetime.fromisoformat("1970-01-01T00:00:00Z")) // timedelta(microseconds=1)
+
+
+def _ascending(
+    level: str, promised: tuple[Threshold, ...], overrides: Mapping[Severity, float]
+) -> tuple[Threshold, ...]:
+    scores = {threshold.severity: threshold.score for threshold in promised} | dict(overrides)
+    ordered = sorted((Threshold(severity, score) for severity, score in scores.items()), key=lambda t: t.score)
+    ranks = [SEVERITIES.index(threshold.severity) for threshold in ordered]
+    if ranks != sorted(ranks):
+        order = ", ".join(f"{threshold.severity} at {threshold.score:g}" for threshold in ordered)
+        raise SettingsError(f"policy.thresholds.{level}: scores must rise with the severity, found {order}")
+    return tuple(ordered)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        raise SettingsError(f"{path} is not UTF-8 (at line {line}, column {column})") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+def _override(document: dict[str, Any], environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Puts the environment's values into `document`; returns the place and the variable of each."""
+    overridden = []
+    for variable, text in sorted(environ.items()):
+        # Other names with the prefix are not settings: secrets, the path of this file.
+        if variable.startswith(PREFIX) and "__" in variable:
+            parts = variable.removeprefix(PREFIX).lower().split("__")
+            value: Any = text if is_text(type_at(document, Settings, parts)) else _value(text)
+            _put(document, parts, value, variable)
+            overridden.append((_dotted(parts), variable))
+    return overridden
+
+
+def _put(document: dict[str, Any], parts: list[str], value: Any, variable: str) -> None:
+    node: Any = document
+    for depth, part in enumerate(parts):
+        last = depth == len(parts) - 1
+        if isinstance(node, list):
+            if not part.isdecimal() or int(part) >= len(node):
+                raise SettingsError(f"{variable}: {_dotted(parts[:depth])} has {len(node)} entries, counted from 0")
+            if last:
+                node[int(part)] = value
+            node = node[int(part)]
+        elif isinstance(node, dict):
+            if last:
+                node[part] = value
+            node = node.setdefault(part, {})
+        else:
+            raise SettingsError(f"{variable}: {_dotted(parts[:depth])} is a single value and has no keys")
+
+
+def _dotted(parts: list[str]) -> str:
+    return "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in parts).removeprefix(".")
+
+
+def _value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text

@@ -1,0 +1,73 @@
+"""What a signal family promises: signals from a batch and bounded state per entity, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.query import Batch
+
+DIMS = 16  # of the projected input; 16 squares of 14-bit differences fit an unsigned 32-bit sum exactly
+STAGES = 7  # stages a signal may be conditioned on
+
+Rows = NDArray[Any]  # structured, one record an entity; a feature reads and writes the fields it asked for
+Learned = Mapping[str, NDArray[Any]]
+Column = NDArray[np.float64]
+
+
+class Field(NamedTuple):
+    """A field of the entity's row: little-endian dtype and shape. It starts as zeros, which must mean "nothing yet"."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+
+class Signal(NamedTuple):
+    """One number per query.
+
+    name       `family.what`
+    staged     the value is only comparable among queries of one stage (0 .. STAGES - 1), which `measure` gives too
+    additive   depends on the query alone, so that counts of a group's members add up
+    low, high  what an excess of low or high values means, completing "62% of its queries ..."; `{honest}` is the
+               share of honest queries that are less extreme
+    """
+
+    name: str
+    staged: bool
+    additive: bool
+    low: str
+    high: str
+
+
+class Reference(NamedTuple):
+    """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32."""
+
+    x: NDArray[np.int16]
+    labels: NDArray[np.int32]
+    seed: int
+
+
+class Feature(NamedTuple):
+    """A signal family.
+
+    fields     row fields that `measure` may use, prefixed with the family's name
+    learn      what must be known of the training distribution, as named arrays; they travel in the profile
+    measure    (batch, rows, learned, values, stages): fills values (n, len(signals)) float64, ABSENT where a query
+               does not carry the signal, and stages (n, len(signals)) int8. Goes through the queries in order and
+               updates each query's row, so that cutting the stream into other batches changes no bit.
+    """
+
+    name: str
+    signals: tuple[Signal, ...]
+    fields: tuple[Field, ...]
+    learn: Callable[[Reference], dict[str, NDArray[Any]]]
+    measure: Callable[[Batch, Rows, Learned, NDArray[np.float64], NDArray[np.int8]], None]
+
+
+def nothing_to_learn(reference: Reference) -> dict[str, NDArray[Any]]:
+    """For families that look at the query and its entity only."""
+    return {}

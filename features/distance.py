@@ -1,0 +1,70 @@
+"""How far a query lies from the training distribution: beside it (nearest reference) and off its plane (residual).
+
+Sees: noise, foreign data, data-free generators, perturbed children of natural inputs (their noise leaves the plane).
+Misses: natural data, however it was gathered; attacks that stay on the plane and near the references.
+Innocent: a client with a camera, a scanner or a market of its own. Such clients are part of the honest population
+that the null was fitted on; a kind that no honest client of that time belonged to is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
+
+from detector.query import Batch
+from features.contract import DIMS, Feature, Learned, Reference, Rows, Signal
+
+REFERENCES = 512
+
+SIGNALS = (
+    Signal(
+        "distance.nearest",
+        staged=False,
+        additive=True,
+        low="lie closer to the training data than {honest} of honest queries do",
+        high="lie farther from the training data than {honest} of honest queries do",
+    ),
+    Signal(
+        "distance.residual",
+        staged=False,
+        additive=True,
+        low="fit the training data's structure more smoothly than {honest} of honest queries do",
+        high="break the training data's structure more than {honest} of honest queries do (as noise does)",
+    ),
+)
+
+
+def learn(reference: Reference) -> dict[str, NDArray[Any]]:
+    """References: the centres of 512 clusters (all points where there are fewer), (DIMS, m) int16."""
+    points = np.unique(reference.x, axis=0)
+    if len(points) > REFERENCES:
+        sample = reference.x.astype(np.float64)
+        clusters = MiniBatchKMeans(REFERENCES, random_state=reference.seed, n_init=1, batch_size=4096)
+        points = np.rint(clusters.fit(sample).cluster_centers_).astype(np.int16)
+    return {"references": np.ascontiguousarray(points.T)}
+
+
+def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
+    _nearest(batch.x, learned["references"], values)
+    values[:, 1] = batch.residual
+    stages[:] = 0
+
+
+@numba.njit(cache=True)
+def _nearest(x, references, values):  # type: ignore[no-untyped-def]
+    squared = np.empty(references.shape[1], np.uint32)
+    for i in range(x.shape[0]):
+        squared[:] = 0
+        for d in range(DIMS):  # references lie along the inner loop, where the processor can take many at once
+            at = np.int32(x[i, d])
+            for j in range(squared.size):
+                apart = at - np.int32(references[d, j])
+                squared[j] += np.uint32(apart * apart)
+        values[i, 0] = np.sqrt(np.float64(squared.min()))
+
+
+FEATURE = Feature("distance", SIGNALS, (), learn, measure)

@@ -1,0 +1,116 @@
+"""What each answer of Elasticsearch means for an alert: taken, come again, never, or not until a human acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from re import compile as pattern
+from typing import Any
+
+from detector.alert import Alert
+from detector.errors import SinkBusy, SinkError, SinkRefused
+from sinks.contract import Delivery, Refusal
+
+LONGEST_REASON = 500  # characters; a parsing error can quote the document
+CREATED_ON = pattern(r"-(\d{4})\.(\d{2})\.(\d{2})-\d{6}$")  # ends the name of a backing index, whatever stands before
+A_DAY = timedelta(days=1)
+PRIVILEGES = ("create_doc", "auto_configure", "read", "view_index_metadata")
+
+
+def delivery_of(items: Iterable[Mapping[str, Any]], stream: str) -> Delivery:
+    """Reads `items` of a `_bulk` answer, which can hold failures although the whole has status 200.
+
+    201 is taken; 409 too: the id is there already. 429 and 5xx come again. 401, 403 and 404 hold for the whole data
+    stream and raise SinkRefused; any other status is about this one document. A document that went to the failure
+    store (status 201!) is not among the alerts, and is refused.
+    """
+    retry: list[str] = []
+    refused: list[Refusal] = []
+    for item in items:
+        result = item["create"]
+        status: int = result["status"]
+        if status in (200, 201):
+            if result.get("failure_store") == "used":
+                reason = f"the mapping did not take it: kept in the failure store {result.get('_index', '')}"
+                refused.append(Refusal(result["_id"], reason))
+        elif status == 429 or status >= 500:
+            retry.append(result["_id"])
+        elif status in (401, 403, 404):
+            raise refusal(status, result.get("error"), stream)
+        elif status != 409:
+            refused.append(Refusal(result["_id"], reason_of(result.get("error")) or f"status {status}"))
+    return Delivery(tuple(retry), tuple(refused))
+
+
+def merged(first: Delivery, second: Delivery) -> Delivery:
+    pauses = [one.retry_after_s for one in (first, second) if one.retry_after_s is not None]
+    return Delivery(first.retry + second.retry, first.refused + second.refused, max(pauses, default=None))
+
+
+def error_of(status: int, body: object, headers: Mapping[str, str], stream: str) -> SinkError:
+    """What a request that failed as a whole means."""
+    if status in (408, 429) or status >= 500:
+        reason = reason_of(_error(body))
+        return SinkBusy(f"Elasticsearch answers {status} {reason}".rstrip(), retry_after_s=_seconds(headers))
+    return refusal(status, _error(body), stream)
+
+
+def refusal(status: int, error: object, stream: str) -> SinkRefused:
+    reason = reason_of(error)
+    if status == 401:
+        advice = "the credentials are missing or wrong: see `api_key`, `username` and `password`"
+    elif status == 403 and "cluster_block_exception" in reason:
+        advice = f"{stream} is blocked: lift the block"
+    elif status == 403:
+        advice = f"the credentials need the index privileges {', '.join(PRIVILEGES)} on {stream}"
+    elif status == 404 and "index_not_found_exception" in reason:
+        advice = f"no index template makes {stream} a data stream: load deploy/elasticsearch/index-template.json"
+    else:
+        advice = "is `url` an Elasticsearch 9, without a path that does not belong to it?"
+    return SinkRefused(f"Elasticsearch answers {status} ({reason or 'no reason given'}); {advice}")
+
+
+def reason_of(error: object) -> str:
+    """Type and reason, with those of the first cause."""
+    if not isinstance(error, Mapping):
+        return str(error)[:LONGEST_REASON] if error else ""
+    text = f"{error.get('type')}: {error.get('reason')}"
+    if isinstance(cause := error.get("caused_by"), Mapping):
+        text += f" ({cause.get('type')}: {cause.get('reason')})"
+    return text[:LONGEST_REASON]
+
+
+def where_they_can_be(alerts: Sequence[Alert], backing_indices: Sequence[str]) -> list[str]:
+    """The backing indices, newest first, that were still written to when the oldest of the alerts was made.
+
+    An index was written to until its successor was made, and the successor's name tells that day. The alerts' own
+    clock is the log's, which may run ahead: the last two are always looked at. Old indices can be on slow storage.
+    """
+    days = [_created_on(name) for name in backing_indices]
+    oldest = min((_day(alert.at) for alert in alerts), default=date.min)
+    if days and (newest := days[-1]) is not None:
+        oldest = min(oldest, newest)
+    ends = [*days[1:], None]  # of the newest, and where a successor has another name, nothing is known
+    can = [name for name, end in zip(backing_indices, ends, strict=False) if end is None or end + A_DAY >= oldest]
+    return can[::-1]
+
+
+def _created_on(name: str) -> date | None:
+    match = CREATED_ON.search(name)
+    return date(*map(int, match.groups())) if match else None
+
+
+def _day(at: str) -> date:
+    try:
+        return date.fromisoformat(at[:10])
+    except ValueError:  # Elasticsearch will say what it thinks of this one; look everywhere
+        return date.min
+
+
+def _error(body: object) -> object:
+    return body.get("error") if isinstance(body, Mapping) else body
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdigit() else None

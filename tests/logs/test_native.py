@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.errors import DecodeError
+from detector.logs.contract import MAX_BYTES, REASONS
+from detector.logs.native import decode, decode_many
+from detector.query import Query
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+FLAT = st.lists(FLOATS, min_size=1)
+INPUTS = (
+    st.text(min_size=1)
+    | FLAT
+    | st.lists(FLAT, min_size=1)
+    | st.lists(st.lists(FLAT, min_size=1, max_size=3), min_size=1, max_size=3)
+    | st.lists(st.lists(st.lists(FLAT, min_size=1, max_size=2), min_size=1, max_size=2), min_size=1, max_size=2)
+)
+IDS = st.text(min_size=1) | st.integers(-(2**63), 2**64)
+PROBABILITIES = st.lists(st.floats(0, 1), min_size=1)
+OUTPUTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "label": st.none() | st.text() | st.integers(-(2**63), 2**63 - 1),
+        "probabilities": PROBABILITIES,
+        "text": st.text(),
+        "logits": st.lists(FLOATS),
+    },
+)
+RECORDS = st.fixed_dictionaries(
+    {"at": st.integers(0, 4_102_444_799), "input": INPUTS},
+    optional={
+        "client": IDS,
+        "model": st.text(min_size=1),
+        "id": IDS,
+        "groups": st.dictionaries(st.text(), IDS, min_size=1),
+        "output": OUTPUTS,
+        "trace": st.dictionaries(st.text(), FLOATS),
+    },
+)
+
+
+def record(**changes: Any) -> bytes:
+    return json.dumps({"at": 1, "client": "c", "input": [1.0], **changes}).encode()
+
+
+def refusal(payload: bytes) -> DecodeError:
+    with pytest.raises(DecodeError) as caught:
+        decode(payload)
+    return caught.value
+
+
+@given(RECORDS, st.booleans())
+def test_round_trip_of_any_record(fields: dict[str, Any], ascii_only: bool) -> None:
+    query = decode(json.dumps(fields, ensure_ascii=ascii_only).encode())
+    output = fields.get("output", {})
+    assert query == Query(
+        at=fields["at"] * 1_000_000,
+        client=str(fields["client"]) if "client" in fields else None,
+        model=fields.get("model", "default"),
+        input=fields["input"],
+        id=str(fields["id"]) if "id" in fields else None,
+        groups={name: str(value) for name, value in fields["groups"].items()} if "groups" in fields else None,
+        label=output.get("label"),
+        probabilities=output.get("probabilities"),
+        text=output.get("text"),
+    )
+
+
+@given(st.lists(RECORDS.map(json.dumps).map(str.encode) | st.binary(max_size=30), max_size=12))
+def test_many_are_what_each_is(payloads: list[bytes]) -> None:
+    queries, sources, refused = decode_many(payloads)
+    assert sorted([*sources, *(index for index, _ in refused)]) == list(range(len(payloads)))
+    assert queries == [decode(payloads[index]) for index in sources]
+    for index, error in refused:
+        alone = refusal(payloads[index])
+        assert (error.reason, error.client, str(error)) == (alone.reason, alone.client, str(alone))
+
+
+def test_numbers_become_floats() -> None:
+    numbers = decode(b'{"at": 1, "input": [1, -0.0, 9007199254740993, 123456789012345678901234567890]}').input
+    assert [type(number) for number in numbers] == [float] * 4
+    assert math.copysign(1, float(numbers[1])) == -1
+    assert numbers[2:] == [9007199254740992.0, 1.2345678901234568e29]
+
+
+def test_fields_of_nothing_are_absent() -> None:
+    query = decode(record(client="", model=None, id="", groups={"organisation": None}, output={"probabilities": []}))
+    assert query == Query(1_000_000, None, "default", [1.0])
+    assert decode(record(client=None, id=None, groups={}, output=None)) == query
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(True, 1), (False, 0), (3.0, 3), (-0.0, 0), (2**63 - 1, 2**63 - 1), ("3", "3"), (None, None)]
+)
+def test_labels(written: object, read: object) -> None:
+    label = decode(record(output={"label": written})).label
+    assert label == read
+    assert type(label) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [({"b": 0.25, "a": 0.75}, [0.75, 0.25]), (0.5, [0.5]), (1, [1.0]), ([1, 0], [1.0, 0.0]), ({}, None), (0, [0.0])],
+)
+def test_probabilities(written: object, read: object) -> None:
+    assert decode(record(output={"probabilities": written})).probabilities == read
+
+
+def test_the_last_shape_of_input_may_change_at_any_record() -> None:
+    inputs = [[1.0], [[1.0]], [[[1.0]]], [[[[1.0]]]], "text", [[1.0], [2.0, 3.0]], [1.0], [[], [1.0]], [[[1.0]], [[]]]]
+    queries, sources, refused = decode_many([record(input=asked) for asked in inputs])
+    assert [query.input for query in queries] == inputs
+    assert sources == list(range(len(inputs)))
+    assert not refused
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b'{"at": 1, "input": [1]}x',
+        b"\xef\xbb\xbf{}",
+        b'{"at": 1, "input": [NaN]}',
+        b'{"at": 1, "input": "\\ud800"}',
+    ],
+)
+def test_reason_json(payload: bytes) -> None:
+    assert refusal(payload).reason == "json"
+
+
+@pytest.mark.parametrize(
+    "payload", [b'{"at": 1, "input": "\xff", "client": "c"}', b"\xff", '{"at": 1}'.encode("utf-16")]
+)
+def test_reason_encoding(payload: bytes) -> None:
+    assert refusal(payload).reason == "encoding"
+
+
+def test_reason_size() -> None:
+    error = refusal(record() + b" " * MAX_BYTES)
+    assert (error.reason, error.client) == ("size", "c")
+    assert decode(record().ljust(MAX_BYTES)).client == "c"
+
+
+@pytest.mark.parametrize("fields", [b'"input": %s', b'"input": [1], "trace": %s'])
+def test_reason_depth(fields: bytes) -> None:
+    deep = b"[" * 5_000 + b"1" + b"]" * 5_000
+    error = refusal(b'{"at": 1, ' + fields % deep + b', "client": "c"}')
+    assert (error.reason, error.client) == ("depth", "c")
+
+
+def test_reason_depth_of_an_input_that_json_can_carry() -> None:
+    assert refusal(record(input=[[[[[1.0]]]]])).reason == "depth"
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"at": 1}', b'{"input": [1]}', b'{"client": "c"}'])
+def test_reason_missing(payload: bytes) -> None:
+    assert refusal(payload).reason == "missing"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client": 1.5},
+        {"client": True},
+        {"model": 3},
+        {"id": []},
+        {"groups": "organisation"},
+        {"groups": {"organisation": 1.5}},
+        {"output": []},
+        {"output": {"label": 1.5}},
+        {"output": {"label": 2**63}},
+        {"output": {"label": 1e30}},
+        {"output": {"label": []}},
+        {"output": {"probabilities": [0.5, None]}},
+        {"output": {"probabilities": [7.0]}},
+        {"output": {"probabilities": {"a": -1}}},
+        {"output": {"probabilities": -1}},
+        {"output": {"text": 1}},
+    ],
+)
+def test_reason_shape(changes: dict[str, Any]) -> None:
+    assert refusal(record(**changes)).reason == "shape"
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"1", b'"text"', b"null"])
+def test_reason_shape_of_what_is_no_object(payload: bytes) -> None:
+    assert refusal(payload).reason == "shape"
+
+
+@pytest.mark.parametrize("at", ["yesterday", None, True, [1], -1, 1_726_000_000_000, 4_102_444_800.0])
+def test_reason_time(at: object) -> None:
+    error = refusal(record(at=at))
+    assert (error.reason, error.client) == ("time", "c")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "[]",
+        '""',
+        "[[]]",
+        "[[], [[]]]",
+        "null",
+        "[null]",
+        "[1, null]",
+        "[true]",
+        "[[1, true]]",
+        '["1"]',
+        "[1, [2]]",
+        "[[1], 2]",
+        "[1e999]",
+        "[[-1e999]]",
+        "[" + "9" * 400 + "]",
+        "1",
+        "true",
+        "{}",
+    ],
+)
+def test_reason_input(asked: str) -> None:
+    error = refusal(b'{"at": 1, "input": %s, "client": 5}' % asked.encode())
+    assert (error.reason, error.client) == ("input", "5")
+
+
+def test_the_refusal_says_where() -> None:
+    assert str(refusal(record(input=[[1.0], [2.0, None]]))) == "Expected `float`, got `null` - at `$.input[1][1]`"
+
+
+def test_no_reason_is_left_untested() -> None:
+    tested = {name.split("_")[2] for name in globals() if name.startswith("test_reason_")}
+    assert tested == set(REASONS)

@@ -1,0 +1,74 @@
+"""The Elasticsearch servers of these tests, and an example of each registered sink."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from sinks import AnySinkSettings
+from tests.servers.elasticsearch import ElasticsearchServer, elasticsearch_server
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "elasticsearch"
+LARGEST_REQUEST = "64kb"  # 413 above this
+PRESSURE = "48kb"  # 429 above this
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
+    """A server without security that has our index template, and small limits so that they can be met."""
+    limits = {"http.max_content_length": LARGEST_REQUEST, "indexing_pressure.memory.limit": PRESSURE}
+    for server in elasticsearch_server(tmp_path_factory.mktemp("elasticsearch"), settings=limits):
+        with Elasticsearch(server.url) as client:
+            load_template(client)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
+    """A server that asks who you are; `admin` may do anything."""
+    users = {"admin": ("pw-123456", "superuser")}
+    yield from elasticsearch_server(tmp_path_factory.mktemp("guarded"), users=users)
+
+
+@pytest.fixture
+def client(elasticsearch: ElasticsearchServer) -> Iterator[Elasticsearch]:
+    with Elasticsearch(elasticsearch.url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> str:
+    """A data stream of its own for each test: this server cannot delete one."""
+    return "".join(c if c.isalnum() else "_" for c in request.node.name.lower())[:80]
+
+
+@pytest.fixture
+def examples(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Per `type`: settings that work, as they would be read. The server starts only where it is asked for."""
+
+    def elasticsearch_example() -> dict[str, Any]:
+        server: ElasticsearchServer = request.getfixturevalue("elasticsearch")
+        return {"url": server.url, "namespace": request.getfixturevalue("namespace")}
+
+    return {"file": lambda: {"path": str(tmp_path / "alerts.jsonl")}, "elasticsearch": elasticsearch_example}
+
+
+def load_template(client: Elasticsearch) -> None:
+    template = json.loads((DEPLOY / "index-template.json").read_text())
+    client.perform_request(
+        "PUT",
+        "/_index_template/logs-querywarden.alert",
+        headers={"accept": "application/json", "content-type": "application/json"},
+        body=template,
+    )
+
+
+def tag_of(settings: type[AnySinkSettings]) -> str:
+    tag = settings.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
