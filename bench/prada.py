@@ -1,8 +1,9 @@
 """PRADA, the detector to compare with: do a client's distances to its own earlier queries look normally distributed?
 
-Juuti, Szyller, Marchal & Asokan 2019, "PRADA: Protecting Against DNN Model Stealing Attacks", algorithm 3. The paper
-chooses one threshold for W by hand (0.95 on MNIST); `calibrate` chooses it from honest clients so that at most a share
-of them is ever flagged, which is the rule that querywarden itself is held to.
+Juuti, Szyller, Marchal & Asokan 2019, "PRADA: Protecting Against DNN Model Stealing Attacks", and the code that they
+published (SSGAalto/prada-protecting-against-dnn-model-stealing-attacks). They choose a threshold for W
+by hand; `calibrate` chooses it from honest clients so that at most a share of them is ever flagged, which is the rule
+that querywarden itself is held to.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class _GrowingSet:
         return math.sqrt(float(np.einsum("ij,ij->i", gaps, gaps).min()))
 
     def admit(self, x: F64, distance: float) -> None:
-        """Algorithm 3: x joins when it is farther than the threshold, which never falls."""
+        """x joins when it is farther than the threshold, which never falls."""
         if distance <= self.threshold:
             return
         if self.size == len(self.members):
@@ -90,9 +91,9 @@ def distances(inputs: F64, labels: I64) -> tuple[F64, F64]:
 def watch(inputs: F64, labels: I64, *, every: int = 1, in_class: int = 1) -> Trace:
     """Run PRADA over one client's queries, inputs (n, d) in the order asked and predicted labels (n,).
 
-    W is computed after each `every`-th query over the classes that have `in_class` distances: the paper says 1 and 1,
-    the authors' published code 10 and 10 (SSGAalto/prada-protecting-against-dnn-model-stealing-attacks). Both count the
-    distances after outliers are gone, as the code does.
+    W is computed after each `every`-th query over the classes that have `in_class` distances. The authors' code does so
+    with 10 and 10; the defaults look as often and as early as the method allows. Distances are counted after the
+    outliers are gone, as the code does.
     """
     nearest, _ = distances(inputs, labels)
     known = ~np.isnan(nearest)

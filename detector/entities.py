@@ -50,8 +50,10 @@ def entity_key(name: Name, secret: bytes) -> bytes:
 def row_dtype(signals: int, fields: Iterable[Field]) -> np.dtype[np.void]:
     """The record of a level: BASE, counts (2 epochs, signals, BINS), then `fields`; padded to 8 bytes."""
     layout = [*BASE, Field("counts", "<u4", (2, signals, BINS)), *fields]
-    dtype = np.dtype([(field.name, field.dtype, field.shape) for field in layout])
-    return np.dtype([*dtype.descr, ("pad", "V", -dtype.itemsize % 8)]) if dtype.itemsize % 8 else dtype
+    size = np.dtype([tuple(field) for field in layout]).itemsize
+    if size % 8:
+        layout.append(Field("reserved", "<u1", (-size % 8,)))
+    return np.dtype([tuple(field) for field in layout])
 
 
 def describe(dtype: np.dtype[np.void]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from detector.evidence.law import Law
 from detector.evidence.telling import telling
 from detector.query import Batch
 from detector.tape import Point
-from features import SIGNALS, Learned, measure
+from features import SIGNALS, measure
+from features.contract import Learned
 
 PART = 512  # queries that go through all stages together: their rows stay in the processor's cache
 TICK_US = 10_000_000

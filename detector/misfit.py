@@ -55,6 +55,8 @@ def is_text(info: inspect.Type | None) -> bool:
 
 
 def _misfits(value: Any, info: inspect.Type, place: str) -> Iterator[str]:
+    if value is None and isinstance(info, inspect.UnionType) and info.includes_none:
+        return
     info = _narrowed(value, info)
     if isinstance(info, inspect.UnionType):
         yield from _of_union(value, info, place)
@@ -63,7 +65,7 @@ def _misfits(value: Any, info: inspect.Type, place: str) -> Iterator[str]:
     elif isinstance(info, inspect.DictType):
         yield from _of_dict(value, info, place)
     elif isinstance(info, inspect.ListType | inspect.VarTupleType):
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             yield f"{place}: expected an array, found {_found(value)}"
         else:
             for index, item in enumerate(value):

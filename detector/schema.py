@@ -23,10 +23,13 @@ from detector.settings import PREFIX, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# Keys that every sink or source has, for those whose own words say nothing of them.
+# Keys of many sinks and sources, for those whose own words say nothing of them.
 _COMMON = {
     "name": "How logs, metrics and the dashboard call it; no two sinks may share a name.",
     "batch_size": "The most that are handed over at a time.",
+    "username": "With the password.",
+    "password": "With the username.",
+    "client_id": "How the other side's logs call us.",
 }
 
 
@@ -114,12 +117,12 @@ def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
     """What the docstring says of each key as `key: meaning`; empty, but for the common keys, unless it says all."""
     names = [field.encode_name for field in msgspec.structs.fields(struct)]
     anyone = "|".join(map(re.escape, names))
-    mark = re.compile(rf"(?:^|(?<=[.;\n] )|(?<=\n))`?({anyone})`?: ")
+    mark = re.compile(rf"(?:^|(?<=[.;] )|(?<=\n))`?((?:{anyone})(?:, (?:{anyone}))*)`?: ")
     told: dict[str, str] = {}
     for paragraph in _docstring(struct).split("\n\n"):
         pieces = mark.split(paragraph)
-        for name, meaning in zip(pieces[1::2], pieces[2::2], strict=True):
-            told[name] = " ".join(meaning.split()).replace("|", "\\|")
+        for keys, meaning in zip(pieces[1::2], pieces[2::2], strict=True):
+            told |= dict.fromkeys(keys.split(", "), " ".join(meaning.split()).rstrip(";").replace("|", "\\|"))
     complete = {*told, *_COMMON} >= set(names)
     return {name: (told.get(name, "") if complete else "") or _COMMON.get(name, "") for name in names}
 

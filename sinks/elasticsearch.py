@@ -24,9 +24,9 @@ class ElasticsearchSettings(
     """Alerts go to the data stream `logs-<dataset>-<namespace>`; its template is in deploy/elasticsearch.
 
     url: one or several addresses of one cluster, each with its port. Credentials: `api_key` (the encoded form), or
-    `username` and `password`; the index privileges create_doc, auto_configure, read and view_index_metadata on the
-    data stream are enough. TLS: `ca_certs` is a file, `ssl_assert_fingerprint` the SHA-256 of the certificate;
-    `verify = false` trusts any certificate. `timeout_s` is for one request.
+    `username` and `password`; the index privileges create_doc, auto_configure and read on the data stream are enough.
+    TLS: `ca_certs` is a file, `ssl_assert_fingerprint` the SHA-256 of the certificate; `verify = false` trusts any
+    certificate. `timeout_s` is for one request.
 
     >>> ElasticsearchSettings(url="https://es.example:9200").stream
     'logs-querywarden.alert-default'
@@ -43,7 +43,7 @@ class ElasticsearchSettings(
     ssl_assert_fingerprint: str | None = None
     verify: bool = True
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 500
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
 
     def __post_init__(self) -> None:
         for fault in self._faults():

@@ -14,7 +14,7 @@ from sinks.contract import Delivery, Refusal
 LONGEST_REASON = 500  # characters; a parsing error can quote the document
 CREATED_ON = pattern(r"-(\d{4})\.(\d{2})\.(\d{2})-\d{6}$")  # ends the name of a backing index, whatever stands before
 A_DAY = timedelta(days=1)
-PRIVILEGES = ("create_doc", "auto_configure", "read", "view_index_metadata")
+PRIVILEGES = ("create_doc", "auto_configure", "read")  # write; make the stream; look
 
 
 def delivery_of(items: Iterable[Mapping[str, Any]], stream: str) -> Delivery:
@@ -73,7 +73,7 @@ def refusal(status: int, error: object, stream: str) -> SinkRefused:
 def reason_of(error: object) -> str:
     """Type and reason, with those of the first cause."""
     if not isinstance(error, Mapping):
-        return str(error)[:LONGEST_REASON] if error else ""
+        return " ".join(str(error).split())[:LONGEST_REASON] if error else ""  # a page of a proxy
     text = f"{error.get('type')}: {error.get('reason')}"
     if isinstance(cause := error.get("caused_by"), Mapping):
         text += f" ({cause.get('type')}: {cause.get('reason')})"

@@ -95,8 +95,13 @@ class ElasticsearchSink:
         # typed as mappings in the client, which passes lines that are bytes on as they are
         lines: Any = payload(alerts, dataset=self._settings.dataset, namespace=self._settings.namespace)
         with self._explained():
-            # require_data_stream: without our template the first alert would make a plain index
-            answer = self._client.bulk(index=self._stream, operations=lines, require_data_stream=True)
+            try:
+                # require_data_stream: without our template the first alert would make a plain index
+                answer = self._client.bulk(index=self._stream, operations=lines, require_data_stream=True)
+            except ApiError as error:
+                if error.status_code == 413:
+                    raise _TooLarge from error
+                raise
         items: list[dict[str, Any]] = answer["items"]
         return items
 
@@ -142,8 +147,6 @@ class ElasticsearchSink:
         except UnsupportedProductError as error:
             raise SinkRefused("what answers at `url` is not Elasticsearch") from error
         except ApiError as error:
-            if error.status_code == 413:
-                raise _TooLarge from error
             raise error_of(error.status_code, error.body, error.meta.headers, self._stream) from error
         except TlsError as error:
             raise SinkRefused(f"no trusted connection to Elasticsearch: {error.message}") from error

@@ -32,7 +32,8 @@ from detector.profile.artefact import (
 from detector.profile.sets import CALIBRATE, LEARN, SCALE
 from detector.reasons import rfc3339
 from detector.tape import score_of
-from features import FEATURES, SIGNALS, Reference
+from features import FEATURES, SIGNALS
+from features.contract import Reference
 
 DAY_US = 86_400_000_000
 GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it

@@ -21,7 +21,8 @@ from detector.profile.artefact import SignalOff, client_fields
 from detector.query import Batch
 from detector.reasons import sentence
 from detector.tape import score_of
-from features import SIGNALS, Learned, measure
+from features import SIGNALS, measure
+from features.contract import Learned
 
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 FOREVER_US = 2**62

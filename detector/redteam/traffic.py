@@ -65,6 +65,12 @@ class Traffic:
         codes: I32 = self.probabilities.argmax(axis=1).astype(np.int32)
         return codes
 
+    def rows(self) -> dict[str, I64]:
+        """Client -> its rows, in order; accounts in the order of `accounts`."""
+        order = np.argsort(self.account, kind="stable")
+        ends = np.searchsorted(self.account[order], np.arange(1, len(self.accounts)))
+        return {a.client: rows for a, rows in zip(self.accounts, np.split(order, ends), strict=True)}
+
     def of(self, client: str) -> I64:
         """Rows of one client, in order."""
         number = next(i for i, a in enumerate(self.accounts) if a.client == client)

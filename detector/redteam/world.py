@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 from sklearn.datasets import load_digits
 
+from detector.errors import SettingsError
 from detector.query import F64, I64
 from detector.redteam.attacks.contract import Run
 from detector.redteam.attacks.dilution import dilute
@@ -84,11 +85,13 @@ def simulate(
     >>> sorted(traffic.truth.values())
     ['honest', 'honest', 'honest', 'uniform']
     """
+    campaigns = {text: read_campaign(text) for text in attackers or {}}
+    if honest + sum((attackers or {}).values()) < 1 or budget < 1:
+        raise SettingsError("a simulated log needs at least one client, and a campaign at least one query")
     streams = list(_honest_streams(world, seed, honest, span_days))
     for text, count in (attackers or {}).items():
-        campaign = read_campaign(text)
         for number in range(count):
-            streams += _campaign_streams(world, campaign, text, number, seed, span_days, budget)
+            streams += _campaign_streams(world, campaigns[text], text, number, seed, span_days, budget)
     return _merge(world.victim.name, streams, start)
 
 

@@ -19,6 +19,7 @@ from detector.errors import StoreError
 
 BUSY_S = 60.0  # longer than any snapshot holds the file
 CACHE_KIB = 65_536
+SYNCHRONOUS = "FULL"
 WAL_LIMIT = 64 * 2**20  # bytes that the log keeps after a large snapshot was moved into the file
 
 MEANINGS = {
@@ -60,7 +61,7 @@ class Database:
         with self.explained("cannot be opened"):
             self.connection.execute(f"PRAGMA page_size={page_size}")  # holds for a new file only
             self.connection.execute("PRAGMA journal_mode=WAL")
-            self.connection.execute("PRAGMA synchronous=FULL")
+            self.connection.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
             self.connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive's own cache
             self.connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self.connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")

@@ -86,6 +86,7 @@ class Courier:
         self._jitter = jitter
         self._outbox: Outbox | None = None
         self._hand: list[Waiting] = []  # what was taken from the outbox and is not settled
+        self._batch_end = 0  # the last number of the batch that the hand is left of
         self._idle = False  # nothing waited when it was last looked at
         self._attempt = 0
         self._not_before = float("-inf")
@@ -134,6 +135,7 @@ class Courier:
     def _pass_on(self) -> None:
         if not self._hand:
             self._hand = list(self._open().undelivered(self.name, limit=self._batch_size))
+            self._batch_end = self._hand[-1].seq if self._hand else self._batch_end
         self._idle = not self._hand
         if self._hand:
             self._settle(self._sink.deliver([waiting.alert for waiting in self._hand]))
@@ -143,7 +145,7 @@ class Courier:
         refused = [refusal for refusal in delivery.refused if refusal.alert_id in held]
         again = set(delivery.retry) - {refusal.alert_id for refusal in refused}
         left = [waiting for waiting in self._hand if waiting.alert.id in again]
-        reached = left[0].seq - 1 if left else self._hand[-1].seq
+        reached = left[0].seq - 1 if left else self._batch_end
         some_settled = len(left) < len(self._hand)
         if some_settled:
             self._open().advance(self.name, reached, refused)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 from typing import Literal, TextIO
 
 import structlog
@@ -43,9 +45,25 @@ def configure(level: Level = "info", json: bool | None = None, *, stream: TextIO
     root.setLevel(logging.WARNING)  # libraries speak up when something is wrong
     for name in OURS:
         logging.getLogger(name).setLevel(level.upper())
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
 
 
 OURS = ("detector", "sinks", "features")
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An error that nobody expected is a line like any other, not a loose traceback between JSON lines."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    structlog.get_logger(__name__).error("The program ends on an error", exc_info=(kind, error, trace))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
+    name = args.thread.name if args.thread else ""
+    structlog.get_logger(__name__).error("A thread ended on an error", thread=name, exc_info=exc_info)
 
 
 def _ending(as_json: bool, colors: bool) -> list[Processor]:

@@ -57,12 +57,15 @@ class Outbox:
 
     def put(self, alerts: Iterable[Alert]) -> int:
         """Adds those whose id is not known yet, in order; durable when it returns. Returns how many were new."""
-        rows = [(alert.id, alert.kind, self._wall(), _ENCODER.encode(alert)) for alert in alerts]
+        rows = [(alert.id, alert.kind, self._wall(), _ENCODER.encode(alert), alert.id) for alert in alerts]
         if not rows:
             return 0
         with self.db.transaction("could not take alerts") as db:
+            # Not OR IGNORE: an ignored row uses up a number, and numbers without holes are what `backlog` counts.
             return db.executemany(
-                "INSERT OR IGNORE INTO outbox(id, kind, at, payload) VALUES (?, ?, ?, ?)", rows
+                "INSERT INTO outbox(id, kind, at, payload) SELECT ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?)",
+                rows,
             ).rowcount
 
     def join(self, sink: str, start: Literal["newest", "oldest"] = "newest") -> None:

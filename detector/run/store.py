@@ -93,7 +93,7 @@ class Reader:
         An entity's clock never runs back, so each entity's points come in the order in which they were made. Reads
         page by page: a slow reader does not hold up the writer, and sees points that are saved meanwhile.
         """
-        low, high = _i64(since, -(2**63)), _i64(until, 2**63 - 1)
+        low, high = -(2**63) if since is None else since, 2**63 - 1 if until is None else until
         if key is not None:
             rows = self.db.read(
                 "SELECT point FROM tape WHERE key = ? AND at >= ? AND at < ? ORDER BY n, budget", key, low, high
@@ -147,7 +147,11 @@ class Store(Reader):
         self._lock = WriterLock(Path(path))
         try:
             self.db = Database(path, SCHEMA, page_size=PAGE_SIZE)
-            self._bind(profile)
+            try:
+                self._bind(profile)
+            except StoreError:
+                self.db.close()
+                raise
         except StoreError:
             self._lock.release()
             raise
@@ -160,7 +164,6 @@ class Store(Reader):
             db.execute("INSERT OR IGNORE INTO meta VALUES ('profile', ?)", (profile,))
         bound = self.profile()
         if bound != profile:
-            self.db.close()
             raise StoreError(
                 f"{self.db.path} holds rows of profile {bound}, not of {profile}. Rows never migrate: give {profile} a "
                 "store of its own, run it in shadow for a horizon or replay the log into it, then let it take over"
@@ -169,9 +172,9 @@ class Store(Reader):
     def load(self) -> Saved:
         return Saved(
             positions=dict(self.db.read("SELECT stream, next_offset FROM positions")),
-            rows=self.db.stream("SELECT key, row FROM rows"),  # type: ignore[arg-type]  # the columns' types
-            names=self.db.stream("SELECT key, model, kind, id FROM names"),  # type: ignore[arg-type]
-            cases=self.db.stream("SELECT key, body FROM cases"),  # type: ignore[arg-type]
+            rows=self.db.stream("SELECT key, row FROM rows"),
+            names=self.db.stream("SELECT key, model, kind, id FROM names"),
+            cases=self.db.stream("SELECT key, body FROM cases"),
             extras=dict(self.db.read("SELECT name, body FROM extras")),
         )
 
@@ -254,8 +257,10 @@ class Store(Reader):
     def dead_letter(self, letters: Sequence[DeadLetter]) -> int:
         """Keeps letters, the newest N of all; returns how many were new: a replay repeats them with their places."""
         with self.db.transaction("could not keep dead letters") as db:
+            # Not OR IGNORE: an ignored row uses up a number, and a long replay would push the letters out.
             new = db.executemany(
-                "INSERT OR IGNORE INTO dead_letters(stream, offset, row, letter) VALUES (?, ?, ?, ?)",
+                "INSERT INTO dead_letters(stream, offset, row, letter) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS"
+                " (SELECT 1 FROM dead_letters WHERE stream = ?1 AND offset = ?2 AND row = ?3)",
                 ((one.stream, one.offset, one.row, _ENCODER.encode(one)) for one in letters),
             ).rowcount
             db.execute(
@@ -282,10 +287,6 @@ def request_policy(path: str | Path, policy: Policy, since: int | None = None) -
             return cursor.lastrowid
     finally:
         reader.close()
-
-
-def _i64(value: int | None, default: int) -> int:
-    return default if value is None else value
 
 
 _ENCODER = msgspec.msgpack.Encoder()

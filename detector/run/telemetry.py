@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from detector.errors import SettingsError
@@ -17,6 +17,7 @@ from detector.run.health import Health
 
 SNAPSHOT_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SLOW_CLIENT_S = 10.0
+POLL_S = 0.1  # how long closing may take
 
 
 class Telemetry:
@@ -63,11 +64,14 @@ class Telemetry:
             ["sink"],
             registry=registry,
         )
-        self._state = Enum("querywarden_sink_state", "How a sink stands.", ["sink"], states=STATES, registry=registry)
+        self._state = Gauge(
+            "querywarden_sink_state", "1 for the state that a sink is in.", ["sink", "state"], registry=registry
+        )
 
     def sink(self, standing: Standing, backlog: int) -> None:
         self._backlog.labels(standing.sink).set(backlog)
-        self._state.labels(standing.sink).state(standing.state)
+        for state in STATES:
+            self._state.labels(standing.sink, state).set(state == standing.state)
         if standing.last_ack is not None:
             self._last_ack.labels(standing.sink).set(standing.last_ack)
 
@@ -89,7 +93,9 @@ class Endpoint:
             self._server = _Server((host, port), telemetry, health)
         except OSError as error:
             raise SettingsError(f"metrics cannot be served on {host}:{port}: {error.strerror or error}") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="telemetry", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_S,), name="telemetry", daemon=True
+        )
         self._thread.start()
 
     @property

@@ -105,8 +105,10 @@ def parse_start(text: str) -> Start:
     >>> parse_start("1970-01-01T00:00:02+00:00")
     Start(kind='time', value=2000)
     """
-    if text == "latest" or text == "earliest":
-        return Start(text)
+    if text == "latest":
+        return Start("latest")
+    if text == "earliest":
+        return Start("earliest")
     if match := re.fullmatch(r"offset:(\d+)", text):
         return Start("offset", int(match.group(1)))
     try:

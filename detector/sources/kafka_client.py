@@ -101,10 +101,16 @@ def describe(admin: Any, settings: KafkaSettings) -> Topic:
     return Topic(str(answer["topic_id"]), tuple(sorted(p["partition_index"] for p in answer["partitions"])))
 
 
-def topic_id_seen(consumer: Any, topic: str) -> str | None:
-    """The topic's id in the consumer's own metadata, which follows a deletion at once; without asking a broker."""
-    found = consumer._cluster.topic_id(topic)
-    return None if found is None else str(found)
+def may_be_another(consumer: Any, settings: KafkaSettings, topic: Topic) -> bool:
+    """Whether the consumer's own metadata name another topic id, or are being renewed because a fetch failed.
+
+    kafka-python fetches by name: after a deletion the first fetch that succeeds can come from the topic's successor.
+    """
+    cluster = consumer._cluster
+    if cluster.need_update:
+        return True
+    found = cluster.topic_id(settings.topic)
+    return found is not None and str(found) != topic.id
 
 
 def position_of(consumer: Any, partition: TopicPartition) -> int:

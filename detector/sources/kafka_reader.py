@@ -21,9 +21,9 @@ from detector.sources.kafka_client import (
     connect_admin,
     consumer,
     describe,
+    may_be_another,
     position_of,
     told,
-    topic_id_seen,
 )
 
 log = structlog.get_logger()
@@ -81,9 +81,11 @@ class KafkaSource:
             self._say("broker away", error=str(busy))
             return []
         self._quiet = not records
-        if topic_id_seen(self._consumer, self._settings.topic) not in (None, self._topic.id):
-            self._look()  # what was polled is from the new topic, and not from its beginning: it comes again
-            return []
+        if records and may_be_another(self._consumer, self._settings, self._topic):
+            before = self._topic.id
+            self._look()
+            if self._topic.id != before:
+                return []  # polled from the new topic, and not from its beginning: it comes again
         return [self._chunk(partition, found) for partition, found in records.items()]
 
     def streams(self) -> list[str]:
@@ -216,7 +218,7 @@ class KafkaSource:
         if stored > end:
             raise SourceRefused(
                 f"{stream} ends at offset {end}, before the stored position {stored}: records that were read are gone "
-                "from the log (an unclean election, a restored broker). Make the topic anew, or begin with an empty store"
+                "from the log (an unclean election, a restored broker). Make the topic anew, or use an empty store"
             )
         if stored >= begin:
             return stored
@@ -224,8 +226,8 @@ class KafkaSource:
             log.error("records are missing", stream=stream, missing=begin - stored, next_offset=begin)
             return begin
         raise SourceRefused(
-            f"{stream} begins at offset {begin}, and {stored} was to be read next: {begin - stored} records are missing "
-            '(retention or deletion). Set on_gap = "continue" to go on without them, and give the topic more retention'
+            f"{stream} begins at offset {begin}, and {stored} was to be read next: {begin - stored} records are gone "
+            '(retention or deletion). Set on_gap = "continue" to go on without them, and keep the topic for longer'
         )
 
     def _look(self) -> None:

@@ -77,6 +77,17 @@ def test_the_times_of_a_client_increase_within_the_span(traffic: Traffic) -> Non
     assert traffic.at[-1] - traffic.at[0] <= 30 * 86_400_000_000
 
 
+def test_rows_are_those_of_each_client(traffic: Traffic) -> None:
+    rows = traffic.rows()
+    assert list(rows) == list(traffic.truth)
+    assert all(np.array_equal(rows[client], traffic.of(client)) for client in rows)
+
+
+def test_a_log_without_clients_is_refused(world: World) -> None:
+    with pytest.raises(SettingsError):
+        simulate(world, seed=1, honest=0)
+
+
 def test_a_ring_deals_out_one_attack(world: World, traffic: Traffic) -> None:
     assert len(traffic.rings) == 4
     assert sum(len(traffic.of(client)) for client in traffic.rings) == 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ PRESSURE = "48kb"  # 429 above this
 @pytest.fixture(scope="session")
 def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
     """A server without security that has our index template, and small limits so that they can be met."""
-    limits = {"http.max_content_length": LARGEST_REQUEST, "indexing_pressure.memory.limit": PRESSURE}
+    limits = {"http.max_content_length": LARGEST_REQUEST, "indexing_pressure.memory.coordinating.limit": PRESSURE}
     for server in elasticsearch_server(tmp_path_factory.mktemp("elasticsearch"), settings=limits):
         with Elasticsearch(server.url) as client:
             load_template(client)
@@ -29,10 +30,22 @@ def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elastics
 
 
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticsearchServer]:
-    """A server that asks who you are; `admin` may do anything."""
+def guarded(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[ElasticsearchServer]:
+    """A server that asks who you are, over TLS; `admin` may do anything."""
     users = {"admin": ("pw-123456", "superuser")}
-    yield from elasticsearch_server(tmp_path_factory.mktemp("guarded"), users=users)
+    tls = (certificate, certificate.with_suffix(".key"))
+    yield from elasticsearch_server(tmp_path_factory.mktemp("guarded"), users=users, tls=tls)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that signs itself; the key is beside it."""
+    path = tmp_path_factory.mktemp("tls") / "http.pem"
+    made = ["-out", str(path), "-keyout", str(path.with_suffix(".key"))]
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *named, *made]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_a_blocked_index_holds_the_queue(sink: ElasticsearchSink, client: Elasti
 
 
 def test_a_large_batch_is_halved_until_it_fits(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
-    large = [alert(number, message="x" * 30_000) for number in range(5)]
+    large = [alert(number, message="x" * 40_000) for number in range(5)]
     assert sink.deliver(large) == Delivery()
     assert ids(client, stream) == expected(*range(5))
 

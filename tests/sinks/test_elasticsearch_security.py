@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,21 +28,25 @@ SECRET = "QUERYWARDEN_TEST_SECRET"
 
 
 @pytest.fixture
-def admin(guarded: ElasticsearchServer) -> Iterator[Elasticsearch]:
-    with Elasticsearch(guarded.url, basic_auth=("admin", guarded.users["admin"][0])) as client:
+def admin(guarded: ElasticsearchServer, certificate: Path) -> Iterator[Elasticsearch]:
+    who = ("admin", guarded.users["admin"][0])
+    with Elasticsearch(guarded.url, basic_auth=who, ca_certs=str(certificate)) as client:
         load_template(client)
         yield client
 
 
 @pytest.fixture
-def open_sink(guarded: ElasticsearchServer, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def open_sink(
+    guarded: ElasticsearchServer, certificate: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
     opened: list[ElasticsearchSink] = []
 
-    def open_one(*, key: str | None = None, password: str | None = None) -> ElasticsearchSink:
+    def open_one(*, key: str | None = None, password: str | None = None, **tls: Any) -> ElasticsearchSink:
         monkeypatch.setenv(SECRET, key or password or "")
         secret = Secret(env=SECRET)
         who: dict[str, Any] = {"api_key": secret} if key else {"username": "admin", "password": secret}
-        settings = ElasticsearchSettings(url=guarded.url, namespace=namespace, **(who if key or password else {}))
+        more = (tls or {"ca_certs": str(certificate)}) | (who if key or password else {})
+        settings = ElasticsearchSettings(url=guarded.url, namespace=namespace, **more)
         opened.append(settings.open())
         return opened[-1]
 
@@ -108,3 +115,27 @@ def test_a_revoked_key_holds_the_queue(admin: Elasticsearch, open_sink: Open) ->
     admin.security.invalidate_api_key(name="querywarden-alerts")
     with pytest.raises(SinkRefused, match="401"):
         sink.deliver([alert(2)])
+
+
+def fingerprint_of(certificate: Path) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+
+
+def test_the_fingerprint_of_the_certificate_is_enough(
+    guarded: ElasticsearchServer, open_sink: Open, certificate: Path
+) -> None:
+    sink = open_sink(password=guarded.users["admin"][0], ssl_assert_fingerprint=fingerprint_of(certificate))
+    assert sink.check()
+
+
+def test_without_verification_any_certificate_is(guarded: ElasticsearchServer, open_sink: Open) -> None:
+    assert open_sink(password=guarded.users["admin"][0], verify=False).check()
+
+
+@pytest.mark.parametrize("tls", [{"verify": True}, {"ssl_assert_fingerprint": "00" * 32}])
+def test_an_untrusted_certificate_holds_the_queue(
+    guarded: ElasticsearchServer, open_sink: Open, tls: dict[str, Any]
+) -> None:
+    sink = open_sink(password=guarded.users["admin"][0], **tls)
+    with pytest.raises(SinkRefused, match="no trusted connection"):
+        sink.deliver([alert(1)])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from detector.errors import MissingExtra, SettingsError
+from detector.errors import MissingExtra, SettingsError, SinkRefused
 from detector.secret import Secret
 from sinks.elasticsearch import ElasticsearchSettings
+from tests.sinks.alerts import alert
 
 URL = "https://es.example:9200"
 KEY = Secret(env="QUERYWARDEN_TEST_KEY")
@@ -60,3 +63,25 @@ def test_several_urls_and_tls_settings_open_without_io(monkeypatch: pytest.Monke
     two = (URL, "https://es2.example:9200")
     for tls in ({"verify": False}, {"ssl_assert_fingerprint": fingerprint}):
         ElasticsearchSettings(url=two, api_key=KEY, **tls).open().close()
+
+
+class SomethingElse(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+        pass
+
+
+def test_something_else_at_the_url_holds_the_queue() -> None:
+    with HTTPServer(("127.0.0.1", 0), SomethingElse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sink = ElasticsearchSettings(url=f"http://127.0.0.1:{server.server_port}").open()
+        with pytest.raises(SinkRefused, match="is not Elasticsearch"):
+            sink.deliver([alert(1)])
+        sink.close()
+        server.shutdown()

@@ -16,7 +16,7 @@ Cover = Callable[[int, np.random.Generator], F64]
 def dilute(attack: Run, honest: Cover, share: float) -> Run:
     """The attack with a `share` of the budget, its queries in their own order at random places among honest ones.
 
-    Juuti et al. 2019, section VI-D, discusses such evasion by dummy queries.
+    The dummy queries that Juuti et al. 2019 name as the evasion of PRADA.
     """
 
     def run(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:

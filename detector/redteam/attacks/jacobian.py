@@ -17,7 +17,7 @@ STEP = 0.1  # Papernot 2017: lambda
 def jacobian(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
     """x + lambda * sign(J[the victim's label of x]) for all x known so far, in rounds, to the end of the budget.
 
-    Papernot et al. 2017, "Practical Black-Box Attacks against Machine Learning", section 4.2. Until the seeds are over
+    Papernot et al. 2017, "Practical Black-Box Attacks against Machine Learning". Until the seeds are over
     it cannot be told from an honest client.
     """
     x, answers = asked(ask, seeds[rng.permutation(len(seeds))[: min(SEEDS, budget)]])

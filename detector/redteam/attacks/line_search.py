@@ -16,7 +16,8 @@ STEPS = 10  # halvings of a segment: the boundary is known to a thousandth of it
 def line_search(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
     """Each search costs one fresh natural point and STEPS midpoints, asked one at a time.
 
-    Tramèr et al. 2016, "Stealing Machine Learning Models via Prediction APIs", section 4.2 (line-search retraining).
+    Tramèr et al. 2016, "Stealing Machine Learning Models via Prediction APIs" (line-search retraining). The ends are
+    natural images rather than uniform ones: uniform images of this size nearly all get the same few labels.
     """
     ends = seeds[rng.integers(len(seeds), size=min(ENDS, budget))]
     block = asked(ask, ends)

@@ -13,6 +13,6 @@ from detector.redteam.attacks.contract import Ask, Block, asked
 def uniform_noise(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
     """Each pixel uniform in [0, 1], independent of all others.
 
-    Tramèr et al. 2016, "Stealing Machine Learning Models via Prediction APIs", section 4.
+    Tramèr et al. 2016, "Stealing Machine Learning Models via Prediction APIs".
     """
     yield asked(ask, rng.random((budget, seeds.shape[1])))

@@ -16,7 +16,7 @@ STEP = 0.1
 def random_step(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
     """SEEDS natural images, then x + 0.1 * (random signs or Gaussian noise), half of each.
 
-    The ablation of Jacobian augmentation: Papernot et al. 2017; Juuti et al. 2019, section IV.
+    The ablation of Jacobian augmentation: Papernot et al. 2017 with the gradient taken away.
     """
     x = seeds[rng.permutation(len(seeds))[: min(SEEDS, budget)]]
     yield asked(ask, x)

@@ -16,13 +16,17 @@ __all__ = ["ElasticsearchServer", "elasticsearch_server"]
 
 
 def elasticsearch_server(
-    home: Path, *, users: Mapping[str, User] = NO_USERS, settings: Mapping[str, object] | None = None
+    home: Path,
+    *,
+    users: Mapping[str, User] = NO_USERS,
+    tls: tuple[Path, Path] | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> Iterator[ElasticsearchServer]:
     """The body of a fixture: yields a started node with its data in `home`, and stops it.
 
     A machine that cannot have it fails the test and says what is missing: it never skips.
     """
-    server = ElasticsearchServer(home, users=users, settings=settings)
+    server = ElasticsearchServer(home, users=users, tls=tls, settings=settings)
     try:
         server.start()
     except (NoJava, ServerUnavailable) as error:

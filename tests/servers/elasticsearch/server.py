@@ -6,8 +6,10 @@ import atexit
 import base64
 import contextlib
 import json
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -27,16 +29,25 @@ class ElasticsearchServer:
     """The same object may be started again after stop() or kill(): port and data stay.
 
     users: name -> (password, comma-separated roles such as "superuser"). Given, the security module is on (basic
-    auth, API keys, roles); otherwise the node takes any request. settings: more lines for elasticsearch.yml.
+    auth, API keys, roles); otherwise the node takes any request. tls: (certificate, key) as PEM files, for HTTPS.
+    settings: more lines for elasticsearch.yml.
     """
 
     def __init__(
-        self, home: Path, *, users: Mapping[str, User] = NO_USERS, settings: Mapping[str, object] | None = None
+        self,
+        home: Path,
+        *,
+        users: Mapping[str, User] = NO_USERS,
+        tls: tuple[Path, Path] | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
+        assert users or tls is None, "tls needs users"
+
         self.home = home
         self.users = users
         self.port, self._transport_port = _free_ports()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._tls = tls
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.kill)
@@ -46,6 +57,8 @@ class ElasticsearchServer:
         assert self._process is None, "already started"
         jars = prepared(cache_folder())
         lay_out(self.home, jars, self._config(), self.users)
+        for source, target in zip(self._tls or (), ("http.crt", "http.key"), strict=False):
+            shutil.copy(source, self.home / "config" / target)
         with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 _command(jars, self.home),
@@ -96,6 +109,10 @@ class ElasticsearchServer:
         }
         if self.users:
             config["xpack.security.enabled"] = True
+        if self._tls:
+            config["xpack.security.http.ssl.enabled"] = True
+            config["xpack.security.http.ssl.certificate"] = "http.crt"
+            config["xpack.security.http.ssl.key"] = "http.key"
         return config | dict(self._settings)
 
     def _wait(self, timeout_s: float) -> None:
@@ -116,7 +133,9 @@ class ElasticsearchServer:
         for name, (password, _) in list(self.users.items())[:1]:
             token = base64.b64encode(f"{name}:{password}".encode()).decode()
             request.add_header("Authorization", "Basic " + token)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        context = ssl._create_unverified_context()  # noqa: S323 - asks on loopback whether it is up, no more
+        unverified = urllib.request.HTTPSHandler(context=context)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), unverified)
         with contextlib.suppress(OSError, ValueError), opener.open(request, timeout=5) as answer:
             return json.load(answer)["status"] in ("yellow", "green")
         return False
