@@ -7,9 +7,9 @@ import pytest
 from detector.run import database
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def lazy_disk() -> Iterator[None]:
-    """No fsync, for tests with many examples that kill nothing."""
+    """No fsync in this process: nothing here cuts the power. The child that is killed runs with the real setting."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "SYNCHRONOUS", "OFF")
         yield

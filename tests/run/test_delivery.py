@@ -221,7 +221,6 @@ Outcome = st.sampled_from(["taken", "taken", "retry", "refused"])
 Call = st.one_of(st.sampled_from(["busy", "refuse", "crash", "crash after"]), st.lists(Outcome, min_size=4, max_size=4))
 
 
-@pytest.mark.usefixtures("lazy_disk")
 @settings(max_examples=60, deadline=None)
 @given(script=st.lists(Call, max_size=25), count=st.integers(1, 9), batch_size=st.integers(1, 4))
 def test_whatever_the_sink_answers_nothing_is_lost_and_order_is_kept(

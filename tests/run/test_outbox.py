@@ -123,7 +123,6 @@ def test_a_full_disk_is_a_clear_error_and_takes_all_or_nothing(outbox: Outbox) -
     assert outbox.put([alert(n) for n in range(2, 200)]) == 198
 
 
-@pytest.mark.usefixtures("lazy_disk")
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(st.sampled_from(["read", "read", "put", "save", "crash"]), max_size=30), chunk=st.integers(1, 4))
 def test_any_crash_and_replay_tells_the_same_alerts_once(

@@ -138,7 +138,6 @@ def test_a_replayed_point_replaces_itself(store: Store) -> None:
     assert [one.n for one in store.tape()] == [1, 2, 3]
 
 
-@pytest.mark.usefixtures("lazy_disk")
 @settings(max_examples=30, deadline=None)
 @given(
     points=st.lists(
@@ -209,10 +208,3 @@ def test_a_reader_sees_the_last_snapshot_while_the_next_is_written(store: Store,
 
     store.save(positions={}, rows=[], points=looking())
     assert [one.n for one in reader.tape()] == [1, 2]
-
-
-def test_the_file_survives_a_power_cut_at_every_commit(store: Store) -> None:
-    """FULL, which the tests that only count switch off to be quick."""
-    synchronous = store.db.connection.execute("PRAGMA synchronous").fetchone()[0]
-    journal = store.db.connection.execute("PRAGMA journal_mode").fetchone()[0]
-    assert (synchronous, journal) == (2, "wal")

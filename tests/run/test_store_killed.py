@@ -22,6 +22,9 @@ from detector.run.store import Store
 from tests.run.made import alert, key
 
 store, outbox = Store(sys.argv[1] + "/s.db", profile="p"), Outbox(sys.argv[1] + "/o.db")
+pragmas = [db.connection.execute("PRAGMA " + name).fetchone()[0]
+           for db in (store.db, outbox.db) for name in ("synchronous", "journal_mode")]
+print(*pragmas, flush=True)
 at = store.load().positions.get("log", 0)
 while True:
     at += 1
@@ -39,6 +42,7 @@ def test_killed_at_any_moment_it_keeps_its_promises(tmp_path: Path, rounds: int)
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         said = [child.stdout.readline() for _ in range(9)]
+        assert said[0] == "2 wal 2 wal\n"  # 2 is FULL: what a power cut needs, and cannot be tested here
         time.sleep(0.003 * round_)  # another moment each round
         child.send_signal(signal.SIGKILL)
         said += child.communicate(timeout=20)[0].splitlines()
