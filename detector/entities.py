@@ -13,7 +13,7 @@ from detector.errors import ProfileError
 from features.contract import Field, Rows
 
 LAYOUT_VERSION = 1
-BINS = 14
+BINS = 16
 RETRIES = 32  # ids that an entity's retries are recognised among
 
 BASE = (

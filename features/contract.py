@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detector.query import Batch
 
 DIMS = 16  # of the projected input; 16 squares of 14-bit differences fit an unsigned 32-bit sum exactly
-STAGES = 7  # stages a signal may be conditioned on
+STAGES = 9  # stages a signal may be conditioned on
 
 Rows = NDArray[Any]  # structured, one record an entity; a feature reads and writes the fields it asked for
 Learned = Mapping[str, NDArray[Any]]

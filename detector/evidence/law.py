@@ -12,18 +12,18 @@ from detector.entities import BINS
 
 CHANNELS = 2  # KT (unlike the others, in whatever way) and dilution (a share of queries from anywhere)
 DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
-TABLE = 1024  # counts whose log-gamma ratios are looked up; larger ones are computed
+TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 
 
 class Law(NamedTuple):
-    """F signals, BINS bins, S stages.
+    """F signals, BINS bins, S stages, J kinds of honest clients.
 
     active (F,) bool       the log carries the signal and it varies
     edges (F, S, BINS-1)   see nulls.edges
-    alpha (F, BINS), alpha_sum (F,)
+    weight (F, J), alpha (F, J, BINS)   the honest law: a mixture of J Pólya laws; log_weight, alpha_sum (F, J)
     shares (F, BINS)       honest share of each bin, clients weighing alike: p0
     reached (F,) float64   bins that honest values can fall into: the K of Krichevsky-Trofimov
-    null, null_sum         tables of log rising factorials: (F, BINS, TABLE), (F, TABLE)
+    null, null_sum         tables of log rising factorials: (F, J, BINS, TABLE), (F, J, TABLE)
     kt, kt_sum             likewise with 1/2 and reached/2: (TABLE,), (F, TABLE)
     bet (F, E, BINS)       log(1 - eps + eps * u / p0) for each share eps
     centre, unit (F, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median
@@ -32,6 +32,8 @@ class Law(NamedTuple):
 
     active: NDArray[np.bool_]
     edges: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    log_weight: NDArray[np.float64]
     alpha: NDArray[np.float64]
     alpha_sum: NDArray[np.float64]
     shares: NDArray[np.float64]
@@ -49,6 +51,7 @@ class Law(NamedTuple):
 def make(
     active: NDArray[np.bool_],
     edges: NDArray[np.float64],
+    weight: NDArray[np.float64],
     alpha: NDArray[np.float64],
     shares: NDArray[np.float64],
     centre: NDArray[np.float64],
@@ -57,19 +60,21 @@ def make(
 ) -> Law:
     """Fills the tables: everything that does not have to be kept in the profile."""
     n = np.arange(TABLE)
-    alpha_sum = alpha.sum(1)
+    alpha_sum = alpha.sum(2)
     reached = np.maximum((np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0, 2.0)
     with np.errstate(divide="ignore"):
         bet = np.log1p(DILUTION[None, :, None] * (1.0 / (BINS * shares[:, None, :]) - 1.0))
     return Law(
         active=active,
         edges=edges,
+        weight=weight,
+        log_weight=np.log(weight),
         alpha=alpha,
         alpha_sum=alpha_sum,
         shares=shares,
         reached=reached,
-        null=rising(alpha[:, :, None], n),
-        null_sum=rising(alpha_sum[:, None], n),
+        null=rising(alpha[..., None], n),
+        null_sum=rising(alpha_sum[..., None], n),
         kt=rising(np.array(0.5), n),
         kt_sum=rising(reached[:, None] / 2, n),
         bet=bet,

@@ -2,7 +2,8 @@
 
 Per signal, with counts n_b, N = sum n_b (docs/mathematics.md):
 
-    KT        log [KT(n) / Polya(n)]: Krichevsky-Trofimov "only like itself" against the honest Dirichlet-multinomial
+    KT        log [KT(n) / honest(n)]: Krichevsky-Trofimov "only like itself" against the honest law, a mixture of
+              Pólya (Dirichlet-multinomial) laws, one for each kind of honest client
     dilution  log mean over eps of prod_b (1 - eps + eps u_b / p0_b)^n_b: a share eps of its queries from anywhere
 
 Both are functions of the counts alone: no order, no drift, exact after any crash, and counts of members add up.
@@ -18,6 +19,7 @@ import numpy as np
 from detector.entities import BINS
 from detector.evidence.law import CHANNELS, TABLE
 
+HALF_LOG_TWO_PI = 0.9189385332046727
 FLAT_UNTIL = 32.0  # queries from which the boundary rises
 
 
@@ -34,40 +36,41 @@ def bin_of(value, edges):  # type: ignore[no-untyped-def]
 def evidence(counts, f, law, out):  # type: ignore[no-untyped-def]
     """counts (2, F, BINS) of both epochs -> out (CHANNELS,), in nats, for signal f; returns N."""
     total = 0
-    kt = 0.0
+    like_itself = 0.0
+    like_honest = law.log_weight[f].copy()
     bets = np.zeros(law.bet.shape[1])
     for b in range(BINS):
         n = np.int64(counts[0, f, b]) + np.int64(counts[1, f, b])
         if n == 0:
             continue
         total += n
-        if n < TABLE:
-            kt += law.kt[n] - law.null[f, b, n]
-        else:
-            kt += _rising(0.5, n) - _rising(law.alpha[f, b], n)
+        like_itself += law.kt[n] if n < TABLE else _rising(0.5, n)
+        for j in range(like_honest.size):
+            like_honest[j] += law.null[f, j, b, n] if n < TABLE else _rising(law.alpha[f, j, b], n)
         for e in range(bets.size):
             bets[e] += n * law.bet[f, e, b]
-    if total < TABLE:
-        kt += law.null_sum[f, total] - law.kt_sum[f, total]
-    else:
-        kt += _rising(law.alpha_sum[f], total) - _rising(law.reached[f] / 2, total)
-    out[0] = kt
-    out[1] = _log_mean_exp(bets)
+    like_itself -= law.kt_sum[f, total] if total < TABLE else _rising(law.reached[f] / 2, total)
+    for j in range(like_honest.size):
+        like_honest[j] -= law.null_sum[f, j, total] if total < TABLE else _rising(law.alpha_sum[f, j], total)
+    out[0] = like_itself - _log_sum_exp(like_honest)
+    out[1] = _log_sum_exp(bets) - log(bets.size)
     return total
 
 
 @numba.njit(cache=True)
 def _rising(base, n):  # type: ignore[no-untyped-def]
-    return lgamma(base + n) - lgamma(base)
+    """log of base (base + 1) ... (base + n - 1), for n of at least TABLE: Stirling's series, exact to 1e-9 there."""
+    z = base + n
+    return (z - 0.5) * log(z) - z + HALF_LOG_TWO_PI + 1.0 / (12.0 * z) - lgamma(base)
 
 
 @numba.njit(cache=True)
-def _log_mean_exp(terms):  # type: ignore[no-untyped-def]
+def _log_sum_exp(terms):  # type: ignore[no-untyped-def]
     top = terms.max()
     total = 0.0
     for term in terms:
         total += exp(term - top)
-    return top + log(total / terms.size)
+    return top + log(total)
 
 
 @numba.njit(cache=True)

@@ -205,7 +205,7 @@ def _fingerprint(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-_LAW = ("active", "edges", "alpha", "shares", "centre", "unit", "slope")
+_LAW = ("active", "edges", "weight", "alpha", "shares", "centre", "unit", "slope")
 
 
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:

@@ -17,9 +17,7 @@ from scipy.stats import beta
 from detector.errors import PromiseRefused
 from detector.tape import STEP, score_of
 
-ENOUGH = 200  # suprema from which the 99th percentile is read off instead of extrapolated
-# ratio of (99th percentile - median) to (90th - median) where the tail falls log-linearly
-TAIL_RATIO = log(50) / log(5)
+ENOUGH = 200  # suprema from which the 99th percentile can be read off
 LEAST_UNIT = 0.5  # nats
 
 
@@ -97,11 +95,16 @@ def threshold(
 
 
 def standard(suprema: NDArray[np.float64]) -> tuple[float, float]:
-    """(centre, unit) that bring a signal's suprema on honest entities to median 0 and 99th percentile 1."""
+    """(centre, unit) that bring a channel's suprema on honest entities to median 0 and 99th percentile 1.
+
+    The 99th percentile is extrapolated log-linearly from the mean excess over the 90th, which uses every high value;
+    where the quantile itself can be read off and is larger, it counts.
+    """
     if len(suprema) == 0:
         return 0.0, 1.0
     centre, high = np.quantile(suprema, [0.5, 0.9])
-    unit = (high - centre) * TAIL_RATIO
+    above = suprema[suprema > high] - high
+    reach = high + log(10) * (above.mean() if len(above) else 0.0)
     if len(suprema) >= ENOUGH:
-        unit = np.quantile(suprema, 0.99) - centre
-    return float(centre), float(max(unit, LEAST_UNIT))
+        reach = max(reach, np.quantile(suprema, 0.99))
+    return float(centre), float(max(reach - centre, LEAST_UNIT))

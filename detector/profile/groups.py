@@ -14,7 +14,7 @@ from detector.evidence.law import CHANNELS, Law
 from detector.evidence.polya import evidence
 from detector.levels import ADDITIVE, TICK_US, tick_counts
 from detector.profile import calibration, nulls
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, blank_honest
 from features import SIGNALS
 
 FEWEST = 20  # groups in each set, below which there is no group level at all
@@ -56,14 +56,16 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
     _, who = np.unique(teachers.group, return_inverse=True)
     totals = np.zeros((int(who.max(initial=-1)) + 1, len(SIGNALS), BINS), np.int64)
     np.add.at(totals, who, teachers.counts)
-    alpha = np.ones((len(SIGNALS), BINS))
+    weight, alpha = blank_honest()
+    shares = clients.shares.copy()
     for f in np.flatnonzero(active):
-        alpha[f] = nulls.fit_alpha(totals[:, f])
+        weight[f], alpha[f], shares[f] = nulls.fit_honest(totals[:, f])
     flat = laws.make(
         active,
         clients.edges,
+        weight,
         alpha,
-        clients.shares,
+        shares,
         np.zeros((len(SIGNALS), CHANNELS)),
         np.ones((len(SIGNALS), CHANNELS)),
         0.0,
@@ -74,7 +76,7 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
         for c in range(CHANNELS):
             seen = suprema[:, f, c]
             centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
-    return laws.make(active, clients.edges, alpha, clients.shares, centre, unit, 0.0)
+    return laws.make(active, clients.edges, weight, alpha, shares, centre, unit, 0.0)
 
 
 def _channel_suprema(judged: Ticked, law: Law) -> NDArray[np.float64]:

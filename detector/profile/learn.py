@@ -22,7 +22,7 @@ from detector.query import Batch
 from detector.reasons import sentence
 from detector.tape import score_of
 from features import SIGNALS, measure
-from features.contract import Learned
+from features.contract import STAGES, Learned
 
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 FOREVER_US = 2**62
@@ -70,6 +70,7 @@ class Nulls(NamedTuple):
 
     active: NDArray[np.bool_]
     edges: NDArray[np.float64]
+    weight: NDArray[np.float64]
     alpha: NDArray[np.float64]
     shares: NDArray[np.float64]
     off: tuple[SignalOff, ...]
@@ -79,8 +80,8 @@ def learn_nulls(teachers: Measured) -> Nulls:
     """Bins and Pólya laws of every signal that the log carries and that varies."""
     width = len(SIGNALS)
     active = np.zeros(width, np.bool_)
-    edges = np.full((width, nulls.STAGES, BINS - 1), np.inf)
-    alpha = np.ones((width, BINS))
+    edges = np.full((width, STAGES, BINS - 1), np.inf)
+    weight, alpha = blank_honest()
     shares = np.full((width, BINS), 1.0 / BINS)
     off = []
     for f in range(width):
@@ -91,13 +92,18 @@ def learn_nulls(teachers: Measured) -> Nulls:
         active[f] = True
         edges[f] = nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
         counts = per_client(teachers.owner, bins_of(teachers, edges)[:, f])
-        alpha[f] = nulls.fit_alpha(counts)
-        shares[f] = nulls.honest_shares(counts[counts.sum(1) > 0].astype(np.float64))
+        weight[f], alpha[f], shares[f] = nulls.fit_honest(counts)
     if not active.any():
         raise ProfileError(
             "no signal can be learned from this log: " + "; ".join(f"{o.signal}: {o.reason}" for o in off)
         )
-    return Nulls(active, edges, alpha, shares, tuple(off))
+    return Nulls(active, edges, weight, alpha, shares, tuple(off))
+
+
+def blank_honest() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """weight (F, KINDS) and alpha (F, KINDS, BINS) of signals that are not used."""
+    width = len(SIGNALS)
+    return np.full((width, nulls.KINDS), 1.0 / nulls.KINDS), np.ones((width, nulls.KINDS, BINS))
 
 
 def _unusable(values: NDArray[np.float64]) -> str:
@@ -113,7 +119,7 @@ def bins_of(measured: Measured, edges: NDArray[np.float64]) -> NDArray[np.uint8]
     """(n, F) uint8, NO_BIN where absent: polya.bin_of for whole columns."""
     bins = np.full(measured.values.shape, kernels.NO_BIN, np.uint8)
     for f in range(bins.shape[1]):
-        for stage in range(nulls.STAGES):
+        for stage in range(STAGES):
             chosen = (measured.stages[:, f] == stage) & ~np.isnan(measured.values[:, f])
             bins[chosen, f] = np.searchsorted(edges[f, stage], measured.values[chosen, f], side="right")
     return bins
@@ -130,7 +136,7 @@ def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.
 def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
     """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
     flat = np.zeros((len(SIGNALS), CHANNELS)), np.ones((len(SIGNALS), CHANNELS))
-    law = laws.make(active, found.edges, found.alpha, found.shares, *flat, 0.0)
+    law = laws.make(active, found.edges, found.weight, found.alpha, found.shares, *flat, 0.0)
     clients, owner = np.unique(judged.owner, return_inverse=True)
     suprema = np.full((len(clients), len(SIGNALS), CHANNELS), -np.inf)
     counts = np.zeros((len(clients), 2, len(SIGNALS), BINS), np.uint32)
@@ -140,7 +146,7 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
         for c in range(CHANNELS):
             seen = suprema[:, f, c]
             centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
-    law = laws.make(active, found.edges, found.alpha, found.shares, centre, unit, 0.0)
+    law = laws.make(active, found.edges, found.weight, found.alpha, found.shares, centre, unit, 0.0)
     return law._replace(slope=flat_slope(judged, law))
 
 

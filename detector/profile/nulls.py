@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, logsumexp
 
 from detector.entities import BINS
 from features.contract import STAGES
 
+# Between the two outermost bins, which lie beyond anything that an honest client of the learn set did.
 CUTS = np.array([0.0005, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 0.997, 0.9995])
+BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme
 FEW = 30  # values that a stage needs for edges of its own; below, it borrows the nearest fuller stage's
 CAP = 1000.0  # queries that a client counts for at most when the law over clients is fitted
+KINDS = 6  # of honest clients, where there are enough to tell them apart
+CLIENTS_A_KIND = 40
+ROUNDS = 8
+PRIOR = 4.0
 LOG_ALPHA = (np.log(1e-6), np.log(1e6))
 
 
@@ -38,37 +46,92 @@ def _weighted_quantiles(values: NDArray[np.float64], owners: NDArray[np.int64]) 
     order = np.argsort(values, kind="stable")
     weight = (1.0 / volume[client])[order]
     position = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
-    return np.interp(CUTS, position, values[order])
+    inner = np.interp(CUTS, position, values[order])
+    low, high = np.interp([0.1, 0.9], position, values[order])
+    least, most = values.min(), values.max()
+    return np.concatenate(([least - BEYOND * (low - least)], inner, [most + BEYOND * (most - high)]))
 
 
-def fit_alpha(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Maximum likelihood of the Dirichlet-multinomial (Pólya) law: counts (clients, BINS) -> alpha (BINS,).
+class Honest(NamedTuple):
+    """One signal's honest law: weight (KINDS,), alpha (KINDS, BINS), and each bin's share, clients weighing alike."""
 
-    A client weighs with at most CAP queries. Half a query spread over the honest shares is added as a prior client,
-    so that a bin that nobody visited stays possible. Source: Minka 2000, "Estimating a Dirichlet distribution".
+    weight: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    shares: NDArray[np.float64]
+
+
+def fit_honest(counts: NDArray[np.int64]) -> Honest:
+    """Maximum likelihood of a mixture of Pólya (Dirichlet-multinomial) laws: counts (clients, BINS).
+
+    One law bends every bin by itself, but honest clients differ as wholes: whoever has a softer pen has one in all
+    queries. A few kinds of clients, found by expectation-maximisation, say that (docs/mathematics.md has the
+    measurement). A client weighs with at most CAP queries. No bin gets less than half a client's worth of alpha: of so
+    many clients none went there, and the next may. Sources: Minka 2000, "Estimating a Dirichlet distribution"; Holmes,
+    Harris, Quince 2012, "Dirichlet multinomial mixtures".
     """
     totals = counts.sum(1, keepdims=True)
     n = counts[totals[:, 0] > 0] * np.minimum(1.0, CAP / totals[totals[:, 0] > 0])
-    shares = honest_shares(n)
-    start = np.log(np.clip(20.0 * shares, 1e-4, None))
-    found = minimize(_negative_log_likelihood, start, args=(n,), jac=True, method="L-BFGS-B", bounds=[LOG_ALPHA] * BINS)
-    return np.exp(found.x)
+    kinds = int(np.clip(len(n) // CLIENTS_A_KIND, 1, KINDS))
+    typical = (n / n.sum(1, keepdims=True)).mean(0) + 1e-4
+    belongs = _first_guess(n, kinds)
+    alphas = np.stack([20.0 * typical] * kinds)
+    weight = np.full(kinds, 1.0 / kinds)
+    for _ in range(ROUNDS if kinds > 1 else 1):
+        alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical) for j in range(kinds)])
+        weight = (belongs.sum(0) + 1.0) / (len(n) + kinds)
+        likely = np.stack([log_likelihood(n, alpha) for alpha in alphas], 1) + np.log(weight)
+        belongs = np.exp(likely - logsumexp(likely, axis=1, keepdims=True))
+    alphas = np.maximum(alphas, 0.5 / len(n))
+    least = (weight[:, None] * alphas / alphas.sum(1, keepdims=True)).sum(0)
+    shares = np.maximum((n / n.sum(1, keepdims=True)).mean(0), least)
+    return Honest(*_padded(weight, alphas), shares / shares.sum())
 
 
-def honest_shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of each bin, each client weighing alike, never zero: (clients, BINS) -> (BINS,)."""
-    per_client = counts / counts.sum(1, keepdims=True)
-    nominal = np.diff(np.concatenate(([0.0], CUTS, [1.0])))
-    return (per_client.sum(0) + nominal) / (len(counts) + 1)
+def log_likelihood(n: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each client's counts n (clients, BINS), in the order seen, under one Pólya law."""
+    total = alpha.sum()
+    value = gammaln(total) - gammaln(n.sum(1) + total) + (gammaln(n + alpha) - gammaln(alpha)).sum(1)
+    return np.asarray(value)
 
 
-def _negative_log_likelihood(
-    log_alpha: NDArray[np.float64], n: NDArray[np.float64]
+def _first_guess(n: NDArray[np.float64], kinds: int) -> NDArray[np.float64]:
+    """Clients cut into equal parts by the mean bin of their queries."""
+    mean_bin = (n * np.arange(BINS)).sum(1) / n.sum(1)
+    belongs = np.zeros((len(n), kinds))
+    for j, part in enumerate(np.array_split(np.argsort(mean_bin, kind="stable"), kinds)):
+        belongs[part, j] = 1.0
+    return belongs
+
+
+def _fit_alpha(
+    n: NDArray[np.float64], weight: NDArray[np.float64], start: NDArray[np.float64], typical: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    # A made client of PRIOR typical queries keeps each kind from closing around the few clients that it was fitted on.
+    everyone = np.vstack([n, PRIOR * typical])
+    weights = np.append(weight, 1.0)
+    found = minimize(
+        _loss, np.log(start), args=(everyone, weights), jac=True, method="L-BFGS-B", bounds=[LOG_ALPHA] * BINS
+    )
+    return np.asarray(np.exp(found.x))
+
+
+def _loss(
+    log_alpha: NDArray[np.float64], n: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     alpha = np.exp(log_alpha)
     total = alpha.sum()
-    volume = n.sum(1)
-    value = gammaln(total) - gammaln(volume + total) + (gammaln(n + alpha) - gammaln(alpha)).sum(1)
-    slope = digamma(total) - digamma(volume + total)[:, None] + digamma(n + alpha) - digamma(alpha)
-    # a weak pull towards the spread of one prior client keeps alpha finite where honest clients do not differ
-    return float(-value.sum() + 1e-3 * (log_alpha**2).sum()), -(slope.sum(0) * alpha) + 2e-3 * log_alpha
+    slope = digamma(total) - digamma(n.sum(1) + total)[:, None] + digamma(n + alpha) - digamma(alpha)
+    # a weak pull keeps alpha finite where honest clients do not differ
+    value = -(weight * log_likelihood(n, alpha)).sum() + 1e-3 * (log_alpha**2).sum()
+    return float(value), -((weight[:, None] * slope).sum(0) * alpha) + 2e-3 * log_alpha
+
+
+def _padded(
+    weight: NDArray[np.float64], alphas: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same law written with KINDS kinds: the last one repeated, its weight divided among its copies."""
+    spare = KINDS - len(weight)
+    if not spare:
+        return weight, alphas
+    last = np.full(spare + 1, weight[-1] / (spare + 1))
+    return np.append(weight[:-1], last), np.vstack([alphas] + [alphas[-1:]] * spare)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from kafka.net.compat import KafkaNetClient
 
 from detector.errors import SettingsError, SourceBusy, SourceRefused
 from detector.sources.kafka import KafkaSettings
+from detector.sources.kafka_refusal import check_entry
 
 ADMIN_TIMEOUT_MS = 5_000  # of one question about the topic, which the reader waits for
 OFFSETS_TIMEOUT_MS = 30_000
@@ -129,20 +129,20 @@ def _connected(settings: KafkaSettings, make: Callable[..., Any], **options: Any
         network.append(KafkaNetClient(**configs))
         return network[-1]
 
+    tls = _tls(settings) if settings.tls else None
+    if settings.tls or settings.sasl_mechanism:
+        check_entry(settings, tls)
     client = None
     try:
         with told(settings):
-            client = make(**_options(settings), **options, kafka_client=net_client)
-    except SourceBusy:
-        _check_certificate(settings)
-        raise
+            client = make(**_options(settings, tls), **options, kafka_client=net_client)
     finally:
         if client is None and network:
             network[-1].close()
     return client
 
 
-def _options(settings: KafkaSettings) -> dict[str, Any]:
+def _options(settings: KafkaSettings, tls: ssl.SSLContext | None) -> dict[str, Any]:
     protocol = ("SASL_" if settings.sasl_mechanism else "") + ("SSL" if settings.tls else "PLAINTEXT")
     options: dict[str, Any] = {
         "bootstrap_servers": list(settings.brokers),
@@ -151,8 +151,8 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": protocol,
         "reconnect_backoff_max_ms": 2_000,  # a broker that comes back is read again within seconds, not 30
     }
-    if settings.tls:
-        options["ssl_context"] = _tls(settings)
+    if tls is not None:
+        options["ssl_context"] = tls
     if settings.sasl_mechanism and settings.password:
         options["sasl_mechanism"] = settings.sasl_mechanism
         options["sasl_plain_username"] = settings.username
@@ -169,17 +169,3 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
         files = ", ".join(filter(None, (settings.ca_file, settings.cert_file, settings.key_file)))
         raise SettingsError(f"Kafka source: the certificates ({files}) cannot be used: {error}") from error
     return context
-
-
-def _check_certificate(settings: KafkaSettings) -> None:
-    """Tells a broker that is away from one whose certificate will never do, which kafka-python does not."""
-    if not settings.tls:
-        return
-    host, _, port = settings.brokers[0].rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=settings.connect_timeout_s) as plain:
-            _tls(settings).wrap_socket(plain, server_hostname=host.strip("[]")).close()
-    except ssl.SSLCertVerificationError as error:
-        raise SourceRefused(f"the certificate of {settings.brokers[0]} is not accepted: {error}") from error
-    except (OSError, ValueError):
-        return  # away, or no address: as was said

@@ -32,7 +32,7 @@ class Broker:
         return name
 
     def grow(self, topic: str, partitions: int) -> None:
-        self.admin.create_partitions({topic: {"count": partitions}})
+        self.admin.create_partitions({topic: partitions})
 
     def delete(self, topic: str) -> None:
         self.admin.delete_topics([topic])

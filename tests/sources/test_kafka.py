@@ -236,7 +236,7 @@ def test_the_position_passes_aborted_and_control_records(kafka: Broker) -> None:
     producer.init_transactions()
     for value, finish in ((b"kept", producer.commit_transaction), (b"gone", producer.abort_transaction)):
         producer.begin_transaction()
-        producer.send(topic, value, partition=0)
+        producer.send(topic, value, partition=0).get(timeout=30)
         finish()
     producer.close()
     source = opened(settings(kafka, topic))
@@ -271,7 +271,8 @@ def test_commit_tells_the_broker_only_with_a_group(kafka: Broker) -> None:
 
 
 def committed(kafka: Broker, group: str) -> dict[str, int]:
-    return {tp.topic: found.offset for tp, found in kafka.admin.list_group_offsets(group).items()}
+    offsets = kafka.admin.list_group_offsets(group)[group]
+    return {partition.topic: found.offset for partition, found in offsets.items()}
 
 
 def test_members_of_a_group_share_the_partitions(kafka: Broker) -> None:
