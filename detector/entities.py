@@ -26,6 +26,7 @@ BASE = (
     Field("day", "<u4"),
     Field("asked_today", "<u4"),
     Field("tape_level", "<u4"),
+    Field("n_counted", "<u4"),  # queries that were weighed
 )
 RETRY = (Field("retry_id", "<u4", (RETRIES,)), Field("retry_content", "<u4", (RETRIES,)))
 
@@ -48,8 +49,8 @@ def entity_key(name: Name, secret: bytes) -> bytes:
 
 
 def row_dtype(signals: int, fields: Iterable[Field]) -> np.dtype[np.void]:
-    """The record of a level: BASE, counts (2 epochs, signals, BINS), then `fields`; padded to 8 bytes."""
-    layout = [*BASE, Field("counts", "<u4", (2, signals, BINS)), *fields]
+    """The record of a level: BASE, counts (2 epochs, signals, BINS), the counts before the last doubling, `fields`."""
+    layout = [*BASE, Field("counts", "<u4", (2, signals, BINS)), Field("before", "<u4", (signals, BINS)), *fields]
     size = np.dtype([tuple(field) for field in layout]).itemsize
     if size % 8:
         layout.append(Field("reserved", "<u1", (-size % 8,)))

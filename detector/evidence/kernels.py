@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.entities import BINS, RETRIES
 from detector.evidence.law import CHANNELS
-from detector.evidence.polya import bin_of, score_of_counts
+from detector.evidence.polya import bin_of, counted, score_of
 from detector.tape import LINEAR, LINEAR_LEVELS, REFRESH_US, STEP, TOP_LEVEL
 
 ADMITTED, RETRY, LATE = 0, 1, 2
@@ -87,7 +87,7 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
     nats (n, F) and told (n, F, BINS): each signal's evidence and counts, filled where a point is due.
     """
-    channels = np.empty(CHANNELS)
+    found = np.empty((law.active.size + 1, CHANNELS))
     evidence = np.zeros(law.active.size)
     for i in range(slots.size):
         row = rows[slots[i]]
@@ -98,8 +98,8 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
                 b = bin_of(values[i, f], law.edges[f, stages[i, f]])
                 bins[i, f] = b
                 row.counts[0, f, b] += np.uint32(1)
-        evidence[:] = 0.0
-        level = grid_level(score_of_counts(row.counts, law, channels, evidence))
+        level = grid_level(score_of(row, law, found, evidence))
+        counted(row, 1)
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
         if moved[i]:
@@ -120,8 +120,9 @@ def weigh_group(rows, slot, counts, queries, clock, law, epoch_us, evidence):  #
     for f in range(law.active.size):
         for b in range(BINS):
             row.counts[0, f, b] += np.uint32(counts[f, b])
-    evidence[:] = 0.0
-    level = grid_level(score_of_counts(row.counts, law, np.empty(CHANNELS), evidence))
+    found = np.empty((law.active.size + 1, CHANNELS))
+    level = grid_level(score_of(row, law, found, evidence))
+    counted(row, queries)
     return level, point_is_due(row, level, row.clock)
 
 
@@ -136,6 +137,7 @@ def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
     else:
         row.counts[1] = 0
     row.counts[0] = 0
+    row.before[:] = row.counts[1]
     row.epoch = epoch
 
 

@@ -10,7 +10,8 @@ from scipy.special import gammaln
 
 from detector.entities import BINS
 
-CHANNELS = 2  # KT (unlike the others, in whatever way) and dilution (a share of queries from anywhere)
+CHANNELS = 3
+KT, DILUTION_BET, TURN = range(CHANNELS)  # see polya.py
 DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 
@@ -26,7 +27,8 @@ class Law(NamedTuple):
     null, null_sum         tables of log rising factorials: (F, J, BINS, TABLE), (F, J, TABLE)
     kt, kt_sum             likewise with 1/2 and reached/2: (TABLE,), (F, TABLE)
     bet (F, E, BINS)       log(1 - eps + eps * u / p0) for each share eps
-    centre, unit (F, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median
+    centre, unit (F + 1, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median;
+                           the last row is for the sum over signals
     slope                  of the boundary subtracted from the score: slope * log2(n / 32), from n = 32
     """
 

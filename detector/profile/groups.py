@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS, row_dtype
-from detector.evidence import kernels
-from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, Law
-from detector.evidence.polya import evidence
+from detector.evidence import kernels, suprema
+from detector.evidence.law import Law
 from detector.levels import ADDITIVE, TICK_US, tick_counts
-from detector.profile import calibration, nulls
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, blank_honest
+from detector.profile import nulls
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, blank_honest, no_suprema, scaled, unscaled
 from features import SIGNALS
 
 FEWEST = 20  # groups in each set, below which there is no group level at all
@@ -60,47 +58,23 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
     shares = clients.shares.copy()
     for f in np.flatnonzero(active):
         weight[f], alpha[f], shares[f] = nulls.fit_honest(totals[:, f])
-    flat = laws.make(
-        active,
-        clients.edges,
-        weight,
-        alpha,
-        shares,
-        np.zeros((len(SIGNALS), CHANNELS)),
-        np.ones((len(SIGNALS), CHANNELS)),
-        0.0,
-    )
-    centre, unit = flat.centre.copy(), flat.unit.copy()
-    suprema = _channel_suprema(scalers, flat)
-    for f in np.flatnonzero(active):
-        for c in range(CHANNELS):
-            seen = suprema[:, f, c]
-            centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
-    return laws.make(active, clients.edges, weight, alpha, shares, centre, unit, 0.0)
-
-
-def _channel_suprema(judged: Ticked, law: Law) -> NDArray[np.float64]:
-    groups, who = np.unique(judged.group, return_inverse=True)
-    counts = np.zeros((len(groups), 2, len(SIGNALS), BINS), np.uint32)
-    suprema = np.full((len(groups), len(SIGNALS), CHANNELS), -np.inf)
-    channels = np.empty(CHANNELS)
-    for run, g in enumerate(who):
-        counts[g, 0] += judged.counts[run]
-        for f in np.flatnonzero(law.active):
-            if evidence(counts[g], f, law, channels):
-                suprema[g, f] = np.maximum(suprema[g, f], channels)
-    return suprema
+    law = unscaled(clients._replace(weight=weight, alpha=alpha, shares=shares), active)
+    groups, who = np.unique(scalers.group, return_inverse=True)
+    highest = no_suprema(len(groups))
+    rows = np.zeros(len(groups), row_dtype(len(SIGNALS), ()))
+    suprema.of_groups(who, scalers.counts, scalers.queries, law, rows, highest)
+    return scaled(law, highest)
 
 
 def try_groups(judged: Ticked, law: Law) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(groups, suprema): each group's highest grid level, scored by the kernel that production runs."""
     groups, who = np.unique(judged.group, return_inverse=True)
     rows = np.zeros(len(groups), row_dtype(len(SIGNALS), ()))
-    suprema = np.zeros(len(groups), np.int64)
+    highest = np.zeros(len(groups), np.int64)
     nats = np.zeros(len(SIGNALS))
     for run, g in enumerate(who):
         level, _ = kernels.weigh_group(
             rows, g, judged.counts[run], judged.queries[run], judged.clock[run], law, FOREVER_US, nats
         )
-        suprema[g] = max(suprema[g], level)
-    return groups, suprema
+        highest[g] = max(highest[g], level)
+    return groups, highest

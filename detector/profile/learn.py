@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS, row_dtype
 from detector.errors import ProfileError
-from detector.evidence import kernels
+from detector.evidence import kernels, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, Law
-from detector.evidence.polya import evidence, score_of_counts
 from detector.evidence.telling import telling
 from detector.levels import ADDITIVE, PART, admitted, weighed
 from detector.profile import calibration, nulls
@@ -135,32 +133,33 @@ def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.
 
 def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
     """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
-    flat = np.zeros((len(SIGNALS), CHANNELS)), np.ones((len(SIGNALS), CHANNELS))
-    law = laws.make(active, found.edges, found.weight, found.alpha, found.shares, *flat, 0.0)
+    law = unscaled(found, active)
     clients, owner = np.unique(judged.owner, return_inverse=True)
-    suprema = np.full((len(clients), len(SIGNALS), CHANNELS), -np.inf)
-    counts = np.zeros((len(clients), 2, len(SIGNALS), BINS), np.uint32)
-    _channel_suprema(owner, bins_of(judged, found.edges), law, counts, suprema)
-    centre, unit = flat
-    for f in np.flatnonzero(active):
-        for c in range(CHANNELS):
-            seen = suprema[:, f, c]
-            centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
-    law = laws.make(active, found.edges, found.weight, found.alpha, found.shares, centre, unit, 0.0)
+    highest = no_suprema(len(clients))
+    rows = np.zeros(len(clients), row_dtype(len(SIGNALS), ()))
+    suprema.of_clients(owner, bins_of(judged, found.edges), law, rows, highest)
+    law = scaled(law, highest)
     return law._replace(slope=flat_slope(judged, law))
 
 
-@numba.njit(cache=True)
-def _channel_suprema(owner, bins, law, counts, suprema):  # type: ignore[no-untyped-def]
-    channels = np.empty(CHANNELS)
-    for i in range(owner.size):
-        who = owner[i]
-        for f in range(bins.shape[1]):
-            if law.active[f] and bins[i, f] != kernels.NO_BIN:
-                counts[who, 0, f, bins[i, f]] += np.uint32(1)
-                evidence(counts[who], f, law, channels)
-                for c in range(CHANNELS):
-                    suprema[who, f, c] = max(suprema[who, f, c], channels[c])
+def unscaled(found: Nulls, active: NDArray[np.bool_]) -> Law:
+    shape = (len(SIGNALS) + 1, CHANNELS)
+    return laws.make(
+        active, found.edges, found.weight, found.alpha, found.shares, np.zeros(shape), np.ones(shape), 0.0
+    )
+
+
+def no_suprema(entities: int) -> NDArray[np.float64]:
+    return np.full((entities, len(SIGNALS) + 1, CHANNELS), -np.inf)
+
+
+def scaled(law: Law, highest: NDArray[np.float64]) -> Law:
+    """The law with each channel's centre and unit from honest suprema (entities, F + 1, CHANNELS)."""
+    centre, unit = np.zeros(highest.shape[1:]), np.ones(highest.shape[1:])
+    for f, c in np.ndindex(centre.shape):
+        seen = highest[:, f, c]
+        centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
+    return law._replace(centre=centre, unit=unit)
 
 
 def flat_slope(judged: Measured, law: Law) -> float:
@@ -173,9 +172,9 @@ def flat_slope(judged: Measured, law: Law) -> float:
     heavy = volume > np.median(volume)
     for slope in SLOPES:
         scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
-        suprema = np.full(len(volume), -np.inf)
-        np.maximum.at(suprema, owner, scores)
-        high = suprema > np.quantile(suprema, 0.9)
+        highest = np.full(len(volume), -np.inf)
+        np.maximum.at(highest, owner, scores)
+        high = highest > np.quantile(highest, 0.9)
         if not heavy.any() or high[heavy].mean() <= high[~heavy].mean() + 0.3 / np.sqrt(heavy.sum()):
             return slope
     return SLOPES[-1]
@@ -193,27 +192,29 @@ def try_clients(judged: Measured, law: Law) -> Trial:
     """Scores clients with the finished law, in the kernel that production runs."""
     levels, ordinal, owner = _levels(judged, law)
     owners = np.unique(judged.owner)
-    suprema = np.zeros(len(owners), np.int64)
-    np.maximum.at(suprema, owner, levels)
+    highest = np.zeros(len(owners), np.int64)
+    np.maximum.at(highest, owner, levels)
     odd = []
-    for who in np.argsort(-suprema, kind="stable")[:10]:
+    for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
-        highest = int(mine[np.argmax(levels[mine])])
-        text = _why(Measured(*(column[mine] for column in judged)), int(ordinal[highest]), law)
-        odd.append((int(owners[who]), int(ordinal[highest]), text))
-    return Trial(owners, suprema, tuple(odd))
+        peak = int(mine[np.argmax(levels[mine])])
+        text = _why(Measured(*(column[mine] for column in judged)), int(ordinal[peak]), law)
+        odd.append((int(owners[who]), int(ordinal[peak]), text))
+    return Trial(owners, highest, tuple(odd))
 
 
 def _why(queries: Measured, until: int, law: Law) -> str:
     """The strongest reason against one client after its first `until` queries."""
-    counts = np.zeros((2, len(SIGNALS), BINS), np.uint32)
+    counts = np.zeros((len(SIGNALS), BINS), np.uint32)
     for f, bins in enumerate(bins_of(queries, law.edges)[:until].T):
         if law.active[f]:
-            counts[0, f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
-    nats = np.zeros(len(SIGNALS))
-    score_of_counts(counts, law, np.empty(CHANNELS), nats)
-    shares, tails = telling(counts[0], law)
-    strongest = int(np.argmax(nats))
+            counts[f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
+    row = np.zeros(1, row_dtype(len(SIGNALS), ()))
+    row["counts"][0, 0] = counts
+    highest = no_suprema(1)
+    suprema.of_clients(np.zeros(1, np.int64), np.full((1, len(SIGNALS)), kernels.NO_BIN, np.uint8), law, row, highest)
+    shares, tails = telling(counts, law)
+    strongest = int(np.argmax(highest[0, :-1].max(1)))
     return sentence(SIGNALS[strongest], int(shares[strongest]), int(tails[strongest]))
 
 

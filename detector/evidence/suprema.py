@@ -1,0 +1,46 @@
+"""How high each channel of evidence rises over an entity's life: what scale is learned from."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from detector.entities import BINS
+from detector.evidence.kernels import NO_BIN
+from detector.evidence.law import CHANNELS
+from detector.evidence.polya import channels_of, counted
+
+
+@numba.njit(cache=True)
+def of_clients(owner, bins, law, rows, suprema):  # type: ignore[no-untyped-def]
+    """owner (n,), bins (n, F) in log order; rows fresh; suprema (clients, F + 1, CHANNELS), -inf where never seen."""
+    found = np.empty((law.active.size + 1, CHANNELS))
+    for i in range(owner.size):
+        row = rows[owner[i]]
+        for f in range(bins.shape[1]):
+            if law.active[f] and bins[i, f] != NO_BIN:
+                row.counts[0, f, bins[i, f]] += np.uint32(1)
+        _raise(row, law, found, suprema[owner[i]])
+        counted(row, 1)
+
+
+@numba.njit(cache=True)
+def of_groups(group, counts, queries, law, rows, suprema):  # type: ignore[no-untyped-def]
+    """group (r,), counts (r, F, BINS) and queries (r,) of each tick, in order; otherwise as of_clients."""
+    found = np.empty((law.active.size + 1, CHANNELS))
+    for i in range(group.size):
+        row = rows[group[i]]
+        for f in range(counts.shape[1]):
+            for b in range(BINS):
+                row.counts[0, f, b] += np.uint32(counts[i, f, b])
+        _raise(row, law, found, suprema[group[i]])
+        counted(row, queries[i])
+
+
+@numba.njit(cache=True)
+def _raise(row, law, found, highest):  # type: ignore[no-untyped-def]
+    channels_of(row, law, found)
+    for f in range(found.shape[0]):
+        for c in range(CHANNELS):
+            if found[f, c] > highest[f, c]:  # false for NaN
+                highest[f, c] = found[f, c]
