@@ -48,9 +48,21 @@ def entity_key(name: Name, secret: bytes) -> bytes:
     return digest.digest()
 
 
-def row_dtype(signals: int, fields: Iterable[Field]) -> np.dtype[np.void]:
-    """The record of a level: BASE, counts (2 epochs, signals, BINS), the counts before the last doubling, `fields`."""
-    layout = [*BASE, Field("counts", "<u4", (2, signals, BINS)), Field("before", "<u4", (signals, BINS)), *fields]
+def client_dtype(signals: int, fields: Iterable[Field]) -> np.dtype[np.void]:
+    """A client's record: BASE, counts (2 epochs, signals, BINS), those before the last doubling, retries, `fields`."""
+    return _packed([*BASE, *_counts(signals), *RETRY, *fields])
+
+
+def group_dtype(signals: int) -> np.dtype[np.void]:
+    """A group's record: the last tick that was closed for it, then BASE and counts."""
+    return _packed([Field("tick", "<i8"), *BASE, *_counts(signals)])
+
+
+def _counts(signals: int) -> tuple[Field, ...]:
+    return Field("counts", "<u4", (2, signals, BINS)), Field("before", "<u4", (signals, BINS))
+
+
+def _packed(layout: list[Field]) -> np.dtype[np.void]:
     size = np.dtype([tuple(field) for field in layout]).itemsize
     if size % 8:
         layout.append(Field("reserved", "<u1", (-size % 8,)))

@@ -163,15 +163,32 @@ def _with_evidence(
     )
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """One member's query, waiting for its tick to close."""
+class Asked(NamedTuple):
+    """Queries of group members, waiting for their ticks to close, as columns of equal length."""
 
-    tick: int
-    group: str
-    at: int
-    query_id: str
-    client: str
-    bins: bytes  # (F,) uint8
+    tick: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    at: NDArray[np.int64]
+    bins: NDArray[np.uint8]  # (n, F)
+    query_ids: list[str]
+    clients: list[str]
+
+    def taken(self, rows: NDArray[np.int64]) -> Asked:
+        ids, clients = self.query_ids, self.clients
+        return Asked(
+            *(column[rows] for column in self[:4]), [ids[i] for i in rows.tolist()], [clients[i] for i in rows.tolist()]
+        )
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """`Asked` in a snapshot: groups by name, since slots are this process's own."""
+
+    groups: list[str]
+    tick: list[int]
+    at: list[int]
+    bins: bytes
+    query_ids: list[str]
+    clients: list[str]
 
 
 class GroupLevel:
@@ -186,59 +203,76 @@ class GroupLevel:
         self._law, self._epoch_us = law, epoch_us
         self._waiting: list[Asked] = []
 
-    def gather(self, asked: Sequence[Asked]) -> None:
-        self._waiting.extend(asked)
+    def gather(self, asked: Asked) -> None:
+        self._waiting.append(asked)
 
     def close(self, before_tick: int) -> list[Point]:
-        """Judges every tick before `before_tick`, in the order of tick and group id."""
-        due = [asked for asked in self._waiting if asked.tick < before_tick]
-        if not due:
+        """Judges every tick before `before_tick`, in order."""
+        waiting = self._gathered()
+        due = np.flatnonzero(waiting.tick < before_tick)
+        if not len(due):
             return []
-        self._waiting = [asked for asked in self._waiting if asked.tick >= before_tick]
-        runs: dict[tuple[int, str], list[Asked]] = {}
-        for asked in due:
-            runs.setdefault((asked.tick, asked.group), []).append(asked)
-        return [point for run in sorted(runs) if (point := self._judge(*run, runs[run])) is not None]
+        self._waiting = [waiting.taken(np.flatnonzero(waiting.tick >= before_tick))]
+        return self._judge(waiting.taken(due[np.lexsort((waiting.slot[due], waiting.tick[due]))]))
 
     def waiting(self) -> bytes:
         """The open ticks, for a snapshot."""
-        return msgspec.msgpack.encode(self._waiting)
+        w = self._gathered()
+        groups = [self.entities.ids[slot] for slot in w.slot.tolist()]
+        kept = _Kept(groups, w.tick.tolist(), w.at.tolist(), w.bins.tobytes(), w.query_ids, w.clients)
+        return msgspec.msgpack.encode(kept)
 
     def restore(self, waiting: bytes) -> None:
-        self._waiting = msgspec.msgpack.decode(waiting, type=list[Asked])
+        kept = msgspec.msgpack.decode(waiting, type=_Kept)
+        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), -1 if kept.tick else len(SIGNALS))
+        slots = self.entities.slots(kept.groups)
+        columns = np.array(kept.tick, np.int64), slots, np.array(kept.at, np.int64), bins
+        self._waiting = [Asked(*columns, kept.query_ids, kept.clients)]
 
-    def _judge(self, tick: int, group: str, run: list[Asked]) -> Point | None:
-        counts = tick_counts(np.frombuffer(b"".join(asked.bins for asked in run), np.uint8).reshape(len(run), -1))
-        slot = self.entities.slot(group)
-        self.entities.touched(np.array([slot]))
-        nats = np.zeros(len(SIGNALS))
-        row = self.entities.rows[slot]
-        clock = (tick + 1) * TICK_US
-        level, due = kernels.weigh_group(
-            self.entities.rows, slot, counts, len(run), clock, self._law, self._epoch_us, nats
-        )
-        if not due:
-            return None
-        both = row["counts"].sum(0, dtype=np.uint32)
-        last = max(run, key=lambda asked: (asked.at, asked.query_id))
-        point = Point(
-            key=self.entities.keys[slot],
-            model=self.entities.model,
-            kind=self.entities.kind,
-            id=group,
-            at=int(row["clock"]),
-            n=int(row["n"]),
-            level=level,
-            query_id=last.query_id,
-            members=tuple(sorted({asked.client for asked in run})[:MEMBERS]),
-        )
-        return _with_evidence(point, nats, *telling(both, self._law))
+    def _gathered(self) -> Asked:
+        pieces = self._waiting
+        if len(pieces) == 1:
+            return pieces[0]
+        none = np.empty(0, np.int64)
+        empty = Asked(none, none, none, np.empty((0, len(SIGNALS)), np.uint8), [], [])
+        pieces = [empty, *pieces]
+        columns = [np.concatenate([piece[c] for piece in pieces]) for c in range(4)]
+        ids = [name for piece in pieces for name in piece.query_ids]
+        return Asked(*columns, ids, [name for piece in pieces for name in piece.clients])
+
+    def _judge(self, asked: Asked) -> list[Point]:
+        starts = run_starts(asked.tick, asked.slot)
+        stops = np.append(starts[1:], len(asked.tick))
+        shape = (len(starts), len(SIGNALS))
+        levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
+        clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
+        nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint32)
+        self.entities.touched(asked.slot)
+        kernels.weigh_ticks(
+            starts, stops, asked.tick, asked.slot, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
+            levels, moved, clocks, seen, nats, told,
+        )  # fmt: skip
+        points = []
+        for run in np.flatnonzero(moved).tolist():
+            rows = range(starts[run], stops[run])
+            slot = int(asked.slot[starts[run]])
+            point = Point(
+                key=self.entities.keys[slot],
+                model=self.entities.model,
+                kind=self.entities.kind,
+                id=self.entities.ids[slot],
+                at=int(clocks[run]),
+                n=int(seen[run]),
+                level=int(levels[run]),
+                query_id=max((int(asked.at[i]), asked.query_ids[i]) for i in rows)[1],
+                members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
+            )
+            points.append(_with_evidence(point, nats[run], *telling(told[run], self._law)))
+        return points
 
 
-def tick_counts(bins: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """bins (n, F), NO_BIN where absent -> counts (F, BINS)."""
-    counts = np.zeros((bins.shape[1], BINS), np.uint32)
-    for f in range(bins.shape[1]):
-        present = bins[:, f][bins[:, f] != kernels.NO_BIN]
-        counts[f] = np.bincount(present, minlength=BINS)
-    return counts
+def run_starts(tick: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each run of equal (tick, slot) begins, in columns sorted by both."""
+    if not len(tick):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.append(True, (np.diff(tick) != 0) | (np.diff(slot) != 0)))

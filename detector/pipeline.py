@@ -15,15 +15,14 @@ import numpy as np
 from detector import columns, reasons
 from detector.alert import Alert
 from detector.decide import NO_CASE, Case, decide
-from detector.entities import Entities, row_dtype
+from detector.entities import Entities
 from detector.evidence import kernels
 from detector.levels import TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, in_force
-from detector.profile.artefact import Profile, client_fields
+from detector.profile.artefact import CLIENT_ROW, Profile
 from detector.query import Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
-from features import SIGNALS
 
 FUTURE = "future"
 LATE = "late"
@@ -195,22 +194,21 @@ class Pipeline:
 
     def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> None:
         """Moves the stream's clock, and hands each query to the tick that it falls into."""
-        clock = self._clocks.get(stream, 0)
-        if self._group_level is None:
-            times = [queries[i].at for i in part.kept]
-            self._clocks[stream] = max(clock, max(times, default=0))
+        if not len(part.kept):
             return
-        asked = []
-        for i, bins in zip(part.kept.tolist(), part.bins, strict=True):
-            query = queries[i]
-            clock = max(clock, query.at)
-            group = (query.groups or {}).get(self._group_name or "")
-            if group is not None:
-                tick = max(clock // TICK_US, self._closed)
-                who = query.client or ""
-                asked.append(Asked(tick, group, query.at, query.id or "", who, bins.tobytes()))
-        self._clocks[stream] = clock
-        self._group_level.gather(asked)
+        kept = [queries[i] for i in part.kept.tolist()]
+        at = np.array([query.at for query in kept], np.int64)
+        clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
+        self._clocks[stream] = int(clock[-1])
+        if self._group_level is None:
+            return
+        name = self._group_name or ""
+        groups = [None if query.groups is None else query.groups.get(name) for query in kept]
+        inside = [i for i, group in enumerate(groups) if group is not None]
+        slots = self._group_level.entities.slots([groups[i] or "" for i in inside])
+        ticks = np.maximum(clock[inside] // TICK_US, self._closed)
+        ids, clients = [kept[i].id or "" for i in inside], [kept[i].client or "" for i in inside]
+        self._group_level.gather(Asked(ticks, slots, at[inside], part.bins[inside], ids, clients))
 
     def _judge(self, points: Sequence[Point], step: Step) -> None:
         step.points.extend(points)
@@ -230,7 +228,7 @@ class Pipeline:
 
 
 def _observed(model: str) -> Entities:
-    return Entities(model, "client", row_dtype(len(SIGNALS), client_fields()), b"")
+    return Entities(model, "client", CLIENT_ROW, b"")
 
 
 def restore_rows(

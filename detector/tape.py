@@ -1,5 +1,7 @@
-"""The score tape: a point whenever an entity's score rises or falls by a grid step. The only input of `decide`."""
+"""The score tape: a point whenever an entity's score rises by a grid step or falls by half a unit. All `decide` sees.
 
+Below FLOOR all scores are one: half of a single channel's honest 99th percentile is nobody's threshold.
+"""
 from __future__ import annotations
 
 import math
@@ -9,7 +11,10 @@ import msgspec
 STEP = 1 / 32  # of the score's unit, up to LINEAR; above it a step is a constant ratio
 LINEAR = 4.0
 LINEAR_LEVELS = int(LINEAR / STEP)  # 128
+LOG_LEVELS = 16  # to each factor of e above LINEAR
 TOP_LEVEL = 4095
+FLOOR = 0.5
+FALL = 16  # steps
 REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
 
 
@@ -51,22 +56,22 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 def level_of(score: float) -> int:
-    """The grid level of a score: 0 for all scores below the first step.
+    """The grid level of a score: 0 for all scores below FLOOR.
 
     >>> level_of(-3.0), level_of(1.0), level_of(score_of(200))
     (0, 32, 200)
     """
-    if not score >= STEP:  # NaN too
+    if not score >= FLOOR:  # NaN too
         return 0
     if score < LINEAR:
         return int(score / STEP)
-    return min(LINEAR_LEVELS + int(LINEAR_LEVELS * math.log(score / LINEAR) + 1e-9), TOP_LEVEL)
+    return min(LINEAR_LEVELS + int(LOG_LEVELS * math.log(score / LINEAR) + 1e-9), TOP_LEVEL)
 
 
 def score_of(level: int) -> float:
-    """The lowest score of a grid level; -inf for level 0, which holds everything below the first step."""
+    """The lowest score of a grid level; -inf for level 0, which holds everything below FLOOR."""
     if level <= 0:
         return -math.inf
     if level < LINEAR_LEVELS:
         return level * STEP
-    return LINEAR * math.exp((level - LINEAR_LEVELS) / LINEAR_LEVELS)
+    return LINEAR * math.exp((level - LINEAR_LEVELS) / LOG_LEVELS)

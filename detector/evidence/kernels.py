@@ -7,10 +7,10 @@ from math import log
 import numba
 import numpy as np
 
-from detector.entities import BINS, RETRIES
+from detector.entities import RETRIES
 from detector.evidence.law import CHANNELS
 from detector.evidence.polya import bin_of, counted, score_of
-from detector.tape import LINEAR, LINEAR_LEVELS, REFRESH_US, STEP, TOP_LEVEL
+from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL
 
 ADMITTED, RETRY, LATE = 0, 1, 2
 DAY_US = 86_400_000_000
@@ -108,22 +108,32 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
 
 
 @numba.njit(cache=True)
-def weigh_group(rows, slot, counts, queries, clock, law, epoch_us, evidence):  # type: ignore[no-untyped-def]
-    """Adds the counts (F, BINS) that a group's members gathered in one tick; returns (level, point is due)."""
-    row = rows[slot]
-    if row.n == 0:
-        row.first_at = clock
-        row.clock = clock
-    row.n += np.uint32(queries)
-    row.clock = max(row.clock, clock)
-    turn_epoch(row, row.clock, epoch_us)
-    for f in range(law.active.size):
-        for b in range(BINS):
-            row.counts[0, f, b] += np.uint32(counts[f, b])
+def weigh_ticks(starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, levels, moved, clocks, seen, nats, told):  # type: ignore[no-untyped-def]
+    """Adds what each group's members asked in one tick (a run from `starts` to `stops`) and finds its grid level.
+
+    Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.
+    """
     found = np.empty((law.active.size + 1, CHANNELS))
-    level = grid_level(score_of(row, law, found, evidence))
-    counted(row, queries)
-    return level, point_is_due(row, level, row.clock)
+    for run in range(starts.size):
+        row = rows[slots[starts[run]]]
+        clock = (tick[starts[run]] + 1) * tick_us
+        if row.n == 0:
+            row.first_at = clock
+        row.tick = tick[starts[run]]
+        row.clock = max(row.clock, clock)
+        turn_epoch(row, row.clock, epoch_us)
+        queries = stops[run] - starts[run]
+        row.n += np.uint32(queries)
+        for i in range(starts[run], stops[run]):
+            for f in range(law.active.size):
+                if law.active[f] and bins[i, f] != NO_BIN:
+                    row.counts[0, f, bins[i, f]] += np.uint32(1)
+        levels[run] = grid_level(score_of(row, law, found, nats[run]))
+        counted(row, queries)
+        moved[run] = point_is_due(row, levels[run], row.clock)
+        clocks[run], seen[run] = row.clock, row.n
+        if moved[run]:
+            told[run] = row.counts[0] + row.counts[1]
 
 
 @numba.njit(cache=True)
@@ -143,10 +153,13 @@ def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def point_is_due(row, level, clock):  # type: ignore[no-untyped-def]
-    """On every step of the grid, and every REFRESH_US while above the ground; notes the point in the row."""
-    if level == row.tape_level and (level == 0 or clock - row.tape_at < REFRESH_US):
+    """On every step up, on a fall by FALL steps or to the ground, and every REFRESH_US while above it."""
+    last = np.int64(row.tape_level)
+    fell = level <= last - FALL or (level == 0 and last > 0)
+    stale = level > 0 and clock - row.tape_at >= REFRESH_US
+    if not (level > last or fell or stale):
         return False
-    row.tape_level = level
+    row.tape_level = np.uint32(level)
     row.tape_at = clock
     return True
 
@@ -154,8 +167,8 @@ def point_is_due(row, level, clock):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def grid_level(score):  # type: ignore[no-untyped-def]
     """tape.level_of, compiled."""
-    if not score >= STEP:
+    if not score >= FLOOR:
         return 0
     if score < LINEAR:
         return int(score / STEP)
-    return min(LINEAR_LEVELS + int(LINEAR_LEVELS * log(score / LINEAR) + 1e-9), TOP_LEVEL)
+    return min(LINEAR_LEVELS + int(LOG_LEVELS * log(score / LINEAR) + 1e-9), TOP_LEVEL)

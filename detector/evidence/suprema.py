@@ -5,7 +5,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from detector.entities import BINS
 from detector.evidence.kernels import NO_BIN
 from detector.evidence.law import CHANNELS
 from detector.evidence.polya import channels_of, counted
@@ -25,16 +24,17 @@ def of_clients(owner, bins, law, rows, suprema):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def of_groups(group, counts, queries, law, rows, suprema):  # type: ignore[no-untyped-def]
-    """group (r,), counts (r, F, BINS) and queries (r,) of each tick, in order; otherwise as of_clients."""
+def of_groups(starts, stops, group, bins, law, rows, suprema):  # type: ignore[no-untyped-def]
+    """Each run from `starts` to `stops` is what a group's members asked in one tick; otherwise as of_clients."""
     found = np.empty((law.active.size + 1, CHANNELS))
-    for i in range(group.size):
-        row = rows[group[i]]
-        for f in range(counts.shape[1]):
-            for b in range(BINS):
-                row.counts[0, f, b] += np.uint32(counts[i, f, b])
-        _raise(row, law, found, suprema[group[i]])
-        counted(row, queries[i])
+    for run in range(starts.size):
+        row = rows[group[starts[run]]]
+        for i in range(starts[run], stops[run]):
+            for f in range(bins.shape[1]):
+                if law.active[f] and bins[i, f] != NO_BIN:
+                    row.counts[0, f, bins[i, f]] += np.uint32(1)
+        _raise(row, law, found, suprema[group[starts[run]]])
+        counted(row, stops[run] - starts[run])
 
 
 @numba.njit(cache=True)

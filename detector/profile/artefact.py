@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.alert import Promise
-from detector.entities import RETRY, Entities, describe, row_dtype
+from detector.entities import Entities, client_dtype, describe, group_dtype
 from detector.errors import ProfileError
 from detector.evidence import law as laws
 from detector.evidence.law import Law
@@ -26,6 +26,8 @@ from features import FEATURES, SIGNALS
 FORMAT = 1
 MEASURED = "measured"
 PRESUMED = "presumed honest"
+CLIENT_ROW = client_dtype(len(SIGNALS), [field for feature in FEATURES for field in feature.fields])
+GROUP_ROW = group_dtype(len(SIGNALS))
 
 
 class SignalOff(msgspec.Struct, frozen=True):
@@ -125,8 +127,7 @@ class Profile:
 
     def entities(self, kind: str) -> Entities:
         """An empty table for the entities of a level."""
-        fields = client_fields() if kind == "client" else ()
-        return Entities(self.summary.model, kind, row_dtype(len(SIGNALS), fields), self.secret)
+        return Entities(self.summary.model, kind, CLIENT_ROW if kind == "client" else GROUP_ROW, self.secret)
 
     def promise(self, kind: str, threshold: float) -> Promise:
         """What stands behind an alert of a level whose threshold was `threshold`."""
@@ -140,15 +141,11 @@ class Profile:
         )
 
 
-def client_fields() -> tuple[Any, ...]:
-    return (*RETRY, *(field for feature in FEATURES for field in feature.fields))
-
-
 def row_layouts() -> dict[str, Any]:
     """The layouts of client and group rows as this version writes them."""
     return {
-        "client": describe(row_dtype(len(SIGNALS), client_fields())),
-        "group": describe(row_dtype(len(SIGNALS), ())),
+        "client": describe(CLIENT_ROW),
+        "group": describe(GROUP_ROW),
     }
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from detector.errors import PromiseRefused
-from detector.tape import STEP, score_of
+from detector.tape import FLOOR, score_of
 
 ENOUGH = 200  # suprema from which the 99th percentile can be read off
 LEAST_UNIT = 0.5  # nats
@@ -90,7 +90,7 @@ def threshold(
         )
     passed = beta(m + excluded + 1 - k, k)
     # An alert is due at or above the threshold, so it lies a step above the k-th smallest supremum.
-    score = max(score_of(int(suprema[k - 1]) + 1), STEP)
+    score = max(score_of(int(suprema[k - 1]) + 1), FLOOR)
     return Threshold(score, k, m, excluded, float(passed.ppf(0.05)), float(passed.ppf(0.95)))
 
 

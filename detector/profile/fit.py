@@ -226,8 +226,7 @@ def _group_level(
         return None
     ticked = groups.ticked(measured, of_client, found.edges)
     law = groups.learn_group_law(ticked.of(roles == LEARN), ticked.of(roles == SCALE), found)
-    _, suprema = groups.try_groups(ticked.of(roles == CALIBRATE), law)
-    suprema = np.sort(suprema)
+    suprema = np.sort(groups.try_groups(ticked.of(roles == CALIBRATE), law))
     whole = drawn.unit != "client"
     share = GROUP_SHARE * span.share
     carried = whole and len(suprema) >= calibration.entities_needed(share, options.confidence)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.entities import BINS, row_dtype
+from detector.entities import BINS
 from detector.errors import ProfileError
 from detector.evidence import kernels, suprema
 from detector.evidence import law as laws
@@ -15,7 +15,7 @@ from detector.evidence.law import CHANNELS, Law
 from detector.evidence.telling import telling
 from detector.levels import ADDITIVE, PART, admitted, weighed
 from detector.profile import calibration, nulls
-from detector.profile.artefact import SignalOff, client_fields
+from detector.profile.artefact import CLIENT_ROW, SignalOff
 from detector.query import Batch
 from detector.reasons import sentence
 from detector.tape import score_of
@@ -49,7 +49,7 @@ def signals(batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_u
 
     salts (clients,): as production seeds the rows, so that it would measure the same.
     """
-    rows = np.zeros(len(salts), row_dtype(len(SIGNALS), client_fields()))
+    rows = np.zeros(len(salts), CLIENT_ROW)
     rows["salt"] = salts
     parts = []
     for start in range(0, len(batch), PART):
@@ -136,7 +136,7 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     law = unscaled(found, active)
     clients, owner = np.unique(judged.owner, return_inverse=True)
     highest = no_suprema(len(clients))
-    rows = np.zeros(len(clients), row_dtype(len(SIGNALS), ()))
+    rows = np.zeros(len(clients), CLIENT_ROW)
     suprema.of_clients(owner, bins_of(judged, found.edges), law, rows, highest)
     law = scaled(law, highest)
     return law._replace(slope=flat_slope(judged, law))
@@ -209,7 +209,7 @@ def _why(queries: Measured, until: int, law: Law) -> str:
     for f, bins in enumerate(bins_of(queries, law.edges)[:until].T):
         if law.active[f]:
             counts[f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
-    row = np.zeros(1, row_dtype(len(SIGNALS), ()))
+    row = np.zeros(1, CLIENT_ROW)
     row["counts"][0, 0] = counts
     highest = no_suprema(1)
     suprema.of_clients(np.zeros(1, np.int64), np.full((1, len(SIGNALS)), kernels.NO_BIN, np.uint8), law, row, highest)
@@ -221,7 +221,7 @@ def _why(queries: Measured, until: int, law: Law) -> str:
 def _levels(judged: Measured, law: Law) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Each query's grid level, its number among its client's, and its client's place among the clients."""
     owners, owner = np.unique(judged.owner, return_inverse=True)
-    rows = np.zeros(len(owners), row_dtype(len(SIGNALS), ()))
+    rows = np.zeros(len(owners), CLIENT_ROW)
     levels = np.empty(len(owner), np.int64)
     for start in range(0, len(owner), PIECE):
         s = slice(start, start + PIECE)

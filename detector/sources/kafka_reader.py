@@ -157,6 +157,8 @@ class KafkaSource:
 
     def _begin(self) -> None:
         if self._member:
+            # A member that joins before it knows the topic's partitions shares out none of them, and may never settle.
+            self._consumer.partitions_for_topic(self._settings.topic)
             listener = _Listener(self._consumer, self._arrived)
             self._consumer.subscribe([self._settings.topic], listener=listener)
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -277,19 +279,36 @@ def committed(kafka: Broker, group: str) -> dict[str, int]:
 
 def test_members_of_a_group_share_the_partitions(kafka: Broker) -> None:
     topic = kafka.topic(4)
-    first = opened(settings(kafka, topic, group="shared"))
-    second = opened(settings(kafka, topic, group="shared"))
+    members = [opened(settings(kafka, topic, group="shared")) for _ in range(2)]
+    got: list[list[bytes]] = [[], []]
+    stop = threading.Event()
+
+    def read(member: int) -> None:  # members are processes of their own, so each needs a thread here
+        while not stop.is_set():
+            got[member] += payloads(members[member].read(0.2))
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            reading = [pool.submit(read, member) for member in range(2)]
+            wait_for(lambda: [len(member.streams()) for member in members] == [2, 2])
+            for partition in range(4):
+                kafka.send(topic, numbered(5, f"{partition}-"), partition=partition)
+            wait_for(lambda: len(got[0]) + len(got[1]) >= 20)
+        finally:
+            stop.set()
+        for future in reading:
+            future.result()
+    assert [len(part) for part in got] == [10, 10]
+    assert sorted(got[0] + got[1]) == sorted(payload for p in range(4) for payload in numbered(5, f"{p}-"))
+    for member in members:
+        member.close()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE_S
-    while not (len(first.streams()) == len(second.streams()) == 2):
-        assert time.monotonic() < until, (first.streams(), second.streams())
-        first.read(0.1)
-        second.read(0.1)
-    for partition in range(4):
-        kafka.send(topic, numbered(5, f"{partition}-"), partition=partition)
-    got = payloads(drain(first, 10)) + payloads(drain(second, 10))
-    assert sorted(got) == sorted(payload for p in range(4) for payload in numbered(5, f"{p}-"))
-    first.close()
-    second.close()
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
