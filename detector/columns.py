@@ -8,7 +8,6 @@ from zlib import crc32
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.query import ABSENT, F64, I32, NO_LABEL, U64, Query
 

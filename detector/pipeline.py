@@ -115,7 +115,9 @@ class Pipeline:
         if streams is None:
             before = 1 + max((clock // TICK_US for clock in self._clocks.values()), default=0)
         else:
-            before = min((self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0)
+            before = min(
+                (self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0
+            )  # none: nothing closes
         if before > self._closed:
             self._closed = before
             self._judge(self._group_level.close(before), step)

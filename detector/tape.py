@@ -2,6 +2,7 @@
 
 Below FLOOR all scores are one: half of a single channel's honest 99th percentile is nobody's threshold.
 """
+
 from __future__ import annotations
 
 import math

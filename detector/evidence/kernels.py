@@ -108,7 +108,9 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
 
 
 @numba.njit(cache=True)
-def weigh_ticks(starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, levels, moved, clocks, seen, nats, told):  # type: ignore[no-untyped-def]
+def weigh_ticks(
+    starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, levels, moved, clocks, seen, nats, told
+):  # type: ignore[no-untyped-def]
     """Adds what each group's members asked in one tick (a run from `starts` to `stops`) and finds its grid level.
 
     Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.

@@ -13,7 +13,7 @@ from detector.evidence import kernels, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, Law
 from detector.evidence.telling import telling
-from detector.levels import ADDITIVE, PART, admitted, weighed
+from detector.levels import PART, admitted, weighed
 from detector.profile import calibration, nulls
 from detector.profile.artefact import CLIENT_ROW, SignalOff
 from detector.query import Batch
@@ -144,9 +144,7 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
 
 def unscaled(found: Nulls, active: NDArray[np.bool_]) -> Law:
     shape = (len(SIGNALS) + 1, CHANNELS)
-    return laws.make(
-        active, found.edges, found.weight, found.alpha, found.shares, np.zeros(shape), np.ones(shape), 0.0
-    )
+    return laws.make(active, found.edges, found.weight, found.alpha, found.shares, np.zeros(shape), np.ones(shape), 0.0)
 
 
 def no_suprema(entities: int) -> NDArray[np.float64]:

@@ -52,12 +52,15 @@ def unreadable(path: Path, error: OSError) -> SourceBusy | SourceRefused:
 
 
 class Carrier:
-    """Reads one file from a position in its log. `at_end` is true while all that the file holds was given."""
+    """Reads one file from a position in its log. `at_end` is true while all that the file holds was given.
+
+    `ends`: the file is complete, so its last line needs no newline.
+    """
 
     def __init__(self, file: Found, stream: str, *, at: int, longest: int, ends: bool) -> None:
         try:
             self._content = open_content(file.path)
-            self.reached = self._content.skip(at)
+            self.missing = at - self._content.skip(at)  # bytes before the position that the file does not have
         except OSError as error:
             raise unreadable(file.path, error) from error
         self.path = file.path
@@ -66,7 +69,7 @@ class Carrier:
         self.at_end = False
         self.idle_since: int | None = None
         self.seen = (file.size, file.changed_ns)
-        self._ends = ends or self._content.packed
+        self._ends = ends
         self._cutter = LineCutter(at=at, longest=longest)
 
     @property

@@ -34,6 +34,7 @@ class FileReplay:
         self._positions: dict[str, int] = {}
         self._waiting: list[tuple[Found, str]] = []
         self._current: Carrier | None = None
+        self._copied: set[str] = set()  # streams of which there are several files
         self._complaints: list[str] = []
 
     def open(self, positions: Mapping[str, int]) -> None:
@@ -51,12 +52,14 @@ class FileReplay:
                 self._complain(file.path, begins.torn)
                 continue
             stream = names.name(begins.marks, positions)
+            if stream in plain:
+                self._copied.add(stream)
             self._waiting.append((file, stream))
             plain[stream] = max(plain.get(stream, 0), math.inf if begins.packed else file.size)
         self._positions = {stream: positions.get(stream, 0) for stream in plain}
         for file, stream in self._waiting:
             if plain[stream] < self._positions[stream]:
-                raise SourceRefused(_too_short(file.path, file.size, self._positions[stream]))
+                raise SourceRefused(f"{file.path} {_too_short(file.size, self._positions[stream])}")
 
     def read(self, timeout_s: float) -> list[Chunk]:
         """A file never makes anyone wait: `timeout_s` is not used."""
@@ -101,16 +104,17 @@ class FileReplay:
         if self._current is None and self._waiting:
             file, stream = self._waiting.pop(0)
             at = self._positions[stream]
-            self._current = Carrier(file, stream, at=at, longest=self._longest, ends=True)
+            ends = all(stream != other for _, other in self._waiting)  # else a copy may have more of the last line
+            self._current = Carrier(file, stream, at=at, longest=self._longest, ends=ends)
         return self._current
 
     def _finish(self, carrier: Carrier) -> None:
         carrier.close()
         self._current = None
         self._complain(carrier.path, carrier.torn)
-        # A shorter copy of a log that was read further has nothing new. What nobody read is a log that lost its end.
-        if carrier.reached < carrier.position and not carrier.torn:
-            log.warning("file ends before the position read", path=str(carrier.path), position=carrier.position)
+        # A shorter copy of a log has nothing new; the only file of one must reach the position that was stored.
+        if carrier.missing and not carrier.torn and carrier.stream not in self._copied:
+            self._complain(carrier.path, _too_short(carrier.position - carrier.missing, carrier.position))
 
     def _complain(self, path: Path, torn: str | None) -> None:
         if torn:
@@ -118,5 +122,5 @@ class FileReplay:
             log.error("file is not whole", path=str(path), found=torn)
 
 
-def _too_short(path: Path, size: int, position: int) -> str:
-    return f"{path} ends at byte {size}, before the stored position {position}: it was cut, or replaced by another log"
+def _too_short(size: int, position: int) -> str:
+    return f"ends at byte {size}, before the stored position {position}: it was cut, or replaced by another log"

@@ -141,7 +141,7 @@ class FileFollower:
             self._spent[file.key] = (file.size, file.changed_ns)
             return
         try:
-            carrier = Carrier(file, stream, at=at, longest=self._longest, ends=False)
+            carrier = Carrier(file, stream, at=at, longest=self._longest, ends=packed)
         except SourceBusy:
             return  # removed since
         self._positions.setdefault(stream, 0)

@@ -54,7 +54,10 @@ def from_kafka(request: pytest.FixtureRequest) -> Make:
     return lambda: KafkaSource(settings, clock=HandClock())
 
 
-@pytest.fixture(params=["file", "file followed", "stdin", pytest.param("kafka", marks=pytest.mark.server)])
+RESUMABLE = ["file", "file followed", pytest.param("kafka", marks=pytest.mark.server)]
+
+
+@pytest.fixture(params=[*RESUMABLE, "stdin"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Makes a source over RECORDS in one stream; again and again over the same records."""
     if request.param == "stdin":
@@ -107,10 +110,8 @@ def test_every_record_comes_once_in_order_with_offsets_that_grow(make: Make) -> 
     source.close()
 
 
+@pytest.mark.parametrize("make", RESUMABLE, indirect=True)
 def test_a_source_goes_on_at_any_position(make: Make) -> None:
-    source = make()
-    if isinstance(source, StdinSource):
-        pytest.skip("standard input cannot be resumed, and says so")
     positions: dict[str, int] = {}
     got: list[bytes] = []
     while len(got) < len(RECORDS):

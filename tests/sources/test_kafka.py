@@ -70,7 +70,7 @@ def test_every_record_of_many_partitions_comes_once_over_restarts(kafka: Broker)
     while len(got) < 24 * 200:
         source = opened(settings(kafka, topic, batch_size=500), positions)
         for _ in range(3):
-            for chunk in source.read(5.0):
+            for chunk in source.read(1.0):
                 got += chunk.payloads
                 seen[chunk.stream] += chunk.offsets
                 positions[chunk.stream] = chunk.next_offset

@@ -12,7 +12,8 @@ content = st.lists(st.binary(max_size=12) | st.just(b"\n"), max_size=40).map(b""
 
 def cut(data: bytes, sizes: list[int], *, longest: int, limit: int = 3) -> list[tuple[int, bytes]]:
     """(offset, line) of all lines of `data`, fed in blocks of the given sizes (the last one again and again)."""
-    cutter, at, found = LineCutter(at=0, longest=longest), 0, []
+    cutter, at = LineCutter(at=0, longest=longest), 0
+    found: list[tuple[int, bytes]] = []
     while at < len(data):
         size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
         cutter.feed(data[at : at + size])

@@ -20,7 +20,6 @@ def test_lines_come_as_they_are_written_and_the_last_needs_no_newline() -> None:
         ([b"c"], [5], 7),
     ]
     assert source.lag() == {"stdin:run": 1}
-    assert not source.exhausted
     os.close(writing)
     (last,) = source.read(5.0)
     assert (last.payloads, last.next_offset) == ([b"d"], 8)

@@ -1,0 +1,302 @@
+"""The command line: what a user says, turned into one call of the part that does it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from detector.errors import QuerywardenError, SettingsError
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 an error that is said in one line on stderr, 2 unusable arguments."""
+    parsed = _parser().parse_args(arguments)
+    command: Command = parsed.command
+    try:
+        return command(parsed)
+    except QuerywardenError as error:
+        print(f"querywarden: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="querywarden", description="Finds the clients who are copying a served model through its own API."
+    )
+    parser.add_argument("--version", action="version", version=f"querywarden {version('querywarden')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _fit_arguments(commands.add_parser("fit", help="learn a profile from an honest log"))
+    _replay_arguments(commands.add_parser("replay", help="the decisions on a log, offline"))
+    for name, call, text in (
+        ("run", _run, "read the log, detect, deliver alerts; for months"),
+        ("check", _check, "reach the source and every sink, send a test alert, say what is wrong"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("--config", required=True, type=Path, help="the TOML file (docs/settings.md)")
+        sub.set_defaults(command=call)
+        if name == "run":
+            sub.add_argument(
+                "--from", dest="start", metavar="WHERE", help="earliest, latest, a time or offset:N (Kafka)"
+            )
+            sub.add_argument("--no-alerts-before", metavar="TIME", help="RFC 3339; what came earlier alerts nobody")
+    _profile_arguments(commands.add_parser("profile", help="look at a profile"))
+    _explain_arguments(commands.add_parser("explain", help="one client's evidence over time"))
+    _policy_arguments(commands.add_parser("policy", help="ask a running querywarden for another policy"))
+    config = commands.add_parser("config", help="about the settings").add_subparsers(required=True, metavar="WHAT")
+    config.add_parser("schema", help="their JSON Schema").set_defaults(command=_config_schema)
+    demo = commands.add_parser("demo", help="simulate clients and attacks, detect them, show the result")
+    demo.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for everything that it writes")
+    demo.add_argument("--seed", type=int, default=1)
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+def _fit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", action="append", required=True, help="honest log (JSON lines, plain, gzip, zstd)")
+    parser.add_argument("--training", help="training.npz with inputs (n, d) and optionally labels")
+    parser.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
+    parser.add_argument("--confidence", type=_share, help="make it hold with this probability (0.9), not on average")
+    parser.add_argument("--horizon", type=_horizon, default=30, help="span of the promise: 30d, or log (the log's own)")
+    parser.add_argument("--scale-short-log", action="store_true", help="a log shorter than the horizon: promise less")
+    parser.add_argument("--exclude", action="append", default=[], metavar="CLIENT", help="an attacker in the log")
+    parser.add_argument("--presumed-honest", action="store_true", help="nobody vouched for the log; alerts say so")
+    parser.add_argument("--model", help="the served model; default: the one that was asked most often")
+    parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
+    parser.add_argument("--format", default="native", help="log format")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", required=True, type=Path, help="folder of the profile")
+    parser.set_defaults(command=_fit)
+
+
+def _replay_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", required=True, type=Path)
+    parser.add_argument("--log", action="append", required=True)
+    parser.add_argument("--alerts", required=True, type=Path, help="where to write the alerts, one JSON object a line")
+    parser.add_argument("--config", type=Path, help="take the policy of these settings instead of the profile's")
+    parser.add_argument("--format", default="native")
+    parser.set_defaults(command=_replay)
+
+
+def _profile_arguments(parser: argparse.ArgumentParser) -> None:
+    show = parser.add_subparsers(required=True, metavar="WHAT").add_parser("show", help="what was learned and promised")
+    show.add_argument("profile", type=Path)
+    show.set_defaults(command=_profile_show)
+
+
+def _explain_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", required=True, type=Path)
+    parser.add_argument("--log", action="append", required=True)
+    parser.add_argument("--format", default="native")
+    parser.add_argument("--plot", type=Path, help="PNG to write (explain-CLIENT.png beside you by default)")
+    parser.add_argument("--no-plot", action="store_true")
+    parser.add_argument("client", metavar="CLIENT")
+    parser.set_defaults(command=_explain)
+
+
+def _policy_arguments(parser: argparse.ArgumentParser) -> None:
+    apply = parser.add_subparsers(required=True, metavar="WHAT").add_parser(
+        "apply", help="the [policy] of the settings, from a log time on"
+    )
+    apply.add_argument("--config", required=True, type=Path)
+    apply.add_argument("--since", metavar="TIME", help="RFC 3339; default: from the newest log time on")
+    apply.set_defaults(command=_policy_apply)
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from detector.profile import artefact, fit
+    from detector.profile.report import report
+    from detector.progress import Progress
+    from detector.run.replay import read_logs
+
+    decode = _decoder(arguments.format)
+    options = fit.Options(
+        promise=arguments.promise,
+        confidence=arguments.confidence,
+        horizon_us=None if arguments.horizon == "log" else int(arguments.horizon * fit.DAY_US),
+        seed=arguments.seed,
+        model=arguments.model,
+        group=arguments.group,
+        exclude=frozenset(arguments.exclude),
+        presumed=arguments.presumed_honest,
+        scale_short_log=arguments.scale_short_log,
+    )
+    training = fit.training_from(arguments.training) if arguments.training else None
+    with Progress("fit") as progress:
+        made = fit.fit(lambda: read_logs(arguments.log, progress.add), decode, training, options, progress.stage)
+    artefact.save(made, arguments.out)
+    _say(*report(made), "", f"Saved to {arguments.out}")
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from detector.profile import artefact
+    from detector.progress import Progress
+    from detector.run.replay import read_logs, replay, write_alerts
+
+    profile = artefact.load(arguments.profile)
+    policy = profile.summary.policy
+    if arguments.config:
+        policy = _settings(arguments.config).policy.over(policy.thresholds)
+    with Progress("replay") as progress:
+        progress.stage("replaying")
+        done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))
+    write_alerts(done.alerts, arguments.alerts)
+    named = {alert.entity.id for alert in done.alerts if alert.action == "open"}
+    _say(
+        f"{done.records:,} records, {done.judged:,} queries judged, {len(done.pipeline.clients):,} clients; "
+        f"{len(done.alerts):,} alerts name {len(named):,} entities: {arguments.alerts}"
+    )
+    if done.letters:
+        set_aside = ", ".join(f"{count:,} {reason}" for reason, count in sorted(done.letters.items()))
+        _say(f"Set aside: {set_aside}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from detector.run import journal_log
+    from detector.run.local import LocalRunner, check_group
+    from detector.sources import KafkaSettings
+
+    environ = dict(os.environ)
+    if arguments.no_alerts_before:
+        environ["QUERYWARDEN_RUN__NO_ALERTS_BEFORE"] = arguments.no_alerts_before
+    settings = _settings(arguments.config, environ)
+    if arguments.start:
+        if not isinstance(settings.source, KafkaSettings):
+            raise SettingsError("--from is for a Kafka source; files are read from their start")
+        source = msgspec.structs.replace(settings.source, start=arguments.start)
+        settings = msgspec.structs.replace(settings, source=source)
+    journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    runner = LocalRunner(settings)
+    check_group(settings, runner.profile)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+    runner.run()
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from detector.run.check import check
+
+    lines, well = check(_settings(arguments.config))
+    _say(*lines)
+    return 0 if well else 1
+
+
+def _profile_show(arguments: argparse.Namespace) -> int:
+    from detector.profile import artefact
+    from detector.profile.report import report
+
+    _say(*report(artefact.load(arguments.profile)))
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from detector.explain import draw, explain, sentences
+    from detector.profile import artefact
+    from detector.run.replay import read_logs
+
+    profile = artefact.load(arguments.profile)
+    policy = profile.summary.policy
+    found = explain(profile, policy, read_logs(arguments.log), _decoder(arguments.format), arguments.client)
+    _say(*sentences(profile, policy, found))
+    if not arguments.no_plot:
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in arguments.client)
+        path = arguments.plot or Path(f"explain-{safe}.png")
+        draw(policy, found, path)
+        _say(f"Plot: {path}")
+    return 0
+
+
+def _policy_apply(arguments: argparse.Namespace) -> int:
+    from datetime import datetime
+
+    from detector.profile import artefact
+    from detector.run.store import request_policy
+    from detector.settings import micros
+
+    settings = _settings(arguments.config)
+    promised = {}
+    if settings.profile.path:
+        promised = artefact.load(Path(settings.profile.path)).summary.policy.thresholds
+    policy = settings.policy.over(promised)
+    since = None
+    if arguments.since:
+        try:
+            since = micros(datetime.fromisoformat(arguments.since))
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"--since: {arguments.since!r} is not an RFC 3339 time with an offset") from error
+    number = request_policy(Path(settings.store.path) / "state.sqlite", policy, since)
+    _say(f"Asked for the policy {policy.version} (request {number}); the runner takes it within a second.")
+    return 0
+
+
+def _config_schema(arguments: argparse.Namespace) -> int:
+    from detector.schema import settings_schema, text_of
+
+    _say(text_of(settings_schema()).rstrip())
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from detector.redteam.demo import demo
+
+    demo(arguments.out, arguments.seed)
+    return 0
+
+
+def _settings(path: Path, environ: dict[str, str] | None = None):  # type: ignore[no-untyped-def]
+    from detector.settings import load
+
+    return load(path, os.environ if environ is None else environ)
+
+
+def _decoder(name: str):  # type: ignore[no-untyped-def]
+    from detector.errors import nearest_name
+    from detector.logs import DECODERS
+
+    if name not in DECODERS:
+        raise SettingsError(f"--format: unknown format {name!r}; {nearest_name(name, DECODERS)}")
+    return DECODERS[name]
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _horizon(text: str) -> float | str:
+    if text == "log":
+        return text
+    try:
+        days = float(text.removesuffix("d"))
+    except ValueError:
+        days = 0.0
+    if days <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of days such as 30d, nor log")
+    return days
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

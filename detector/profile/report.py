@@ -1,0 +1,70 @@
+"""A profile in words: what was learned, on how many clients, what is promised, and what to expect of it."""
+
+from __future__ import annotations
+
+from detector.alert import SEVERITIES
+from detector.profile.artefact import Level, Profile
+
+
+def report(profile: Profile) -> list[str]:
+    """The lines of `querywarden profile show`."""
+    s = profile.summary
+    lines = [
+        f"Profile {s.id} of the model {s.model} ({s.width} inputs)",
+        f"  Learned from {s.queries:,} queries of {s.clients:,} clients, {s.log_from[:10]} to {s.log_to[:10]}; "
+        f"{s.unreadable:,} records unreadable, {s.unidentified:,} without identity.",
+        f"  Training distribution: {s.reference}. State of the promise: {s.state}.",
+        "",
+        f"Promise: of the honest clients of this class, at most {s.promise:.2%} "
+        f"{'(on average over calibrations)' if s.confidence is None else f'(with confidence {s.confidence:.0%})'} "
+        f"are named in any alert within {_span(s.horizon)} of their first query.",
+        f"  Expected false alerts: {s.alerts_a_day:.2f} a day, if as many clients are active as in the log.",
+        "",
+    ]
+    for level in s.levels:
+        lines += _level(level)
+    lines += _policy(profile)
+    lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
+    lines += [f"  off: {o.signal}, {o.reason}" for o in s.off]
+    lines += [f"Note: {remark}" for remark in s.remarks]
+    return lines + _oddest(profile)
+
+
+def _span(horizon: str) -> str:
+    return "a span like the log's own" if horizon == "log" else horizon.replace("d", " days")
+
+
+def _level(level: Level) -> list[str]:
+    head = f"Level {level.kind}: {level.learned} taught, {level.scaled} set the scale, {level.calibrated} calibrated"
+    if level.unit not in ("client", level.kind):
+        head += f" (one client stands for each {level.unit})"
+    if level.threshold is None or level.share is None:
+        return [head + ".", f"  {level.note}; the least that could be promised is {level.smallest:.2%}.", ""]
+    lines = [
+        head + ".",
+        f"  Share of the promise: {level.share:.2%}. Threshold {level.threshold:.3f}: number {level.rank} of the "
+        f"{level.calibrated + level.excluded} highest scores.",
+        f"  The share of honest entities that really pass it lies between {level.low:.2%} and {level.high:.2%} with "
+        f"probability 90% (Beta law). No threshold promises less than {level.smallest:.2%}.",
+    ]
+    if level.excluded:
+        lines.append(
+            f"  {level.excluded} clients were taken out by hand; they count as never passed, so they cost promise."
+        )
+    return [*lines, ""]
+
+
+def _policy(profile: Profile) -> list[str]:
+    lines = []
+    for kind, thresholds in profile.summary.policy.thresholds.items():
+        steps = sorted(thresholds, key=lambda t: SEVERITIES.index(t.severity))
+        lines.append(f"Thresholds of {kind}: " + ", ".join(f"{t.severity} from {t.score:.2f}" for t in steps) + ".")
+    return [*lines, ""]
+
+
+def _oddest(profile: Profile) -> list[str]:
+    oddest = profile.level("client").oddest
+    if not oddest:
+        return []
+    lines = ["", "Oddest calibration clients (were they honest? else fit again with --exclude):"]
+    return lines + [f"  {o.score:6.2f}  {o.id}  after {o.queries:,} queries. {o.text}" for o in oddest]

@@ -1,0 +1,82 @@
+"""`check`: reaches everything that the settings name, sends each sink a test alert, and says what is wrong."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from detector.errors import QuerywardenError
+from detector.profile import artefact
+from detector.run.health import Health, heartbeat
+from detector.run.local import check_group
+from detector.settings import Settings
+from detector.sources import AnySourceSettings, KafkaSettings
+from detector.sources.kafka import probe
+from sinks import AnySinkSettings, open_sink
+
+
+def check(settings: Settings) -> tuple[list[str], bool]:
+    """One line for each part, and whether all are well."""
+    parts = [("profile", _profile), ("source", _source)]
+    lines, well = [], True
+    for name, look in parts:
+        line, good = _said(name, lambda look=look: look(settings))  # type: ignore[misc]
+        lines.append(line)
+        well = well and good
+    for sink in settings.sinks:
+        line, good = _said(f"sink {sink.name}", lambda sink=sink: _sink(sink))  # type: ignore[misc]
+        lines.append(line)
+        well = well and good
+    if not settings.sinks:
+        lines.append("sinks: none are set, so alerts only wait in the store")
+    return lines, well
+
+
+def _said(name: str, look) -> tuple[str, bool]:  # type: ignore[no-untyped-def]
+    try:
+        return f"{name}: ok, {look()}", True
+    except QuerywardenError as error:
+        return f"{name}: FAILED, {error}", False
+
+
+def _profile(settings: Settings) -> str:
+    if settings.profile.path is None:
+        return "none is set: learning mode, budgets only"
+    profile = artefact.load(Path(settings.profile.path))
+    check_group(settings, profile)
+    settings.policy.over(profile.summary.policy.thresholds)
+    return f"{profile.summary.id} of the model {profile.summary.model}, promise {profile.summary.promise:.2%}"
+
+
+def _source(settings: Settings) -> str:
+    source: AnySourceSettings = settings.source
+    if isinstance(source, KafkaSettings):
+        return probe(source)
+    reader = source.connect()
+    reader.open({})
+    try:
+        return f"{len(reader.streams())} streams found"
+    finally:
+        reader.close()
+
+
+def _sink(settings: AnySinkSettings) -> str:
+    sink = open_sink(settings)
+    try:
+        answered = sink.check()
+        test = heartbeat(
+            Health(reasons=("this is a test by `querywarden check`",)),
+            instance=socket.gethostname(),
+            sink=settings.name,
+            backlog=0,
+            at_s=time.time(),
+        )
+        delivery = sink.deliver([test])
+    finally:
+        sink.close()
+    if delivery.refused:
+        raise QuerywardenError(f"it answers ({answered}), but refuses a test alert: {delivery.refused[0].reason}")
+    if delivery.retry:
+        raise QuerywardenError(f"it answers ({answered}), but is too busy to take a test alert; try again")
+    return f"{answered}; a test alert was taken"

@@ -1,0 +1,297 @@
+"""The runner of one process: source -> pipeline -> outbox -> couriers, with snapshots that make crashes harmless.
+
+What is durable when: an alert before the next chunk is read (outbox); rows, cases, ticks and the tape together with the
+positions that they include, every `snapshot_s` (store). After a crash the log since the last snapshot is read again:
+the same records give the same rows and alerts, and an alert whose id the outbox knows is not told twice.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from detector.alert import Alert
+from detector.decide import Case
+from detector.errors import SettingsError, SourceBusy
+from detector.logs import DECODERS
+from detector.pipeline import Pipeline, State, Step, restore_rows
+from detector.policy import Dated, Policy
+from detector.profile import artefact
+from detector.profile.artefact import Profile
+from detector.query import DeadLetter
+from detector.reasons import rfc3339
+from detector.run.delivery import Courier, Couriers, Standing
+from detector.run.health import Health, Rate
+from detector.run.learning import what_is_missing
+from detector.run.outbox import Outbox
+from detector.run.store import Store
+from detector.run.telemetry import Endpoint, Telemetry
+from detector.settings import Settings, micros
+from detector.sources.contract import Source
+from detector.tape import Point
+
+LEARNING = "learning"  # the store's profile id while there is none
+READ_S = 0.2
+LOOK_S = 1.0  # between looks at gauges and requested policies
+IDLE_S = 60.0  # after which a stream that gives nothing no longer holds up the ticks
+BUSY_PAUSE_S = 5.0
+DAY_US = 86_400_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class LocalRunner:
+    """Runs until its source is exhausted or `stop` is called (from any thread or a signal handler)."""
+
+    def __init__(self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry()
+        self._now = monotonic
+        self._stopping = threading.Event()
+        self._health = Health(ready=False)
+        self._rate = Rate(monotonic())
+        self._positions: dict[str, int] = {}
+        self._points: list[Point] = []
+        self._letters: list[DeadLetter] = []
+        self._heard: dict[str, float] = {}  # stream -> when it last gave records
+        path = settings.profile.path
+        self.profile: Profile | None = artefact.load(Path(path)) if path else None
+        self._not_before = rfc3339(micros(settings.run.no_alerts_before)) if settings.run.no_alerts_before else ""
+        root = Path(settings.store.path)
+        root.mkdir(parents=True, exist_ok=True)
+        self._store = Store(root / "state.sqlite", profile=self.profile.summary.id if self.profile else LEARNING)
+        self._outbox_path = root / "outbox.sqlite"
+        self._outbox = Outbox(self._outbox_path)
+
+    def stop(self) -> None:
+        """Asks for an orderly end: what was read is settled and saved, the couriers drain."""
+        self._stopping.set()
+
+    def health(self) -> Health:
+        """The newest; called from couriers and probes."""
+        return self._health
+
+    def run(self) -> None:
+        """Raises SourceRefused, StoreError or SettingsError when a human is needed."""
+        self._pipeline = self._restored()
+        self._couriers = self._made_couriers()
+        endpoint = self._served()
+        source = self.settings.source.connect()
+        try:
+            self._couriers.start()
+            if self._opened(source):
+                self._look(source)
+                self._read_on(source)
+        finally:
+            source.close()
+            self._couriers.stop(self.settings.delivery.drain_s)
+            if endpoint:
+                endpoint.close()
+            self._outbox.close()
+            self._store.close()
+
+    # -- the loop
+
+    def _read_on(self, source: Source) -> None:
+        next_snapshot = self._now() + self.settings.store.snapshot_s
+        next_look = self._now()
+        while not self._stopping.is_set():
+            chunks = source.read(READ_S)
+            for chunk in chunks:
+                self._settle(self._pipeline.advance(chunk))
+                self._positions[chunk.stream] = chunk.next_offset
+                self._heard[chunk.stream] = self._now()
+            if chunks:
+                self._settle(self._pipeline.tick(self._ticking(source)))
+            if self._now() >= next_look:
+                self._look(source)
+                next_look = self._now() + LOOK_S
+            if self._now() >= next_snapshot:
+                self._snapshot(source)
+                next_snapshot = self._now() + self.settings.store.snapshot_s
+            if not chunks and source.exhausted:
+                self._settle(self._pipeline.tick())
+                break
+        self._snapshot(source)
+        self._look(source)
+
+    def _opened(self, source: Source) -> bool:
+        """Opens the source, waiting for it while it may come; False when asked to stop meanwhile."""
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                source.open(self._positions)
+            except SourceBusy as error:
+                if str(error) != said:
+                    log.warning("The source is away", reason=str(error))
+                    said = str(error)
+                self._health = msgspec.structs.replace(self._health, reasons=(f"source: {error}",))
+                self._stopping.wait(BUSY_PAUSE_S)
+            else:
+                return True
+        return False
+
+    def _settle(self, step: Step) -> None:
+        """Makes a step's alerts durable; the rest waits for the next snapshot."""
+        alerts = [alert for alert in step.alerts if alert.at >= self._not_before]
+        if alerts and self._outbox.put(alerts):
+            self._couriers.ring()
+        self._points.extend(step.points)
+        self._letters.extend(step.letters)
+        self._count(step, alerts)
+
+    def _count(self, step: Step, alerts: Sequence[Alert]) -> None:
+        t = self.telemetry
+        t.records.inc(step.records)
+        t.queries.inc(step.judged)
+        t.points.inc(len(step.points))
+        t.without_identity.inc(step.unidentified)
+        for letter in step.letters:
+            t.dead_letters.labels(letter.reason).inc()
+        for alert in alerts:
+            t.alerts.labels(alert.kind, alert.severity).inc()
+        t.rate.set(self._rate.add(step.judged, self._now()))
+
+    def _ticking(self, source: Source) -> list[str]:
+        """The streams that the ticks wait for: all, but those that have been idle for long."""
+        now = self._now()
+        return [stream for stream in source.streams() if now - self._heard.setdefault(stream, now) < IDLE_S]
+
+    def _snapshot(self, source: Source) -> None:
+        began = self._now()
+        tables = self._pipeline.tables
+        rows = [row for table in tables for row in table.changed()]
+        cases = [(key, msgspec.msgpack.encode(self._pipeline.cases[key])) for key in self._pipeline.changed_cases]
+        if self._letters:
+            self._store.dead_letter(self._letters)
+        self._store.save(
+            positions=self._positions,
+            rows=rows,
+            names=[name for table in tables for name in table.changed_names()],
+            cases=cases,
+            extras={"state": msgspec.msgpack.encode(self._pipeline.state())},
+            points=self._points,
+        )
+        for table in tables:
+            table.settled()
+        self._pipeline.changed_cases.clear()
+        self._points, self._letters = [], []
+        self._store.prune_tape(self._pipeline.newest_clock - self.settings.store.tape_days * DAY_US)
+        source.commit(self._positions)
+        self.telemetry.snapshot_s.observe(self._now() - began)
+        self.telemetry.snapshot_rows.set(len(rows))
+
+    def _look(self, source: Source) -> None:
+        """Takes requested policies, and shows how things stand."""
+        for request in self._store.requested():
+            self._take(request.id, request.policy, request.since)
+        lag = source.lag()
+        wall = time.time()
+        for stream, behind in lag.items():
+            self.telemetry.lag.labels(stream).set(behind)
+        newest = self._pipeline.newest_clock / 1e6
+        self.telemetry.watermark_s.set(newest)
+        self.telemetry.entities.set(sum(len(table) for table in self._pipeline.tables))
+        standings = self._couriers.standings()
+        for standing in standings:
+            self.telemetry.sink(standing, self._outbox.backlog(standing.sink))
+        self._health = Health(
+            reasons=self._troubles(standings),
+            queries_per_s=self._rate.add(0, self._now()),
+            lag_s=max(wall - newest, 0.0) if newest and any(lag.values()) else 0.0,
+            model=self.profile.summary.model if self.profile else "",
+            profile=self.profile.summary.id if self.profile else "none",
+            policy=self._pipeline.policies[-1].policy.version,
+        )
+
+    def _troubles(self, standings: Sequence[Standing]) -> tuple[str, ...]:
+        bad = [s for s in standings if s.state in ("busy", "refused", "store", "crashed")]
+        troubles = [f"sink {s.sink} is {s.state}: {s.reason}" for s in bad]
+        if self.profile is None:
+            troubles.append(what_is_missing(self._pipeline.clients, self._pipeline.newest_clock))
+        return tuple(troubles)
+
+    def _take(self, request: int, policy: Policy, since: int | None) -> None:
+        """Journals a requested policy from a log time that nothing was decided at yet, then uses it."""
+        known = self.profile.summary.policy.thresholds if self.profile else {}
+        unknown = set(policy.thresholds) - set(known)
+        if unknown:
+            self._store.refuse_request(request, f"the profile judges no level {', '.join(sorted(unknown))}")
+            return
+        dated = Dated(self._next_since(since or 0), policy)
+        self._store.journal_policy(dated, request=request)
+        self._pipeline.policies.append(dated)
+        log.info("A new policy holds", policy=policy.version, since=rfc3339(dated.since))
+
+    # -- starting
+
+    def _restored(self) -> Pipeline:
+        saved = self._store.load()
+        self._positions = saved.positions
+        policies = list(self._store.policies())
+        log_settings = self.settings.log
+        pipeline = Pipeline(
+            self.profile,
+            policies,
+            DECODERS[log_settings.format],
+            keep_payloads=log_settings.keep_payload_of_dead_letters,
+        )
+        restore_rows(pipeline.tables, saved.names, dict(saved.rows))
+        pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
+        if "state" in saved.extras:
+            pipeline.restore(msgspec.msgpack.decode(saved.extras["state"], type=State))
+        self._pipeline = pipeline
+        self._start_policy(policies)
+        log.info(
+            "Detection starts",
+            profile=self.profile.summary.id if self.profile else None,
+            entities=sum(len(table) for table in pipeline.tables),
+            streams=len(self._positions),
+        )
+        return pipeline
+
+    def _start_policy(self, journal: Sequence[Dated]) -> None:
+        """The settings' policy, journaled when it is not the one that the settings gave last time."""
+        promised = self.profile.summary.policy.thresholds if self.profile else {}
+        policy = self.settings.policy.over(promised)
+        if any(dated.policy.version == policy.version for dated in journal):
+            return
+        dated = Dated(self._next_since(0) if journal else 0, policy)
+        self._store.journal_policy(dated)
+        self._pipeline.policies.append(dated)
+
+    def _next_since(self, wanted: int) -> int:
+        last = self._pipeline.policies[-1].since if self._pipeline.policies else 0
+        return max(wanted, self._pipeline.newest_clock + 1, last)
+
+    def _made_couriers(self) -> Couriers:
+        instance = f"{socket.gethostname()}:{self.settings.store.path}"
+        heartbeat_s = self.settings.delivery.heartbeat_s
+        return Couriers(
+            Courier(sink, self._outbox_path, self.health, instance=instance, heartbeat_s=heartbeat_s)
+            for sink in self.settings.sinks
+        )
+
+    def _served(self) -> Endpoint | None:
+        where = self.settings.telemetry
+        if where.port == 0:
+            return None
+        endpoint = Endpoint(self.telemetry, self.health, host=where.host, port=where.port)
+        log.info("Metrics and health are served", address="{}:{}".format(*endpoint.address))
+        return endpoint
+
+
+def check_group(settings: Settings, profile: Profile | None) -> None:
+    """Raises SettingsError when the settings name another group level than the profile was fitted with."""
+    wanted = settings.entities.group
+    if wanted is not None and profile is not None and profile.summary.group != wanted:
+        raise SettingsError(
+            f'entities.group: "{wanted}", but the profile judges {profile.summary.group or "no groups"}: '
+            f"fit it with --group {wanted}"
+        )
