@@ -12,6 +12,7 @@ from detector.logs.contract import Decode
 from detector.pipeline import Step
 from detector.policy import Policy
 from detector.profile.artefact import Profile
+from detector.profile.report import span
 from detector.query import Chunk
 from detector.reasons import reasons, rfc3339
 from detector.run.replay import replay
@@ -87,7 +88,7 @@ def sentences(profile: Profile, policy: Policy, found: Explained) -> list[str]:
     if level.share is not None:
         said.append(
             f"The threshold is promised to name at most {level.share:.2%} of honest clients within "
-            f"{profile.summary.horizon} ({profile.summary.state}, {level.calibrated} calibration clients; the share it "
+            f"{span(profile.summary.horizon)} ({profile.summary.state}, {level.calibrated} calibration clients; the share it "
             f"really lets pass lies between {level.low:.2%} and {level.high:.2%} with probability 90%)."
         )
     return said
@@ -117,5 +118,6 @@ def draw(policy: Policy, found: Explained, path: Path) -> None:
     lower.set_yscale("symlog", linthresh=20)
     lower.set_ylabel("evidence (decibans)")
     lower.set_xlabel("queries of the client")
+    lower.set_xlim(0, found.queries)
     lower.legend(fontsize=8)
     figure.savefig(path, dpi=120)

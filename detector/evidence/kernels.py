@@ -99,7 +99,7 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
                 bins[i, f] = b
                 row.counts[0, f, b] += np.uint32(1)
         level = grid_level(score_of(row, law, found, evidence))
-        counted(row, 1)
+        counted(row, 1, found)
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
         if moved[i]:
@@ -131,7 +131,7 @@ def weigh_ticks(
                 if law.active[f] and bins[i, f] != NO_BIN:
                     row.counts[0, f, bins[i, f]] += np.uint32(1)
         levels[run] = grid_level(score_of(row, law, found, nats[run]))
-        counted(row, queries)
+        counted(row, queries, found)
         moved[run] = point_is_due(row, levels[run], row.clock)
         clocks[run], seen[run] = row.clock, row.n
         if moved[run]:

@@ -5,7 +5,7 @@ Per signal, with counts n_b, N = sum n_b (docs/mathematics.md):
     KT        log [KT(n) / honest(n)]: Krichevsky-Trofimov "only like itself" against the honest law, a mixture of
               Pólya (Dirichlet-multinomial) laws, one for each kind of honest client
     dilution  log mean over eps of prod_b (1 - eps + eps u_b / p0_b)^n_b: a share eps of its queries from anywhere
-    turn      KT of the counts since the last doubling of n, against the honest law *given* the counts before it: an
+    turn      KT of the counts since a mark (the last doubling of n at which it was not turning), against the honest law *given* the counts before it: an
               account that was like the others, and no longer goes on like itself
 
 All are functions of the counts alone: no drift, exact after any crash, and counts of members add up.
@@ -23,6 +23,7 @@ from detector.evidence.law import CHANNELS, DILUTION_BET, KT, TABLE, TURN
 
 HALF_LOG_TWO_PI = 0.9189385332046727
 FIRST_MARK = 16  # queries before which nothing can turn
+TURNING = 2.0  # nats
 FLAT_UNTIL = 32.0  # queries from which the boundary rises
 
 
@@ -143,14 +144,18 @@ def score_of(row, law, found, nats):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def counted(row, queries):  # type: ignore[no-untyped-def]
-    """Notes so many weighed queries, after they were scored; at each doubling the counts as they stand, from which the
-    entity turns if it turns.
+def counted(row, queries, found):  # type: ignore[no-untyped-def]
+    """Notes so many weighed queries, after they were scored as `found`. At each doubling, the counts as they stand are
+    what the entity turns from, if it turns: unless it is turning, when the older mark stays and the evidence with it.
     """
     earlier = doublings(np.int64(row.n_counted))
     row.n_counted += np.uint32(queries)
-    if doublings(np.int64(row.n_counted)) > earlier:
-        row.before[:] = row.counts[0] + row.counts[1]
+    if doublings(np.int64(row.n_counted)) == earlier:
+        return
+    for f in range(found.shape[0] - 1):
+        if found[f, TURN] >= TURNING:  # false for NaN
+            return
+    row.before[:] = row.counts[0] + row.counts[1]
 
 
 @numba.njit(cache=True)

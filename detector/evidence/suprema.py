@@ -20,7 +20,7 @@ def of_clients(owner, bins, law, rows, suprema):  # type: ignore[no-untyped-def]
             if law.active[f] and bins[i, f] != NO_BIN:
                 row.counts[0, f, bins[i, f]] += np.uint32(1)
         _raise(row, law, found, suprema[owner[i]])
-        counted(row, 1)
+        counted(row, 1, found)
 
 
 @numba.njit(cache=True)
@@ -34,7 +34,7 @@ def of_groups(starts, stops, group, bins, law, rows, suprema):  # type: ignore[n
                 if law.active[f] and bins[i, f] != NO_BIN:
                     row.counts[0, f, bins[i, f]] += np.uint32(1)
         _raise(row, law, found, suprema[group[starts[run]]])
-        counted(row, stops[run] - starts[run])
+        counted(row, stops[run] - starts[run], found)
 
 
 @numba.njit(cache=True)

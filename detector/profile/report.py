@@ -17,7 +17,7 @@ def report(profile: Profile) -> list[str]:
         "",
         f"Promise: of the honest clients of this class, at most {s.promise:.2%} "
         f"{'(on average over calibrations)' if s.confidence is None else f'(with confidence {s.confidence:.0%})'} "
-        f"are named in any alert within {_span(s.horizon)} of their first query.",
+        f"are named in any alert within {span(s.horizon)} of their first query.",
         f"  Expected false alerts: {s.alerts_a_day:.2f} a day, if as many clients are active as in the log.",
         "",
     ]
@@ -30,7 +30,8 @@ def report(profile: Profile) -> list[str]:
     return lines + _oddest(profile)
 
 
-def _span(horizon: str) -> str:
+def span(horizon: str) -> str:
+    """A horizon in words: `30d`, or `log`."""
     return "a span like the log's own" if horizon == "log" else horizon.replace("d", " days")
 
 

@@ -33,6 +33,12 @@ class Source(Protocol):
         """All streams being read, those that are idle too: the watermark waits for the slowest of them."""
         ...
 
+    def positions(self) -> dict[str, int]:
+        """Where every stream stands, idle ones too: stored with each snapshot, so that a stream that never gave
+        anything is not read from elsewhere after a restart.
+        """
+        ...
+
     def commit(self, positions: Mapping[str, int]) -> None:
         """The store holds everything before these offsets."""
         ...

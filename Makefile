@@ -1,0 +1,63 @@
+# What to do with a clone. Needs: Python 3.11 or newer; for `test` also Node 20 (npm), Java 21 (a JDK) and Maven.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+UV := uv==0.13.9
+WORKERS ?= 2
+
+# Compiled kernels are kept here over clean checkouts of the code beside them.
+export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
+
+.PHONY: help setup demo test check bench docs lock clean
+
+help:
+	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
+	@echo "make test    everything: check, tests, tests against a real Kafka and a real Elasticsearch"
+	@echo "make check   lint, format, types, import contracts, documents"
+	@echo "make bench   measure anew what docs/bench shows"
+	@echo "make docs    write the schemas and docs/settings.md from the code"
+	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
+	@echo "make clean   remove what was built; the environment too"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "querywarden needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/querywarden demo
+
+test: $(READY)
+	$(BIN)/python -m tests.servers
+	$(MAKE) check
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
+	$(BIN)/python -m pytest -m server
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/docs
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+docs: $(READY)
+	$(BIN)/python -m detector.schema docs
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --all-extras --group dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
