@@ -219,9 +219,9 @@ def page(found: Mapping[str, Any]) -> str:
     lines = [
         "# Detection on the report half of MNIST",
         "",
-        f"`python -m bench.detect`. Promise {found['promise']:.0%} of honest clients; {found['calibrated']} calibration "
-        f"clients (one for each organisation), the same for PRADA. Budget {BUDGET:,} queries. Neither the images nor the "
-        "seeds were used before.",
+        f"`python -m bench.detect`. Promise: {found['promise']:.0%} of honest clients. Calibrated on "
+        f"{found['calibrated']} honest clients, one for each organisation, and PRADA on the same. Attacks ask "
+        f"{BUDGET:,} queries. The images of clients and thieves, the seeds and so the clients were never used for tuning.",
         "",
         table(head, [_cells(row) for _, row in goals]),
         "",

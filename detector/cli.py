@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from detector.errors import QuerywardenError, SettingsError
+from detector.run import journal_log
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 an error that is said in one line on stderr, 2 unusable arguments."""
     parsed = _parser().parse_args(arguments)
     command: Command = parsed.command
+    journal_log.configure()
     try:
         return command(parsed)
     except QuerywardenError as error:
@@ -144,11 +146,11 @@ def _replay(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact
     from detector.progress import Progress
     from detector.run.replay import read_logs, replay, write_alerts
+    from detector.settings import PolicySettings
 
     profile = artefact.load(arguments.profile)
-    policy = profile.summary.policy
-    if arguments.config:
-        policy = _settings(arguments.config).policy.over(policy.thresholds)
+    asked_for = _settings(arguments.config).policy if arguments.config else PolicySettings()
+    policy = asked_for.over(profile.summary.policy.thresholds)
     with Progress("replay") as progress:
         progress.stage("replaying")
         done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))
@@ -167,7 +169,6 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from detector.run import journal_log
     from detector.run.local import LocalRunner, check_group
     from detector.sources import KafkaSettings
 

@@ -1,4 +1,4 @@
-"""From queries to columns: what is numeric and of the right width goes on, projected; the rest is named and set aside."""
+"""From queries to columns: what is numeric and of the right width goes on; the rest is named and set aside."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NUMBERS = "numbers"
 
 
 class Unfit(NamedTuple):
-    """A query (by its index) that cannot become a row of numbers, and why."""
+    """A query (by its place in the batch) that cannot become a row of numbers, and why."""
 
-    index: int
+    place: int
     reason: str
     message: str
 
@@ -97,7 +97,8 @@ def top_of(queries: Sequence[Query]) -> F64:
     found = [query.probabilities for query in queries]
     sizes = {0 if p is None else len(p) for p in found}
     if len(sizes) == 1 and 0 not in sizes:
-        return _largest_two(np.array(found, np.float64))
+        pairs: F64 = _largest_two(np.array(found, np.float64))
+        return pairs
     top = np.full((len(queries), 2), ABSENT)
     for i, probabilities in enumerate(found):
         if probabilities:
@@ -124,7 +125,8 @@ def id_hashes(queries: Sequence[Query], secret: np.uint64) -> U64:
     """Keyed 64-bit hashes of the log's query ids, never 0; 0 where the log has none."""
     encoded = [b"" if q.id is None else q.id.encode("utf-8", "surrogatepass") for q in queries]
     lengths = np.array([len(data) for data in encoded], np.int64)
-    return _hashes(np.frombuffer(b"".join(encoded), np.uint8), lengths, secret)
+    hashes: U64 = _hashes(np.frombuffer(b"".join(encoded), np.uint8), lengths, secret)
+    return hashes
 
 
 @numba.njit(cache=True)

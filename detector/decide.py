@@ -1,4 +1,4 @@
-"""The decision: from a point of the tape and the policy in force to an alert or none. Live, replay and what-if share it."""
+"""The decision: from a point of the tape and the policy in force to an alert or none. Live and replay share it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | N
 def _opened(policy: Policy, case: Case, point: Point, reached: Threshold | None) -> tuple[Case, Decision | None]:
     if reached is None or _cooling_down(policy, case, point, reached):
         return case, None
-    case_id = stable_id(point.model, point.kind, point.id, "case", point.query_id)
+    case_id = stable_id(point.model, point.kind, point.id, "case", point.query_id, str(point.n))
     opened = msgspec.structs.replace(case, case_id=case_id, severity=reached.severity, resolved_at=None)
     return opened, _decision("open", reached, case_id, point)
 
@@ -99,13 +99,18 @@ def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | 
     noted = msgspec.structs.replace(case, budget_day=day, budget_severity=severity)
     action: Action = "open" if said is None else "escalate"
     case_id = stable_id(point.model, point.kind, point.id, "budget", str(day))
-    alert_id = stable_id(point.model, point.kind, point.id, "budget", severity, point.query_id)
+    alert_id = _alert_id(point, "budget", severity)
     return noted, Decision("budget", action, severity, float(limit), case_id, alert_id)
 
 
 def _decision(action: Action, threshold: Threshold, case_id: str, point: Point) -> Decision:
-    alert_id = stable_id(point.model, point.kind, point.id, "extraction", threshold.severity, point.query_id)
+    alert_id = _alert_id(point, "extraction", threshold.severity)
     return Decision("extraction", action, threshold.severity, threshold.score, case_id, alert_id)
+
+
+def _alert_id(point: Point, kind: Kind, severity: Severity) -> str:
+    """`n` too: a client who gives all his queries one id must not make one alert of all."""
+    return stable_id(point.model, point.kind, point.id, kind, severity, point.query_id, str(point.n))
 
 
 def _suppressed(policy: Policy, point: Point) -> bool:

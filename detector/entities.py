@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +71,7 @@ def _packed(layout: list[Field]) -> np.dtype[np.void]:
 
 def describe(dtype: np.dtype[np.void]) -> dict[str, Any]:
     """The layout in words, for the profile: a store whose rows were laid out otherwise is refused."""
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     return {
         "version": LAYOUT_VERSION,
         "bytes": dtype.itemsize,
@@ -132,7 +132,8 @@ class Entities:
                 f"the saved row of {self.kind} {id_} has {len(record)} bytes, this profile's rows have "
                 f"{self.dtype.itemsize}: rows are never converted, see docs/operating.md"
             )
-        self.rows[self.slot(id_)] = np.frombuffer(record, self.dtype)[0]
+        slot = self.slot(id_)  # before `rows` is looked at: a new slot may enlarge it
+        self.rows[slot] = np.frombuffer(record, self.dtype)[0]
 
     def _add(self, id_: str) -> int:
         slot = len(self.ids)

@@ -88,8 +88,8 @@ def sentences(profile: Profile, policy: Policy, found: Explained) -> list[str]:
     if level.share is not None:
         said.append(
             f"The threshold is promised to name at most {level.share:.2%} of honest clients within "
-            f"{span(profile.summary.horizon)} ({profile.summary.state}, {level.calibrated} calibration clients; the share it "
-            f"really lets pass lies between {level.low:.2%} and {level.high:.2%} with probability 90%)."
+            f"{span(profile.summary.horizon)} ({profile.summary.state}, {level.calibrated} calibration clients; the "
+            f"share it really lets pass lies between {level.low:.2%} and {level.high:.2%} with probability 90%)."
         )
     return said
 

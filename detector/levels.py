@@ -174,10 +174,9 @@ class Asked(NamedTuple):
     clients: list[str]
 
     def taken(self, rows: NDArray[np.int64]) -> Asked:
-        ids, clients = self.query_ids, self.clients
-        return Asked(
-            *(column[rows] for column in self[:4]), [ids[i] for i in rows.tolist()], [clients[i] for i in rows.tolist()]
-        )
+        ids = [self.query_ids[i] for i in rows.tolist()]
+        clients = [self.clients[i] for i in rows.tolist()]
+        return Asked(self.tick[rows], self.slot[rows], self.at[rows], self.bins[rows], ids, clients)
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -236,9 +235,14 @@ class GroupLevel:
         none = np.empty(0, np.int64)
         empty = Asked(none, none, none, np.empty((0, len(SIGNALS)), np.uint8), [], [])
         pieces = [empty, *pieces]
-        columns = [np.concatenate([piece[c] for piece in pieces]) for c in range(4)]
-        ids = [name for piece in pieces for name in piece.query_ids]
-        return Asked(*columns, ids, [name for piece in pieces for name in piece.clients])
+        return Asked(
+            np.concatenate([piece.tick for piece in pieces]),
+            np.concatenate([piece.slot for piece in pieces]),
+            np.concatenate([piece.at for piece in pieces]),
+            np.concatenate([piece.bins for piece in pieces]),
+            [name for piece in pieces for name in piece.query_ids],
+            [name for piece in pieces for name in piece.clients],
+        )
 
     def _judge(self, asked: Asked) -> list[Point]:
         starts = run_starts(asked.tick, asked.slot)

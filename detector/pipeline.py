@@ -6,7 +6,7 @@ stream was cut into chunks. Both runners and `replay` drive this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,7 +21,7 @@ from detector.levels import TICK_US, Asked, ClientLevel, GroupLevel, Naming, Wei
 from detector.logs.contract import Decode
 from detector.policy import Dated, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import Batch, Chunk, DeadLetter, Query
+from detector.query import F64, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
 
 FUTURE = "future"
@@ -73,7 +73,8 @@ class Pipeline:
         self._model = profile.summary.model if profile else model
         self._keep_payloads = keep_payloads
         self._clocks: dict[str, int] = {}
-        self._closed = 0
+        self._closed = 0  # no record enters a tick before this one any more
+        self._judged = 0  # the ticks before this one were judged
         self._secret = columns.secret_word(profile.secret if profile else b"")
         self._width = profile.projection.width if profile else None
         self.clients = profile.entities("client") if profile else _observed(model or "")
@@ -83,7 +84,7 @@ class Pipeline:
         self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
         self._group_name = profile.summary.group if profile else None
         self._group_level: GroupLevel | None = None
-        if profile and self._group_name in profile.laws:
+        if profile and self._group_name is not None:
             groups = profile.entities(self._group_name)
             self._group_level = GroupLevel(groups, profile.laws[self._group_name], epoch_us)
 
@@ -92,9 +93,19 @@ class Pipeline:
         return [self.clients] + ([self._group_level.entities] if self._group_level else [])
 
     @property
+    def clocks(self) -> Mapping[str, int]:
+        """The latest log time seen of each stream, microseconds."""
+        return self._clocks
+
+    @property
     def newest_clock(self) -> int:
         """The latest log time seen, microseconds; 0 before the first query."""
         return max(self._clocks.values(), default=0)
+
+    @property
+    def decided(self) -> int:
+        """The latest log time, microseconds, at which anything can have been decided."""
+        return max(self.newest_clock, self._closed * TICK_US)
 
     def advance(self, chunk: Chunk) -> Step:
         """Takes the next records of a stream."""
@@ -108,20 +119,36 @@ class Pipeline:
         return step
 
     def tick(self, streams: Iterable[str] | None = None) -> Step:
-        """Closes the ticks that all of `streams` have passed; all ticks when None (the end of a log)."""
+        """Closes ticks, see `close`, and judges those that were closed."""
+        self.close(streams)
         step = Step()
-        if self._group_level is None:
-            return step
+        if self._group_level is not None and self._closed > self._judged:
+            self._judged = self._closed
+            self._judge(self._group_level.close(self._closed), step)
+        return step
+
+    def close(self, streams: Iterable[str] | None = None) -> None:
+        """Closes the ticks that all of `streams` have passed, all ticks when None (the end of a log).
+
+        With all the streams there are, nothing that comes later belongs into a closed tick, so when it is closed makes
+        no difference to what is decided.
+        """
         if streams is None:
             before = 1 + max((clock // TICK_US for clock in self._clocks.values()), default=0)
-        else:
-            before = min(
-                (self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0
-            )  # none: nothing closes
-        if before > self._closed:
-            self._closed = before
-            self._judge(self._group_level.close(before), step)
-        return step
+        else:  # no stream: nothing closes
+            before = min((self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0)
+        self._closed = max(self._closed, before)
+
+    def rest(self, idle: Collection[str], streams: Iterable[str]) -> None:
+        """Moves the clocks of idle streams up to the slowest of the others; to the fastest where all are idle.
+
+        Who is idle is not in the log. So that a crash changes nothing that was said, `close` and save `state` before
+        the ticks are judged.
+        """
+        at = [self._clocks.get(stream, 0) for stream in streams if stream not in idle]
+        up_to = min(at) if at else self.newest_clock
+        for stream in idle:
+            self._clocks[stream] = max(self._clocks.get(stream, 0), up_to)
 
     def state(self) -> State:
         waiting = self._group_level.waiting() if self._group_level else b""
@@ -155,7 +182,7 @@ class Pipeline:
             for index, reason, message in unfit:
                 query = queries[index]
                 step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-            fit = sorted(set(range(len(queries))) - {u.index for u in unfit})
+            fit = sorted(set(range(len(queries))) - {u.place for u in unfit})
             queries, sources, inputs = [queries[i] for i in fit], [sources[i] for i in fit], inputs[fit]
         if not queries:
             return
@@ -166,7 +193,7 @@ class Pipeline:
             self._after(chunk, queries[start:stop], sources[start:stop], part, step)
             start = stop
 
-    def _batch(self, queries: list[Query], inputs: columns.F64) -> tuple[Batch, Naming]:
+    def _batch(self, queries: list[Query], inputs: F64) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
         if self.profile:
             x, residual = self.profile.projection.apply(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Self, TextIO
 
 import structlog
 
@@ -44,7 +44,7 @@ class Progress:
             log = structlog.get_logger(__name__)
             log.info("Work goes on", what=self._what, stage=self._stage, count=self._count, elapsed_s=round(elapsed, 1))
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -9,7 +9,8 @@ from detector.decide import Decision
 from detector.policy import Policy
 from detector.profile.artefact import Profile
 from detector.tape import Point
-from features import SIGNALS, Signal
+from features import SIGNALS
+from features.contract import Signal
 
 MOST = 5  # reasons in an alert
 WEAK_DB = 1.0  # evidence below this is no reason

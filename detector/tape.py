@@ -14,6 +14,7 @@ LINEAR = 4.0
 LINEAR_LEVELS = int(LINEAR / STEP)  # 128
 LOG_LEVELS = 16  # to each factor of e above LINEAR
 TOP_LEVEL = 4095
+TOP_SCORE = LINEAR * math.exp((TOP_LEVEL - LINEAR_LEVELS) / LOG_LEVELS)
 FLOOR = 0.5
 FALL = 16  # steps
 REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
@@ -66,7 +67,9 @@ def level_of(score: float) -> int:
         return 0
     if score < LINEAR:
         return int(score / STEP)
-    return min(LINEAR_LEVELS + int(LOG_LEVELS * math.log(score / LINEAR) + 1e-9), TOP_LEVEL)
+    if score >= TOP_SCORE:  # infinity too
+        return TOP_LEVEL
+    return LINEAR_LEVELS + int(LOG_LEVELS * math.log(score / LINEAR) + 1e-9)
 
 
 def score_of(level: int) -> float:

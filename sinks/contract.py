@@ -57,7 +57,10 @@ class Sink(Protocol):
 class SinkSettings(Protocol):
     """The settings of a sink *are* a frozen struct whose tag is its `type`; `open` makes the sink. No I/O before."""
 
-    name: str
-    batch_size: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
 
     def open(self) -> Sink: ...

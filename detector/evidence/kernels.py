@@ -10,7 +10,7 @@ import numpy as np
 from detector.entities import RETRIES
 from detector.evidence.law import CHANNELS
 from detector.evidence.polya import bin_of, counted, score_of
-from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL
+from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
 
 ADMITTED, RETRY, LATE = 0, 1, 2
 DAY_US = 86_400_000_000
@@ -108,9 +108,9 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
 
 
 @numba.njit(cache=True)
-def weigh_ticks(
+def weigh_ticks(  # type: ignore[no-untyped-def]
     starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, levels, moved, clocks, seen, nats, told
-):  # type: ignore[no-untyped-def]
+):
     """Adds what each group's members asked in one tick (a run from `starts` to `stops`) and finds its grid level.
 
     Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.
@@ -149,7 +149,8 @@ def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
     else:
         row.counts[1] = 0
     row.counts[0] = 0
-    row.before[:] = row.counts[1]
+    if epoch > 1:  # into the first nothing is dropped: within the horizon all is as it was when calibrated
+        row.before[:] = row.counts[1]
     row.epoch = epoch
 
 
@@ -173,4 +174,6 @@ def grid_level(score):  # type: ignore[no-untyped-def]
         return 0
     if score < LINEAR:
         return int(score / STEP)
-    return min(LINEAR_LEVELS + int(LOG_LEVELS * log(score / LINEAR) + 1e-9), TOP_LEVEL)
+    if score >= TOP_SCORE:
+        return TOP_LEVEL
+    return LINEAR_LEVELS + int(LOG_LEVELS * log(score / LINEAR) + 1e-9)

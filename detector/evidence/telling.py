@@ -16,7 +16,7 @@ Permille = NDArray[np.int64]
 
 def telling(counts: NDArray[np.uint32], law: Law) -> tuple[Permille, Permille]:
     """counts (F, BINS) -> shares, tails (F,), see tape.Point: what share of the entity's queries, and of honest ones,
-    lie beyond the cut with the largest likelihood ratio; tails are negative for the low side, 0 where nothing stands out.
+    lie beyond the cut with the largest likelihood ratio; a low side is negative, 0 is where nothing stands out.
     """
     shares = np.zeros(len(counts), np.int64)
     tails = np.zeros(len(counts), np.int64)

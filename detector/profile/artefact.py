@@ -1,10 +1,11 @@
-"""The profile: all that was learned from honest traffic, as a value, and as a directory of `profile.json` and `arrays.npz`."""
+"""The profile: all that was learned from honest traffic, as a value and as a folder of two files."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +153,25 @@ def row_layouts() -> dict[str, Any]:
 def save(profile: Profile, directory: Path) -> None:
     """Writes the two files; `profile.json` comes last and by rename, so that a torn write is no profile."""
     directory.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(directory / "arrays.npz", **_arrays(profile))
+    np.savez_compressed(directory / "arrays.npz", allow_pickle=False, **_arrays(profile))
     partial = directory / "profile.json.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(profile.summary), indent=2) + b"\n")
     partial.chmod(0o600)  # it holds the secret of the keys
     os.replace(partial, directory / "profile.json")
+
+
+# What reading JSON, a zip archive and arrays may raise when a byte of them was changed.
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    msgspec.MsgspecError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def load(directory: Path) -> Profile:
@@ -167,7 +182,7 @@ def load(directory: Path) -> Profile:
             arrays = {name: stored[name] for name in stored.files}
     except FileNotFoundError as error:
         raise ProfileError(f"{directory} is not a profile: {error.filename} is not there") from error
-    except (OSError, ValueError, msgspec.MsgspecError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ProfileError(f"the profile {directory} cannot be read: {error}") from error
     _check(summary, arrays, directory)
     return _assembled(summary, arrays)

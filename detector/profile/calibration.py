@@ -7,6 +7,7 @@ calibration entities the share that passes follows Beta(m + 1 - k, k).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import ceil, log
 from typing import NamedTuple
 
@@ -62,15 +63,23 @@ def smallest_share(m: int, excluded: int = 0, confidence: float | None = None) -
     return float(beta.ppf(confidence, excluded + 1, m))
 
 
-def entities_needed(share: float, confidence: float | None) -> int:
-    """How many calibration entities a promise needs.
+def entities_needed(share: float, confidence: float | None, excluded: int = 0) -> int:
+    """How many calibration entities a promise needs, beside those that were excluded.
 
     >>> entities_needed(0.01, None), entities_needed(0.01, 0.9), entities_needed(0.002, 0.9)
     (99, 230, 1151)
     """
     if confidence is None:
-        return ceil(1 / share - 1 - 1e-9)
-    return ceil(log(1 - confidence) / log(1 - share) - 1e-9)
+        return ceil((excluded + 1) * (1 / share - 1) - 1e-9)
+    most = 1
+    while not _carries(most, share, confidence, excluded):
+        most *= 2
+    return bisect_left(range(most + 1), True, key=lambda m: _carries(m, share, confidence, excluded))
+
+
+def _carries(m: int, share: float, confidence: float, excluded: int) -> bool:
+    """The highest of m suprema is passed by at most `share` with this confidence."""
+    return m > 0 and bool(beta.cdf(share, excluded + 1, m) >= confidence)
 
 
 def threshold(
@@ -86,7 +95,7 @@ def threshold(
         least = smallest_share(m, excluded, confidence)
         raise PromiseRefused(
             f"{m} calibration clients{f' ({excluded} taken out)' if excluded else ''} cannot promise {share:.3%}: that "
-            f"takes {entities_needed(share, confidence)}; the least they can carry is {least:.3%}"
+            f"takes {entities_needed(share, confidence, excluded)}; the least they can carry is {least:.3%}"
         )
     passed = beta(m + excluded + 1 - k, k)
     # An alert is due at or above the threshold, so it lies a step above the k-th smallest supremum.

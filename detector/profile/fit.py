@@ -15,6 +15,7 @@ from detector.alert import Severity
 from detector.entities import Name, entity_key
 from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
+from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.policy import Policy, Threshold
 from detector.profile import calibration, groups, honest, learn, projection, sets
@@ -84,7 +85,8 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     group_name = honest.chosen_group(survey, options.group)
     members = survey.group_of(group_name)
     kept = np.array([client not in options.exclude for client in survey.clients])
-    need = calibration.entities_needed(span.share, options.confidence)
+    excluded = int(np.count_nonzero(~kept))
+    need = calibration.entities_needed(span.share, options.confidence, excluded)
     drawn = sets.draw(survey.clients, members, group_name, span.closed & kept, options.seed, need)
     drawn.of[~kept] = -1
     referees = _referees(survey, drawn, training, options.seed)
@@ -102,9 +104,9 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
     say("calibrating")
     trial = learn.try_clients(measured.of(drawn.stands), law)
-    grouped = _group_level(measured, members, drawn, found, span, options, group_name) if group_name else None
+    grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
     share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
-    client = _client_level(survey, drawn, trial, share, referees, options)
+    client = _client_level(survey, drawn, trial, share, referees, excluded, options)
     levels = (client,) + ((grouped.level,) if grouped else ())
     all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
     suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
@@ -136,7 +138,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         off=found.off,
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(),
-        remarks=tuple(remark for remark in (span.remark, *_remarks(survey, grouped, group_name)) if remark),
+        remarks=tuple(remark for remark in (span.remark, *_remarks(survey, grouped, group_name, options)) if remark),
     )
     return identify(Profile(summary, projected, learned, all_laws, suprema))
 
@@ -210,18 +212,23 @@ class _Grouped(NamedTuple):
 def _group_level(
     measured: learn.Measured,
     members: list[str | None],
+    kept: NDArray[np.bool_],
     drawn: sets.Sets,
     found: learn.Nulls,
     span: _Span,
     options: Options,
     kind: str,
 ) -> _Grouped | None:
-    """The group level, or None where there are too few groups to learn from."""
-    if not (found.active & groups.ADDITIVE).any():
+    """The group level, or None where there are too few groups to learn from. A group of which a client was taken out is
+    taken out, and counts as never passed.
+    """
+    if not (found.active & ADDITIVE).any():
         return None
     names, index = np.unique(np.array([name or "" for name in members]), return_inverse=True)
     of_client = np.where(names[index] == "", -1, index)
     roles = _roles(names, of_client, drawn, options.seed)
+    taken_out = np.unique(of_client[~kept & (of_client >= 0)])
+    roles[taken_out] = -1
     if min(np.count_nonzero(roles == role) for role in (LEARN, SCALE, CALIBRATE)) < groups.FEWEST:
         return None
     ticked = groups.ticked(measured, of_client, found.edges)
@@ -229,11 +236,13 @@ def _group_level(
     suprema = np.sort(groups.try_groups(ticked.of(roles == CALIBRATE), law))
     whole = drawn.unit != "client"
     share = GROUP_SHARE * span.share
-    carried = whole and len(suprema) >= calibration.entities_needed(share, options.confidence)
+    carried = whole and len(suprema) >= calibration.entities_needed(share, options.confidence, len(taken_out))
     note = "" if carried else "observes only: too few groups to promise anything of its own"
-    fired = calibration.threshold(suprema, share, confidence=options.confidence) if carried else None
+    fired = None
+    if carried:
+        fired = calibration.threshold(suprema, share, excluded=len(taken_out), confidence=options.confidence)
     counts = [int(np.count_nonzero(roles == role)) for role in (LEARN, SCALE)]
-    level = _level(kind, share if carried else None, counts, suprema, fired, kind, note, (), options)
+    level = _level(kind, share if carried else None, counts, suprema, fired, kind, note, (), len(taken_out), options)
     return _Grouped(level, law, suprema)
 
 
@@ -256,17 +265,18 @@ def _client_level(
     trial: learn.Trial,
     share: float,
     referees: NDArray[np.bool_],
+    excluded: int,
     options: Options,
 ) -> Level:
     suprema = np.sort(trial.suprema)
-    fired = calibration.threshold(suprema, share, excluded=len(options.exclude), confidence=options.confidence)
+    fired = calibration.threshold(suprema, share, excluded=excluded, confidence=options.confidence)
     by_owner = dict(zip(trial.owners.tolist(), trial.suprema.tolist(), strict=True))
     oddest = tuple(
         Oddest(survey.clients[who], max(score_of(by_owner[who]), 0.0), queries, text)
         for who, queries, text in trial.oddest
     )
     counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
-    return _level("client", share, counts, suprema, fired, drawn.unit, "", oddest, options)
+    return _level("client", share, counts, suprema, fired, drawn.unit, "", oddest, excluded, options)
 
 
 def _level(
@@ -278,9 +288,9 @@ def _level(
     unit: str,
     note: str,
     oddest: tuple[Oddest, ...],
+    excluded: int,
     options: Options,
 ) -> Level:
-    excluded = len(options.exclude) if kind == "client" else 0
     return Level(
         kind=kind,
         share=share,
@@ -307,7 +317,7 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by score."""
+    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score, as critical is."""
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     for level in levels:
         if level.threshold is None or level.share is None:
@@ -325,13 +335,16 @@ def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], co
     return Policy(version="profile", thresholds=thresholds)
 
 
-def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | None) -> list[str]:
+def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | None, options: Options) -> list[str]:
     remarks = []
     if len(survey.models) > 1:
         others = ", ".join(name for name in sorted(survey.models) if name != survey.model)
         remarks.append(f"the log also holds queries of other models, which were left out: {others}")
     if group_name is not None and grouped is None:
         remarks.append(f"too few groups ({group_name}) to judge them as entities")
+    unknown = options.exclude - set(survey.index)
+    if unknown:
+        remarks.append(f"asked to exclude clients that are not in the log: {', '.join(sorted(unknown))}")
     return remarks
 
 

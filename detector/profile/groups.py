@@ -61,11 +61,12 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
 def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
     """Each group's highest grid level, scored by the kernel that production runs."""
     starts = run_starts(judged.tick, judged.group)
+    stops = np.append(starts[1:], len(judged.tick))
     runs, shape = len(starts), (len(starts), len(SIGNALS))
     rows = np.zeros(int(judged.group.max()) + 1, GROUP_ROW)
     levels = np.empty(runs, np.int32)
     kernels.weigh_ticks(
-        starts, np.append(starts[1:], len(judged.tick)), judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
+        starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
         rows, levels, np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
         np.empty((*shape, BINS), np.uint32),
     )  # fmt: skip

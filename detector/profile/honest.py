@@ -57,8 +57,8 @@ def survey(read: Read, decode: Decode, model: str | None) -> Survey:
     found = Survey()
     by_model: dict[str, Survey] = {}
     for chunk in read():
-        queries, _, refused = decode(chunk.payloads)
-        found.unreadable += len(refused)
+        queries, unreadable = _readable(chunk, decode)
+        found.unreadable += unreadable
         for query in queries:
             if query.client is None:
                 found.unidentified += 1
@@ -121,7 +121,7 @@ def sample(
                 taken[who] += 1
                 mine.append(query)
         numbers, unfit = columns.inputs_of(mine, survey.width)
-        fit = np.setdiff1d(np.arange(len(mine)), [u.index for u in unfit])
+        fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
         if len(fit):
             survey.width = numbers.shape[1]
             inputs.append(numbers[fit])
@@ -151,7 +151,7 @@ def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, s
         inputs, unfit = columns.inputs_of(queries, projection.width)
         misfits += len(unfit)
         if unfit:
-            fit = sorted(set(range(len(queries))) - {u.index for u in unfit})
+            fit = sorted(set(range(len(queries))) - {u.place for u in unfit})
             queries, inputs = [queries[i] for i in fit], inputs[fit]
         if queries:
             parts.append(_batch(queries, inputs, survey, projection, secret))
@@ -177,5 +177,14 @@ def _batch(
 
 def _judged(read: Read, decode: Decode, survey: Survey) -> Iterator[list[Query]]:
     for chunk in read():
-        queries, _, _ = decode(chunk.payloads)
+        queries, _ = _readable(chunk, decode)
         yield [q for q in queries if q.model == survey.model and q.client in survey.index]
+
+
+def _readable(chunk: Chunk, decode: Decode) -> tuple[list[Query], int]:
+    """The queries that the pipeline would take, and how many records it would set aside: one that claims to come from
+    2099 must not make the log look long enough for the promise.
+    """
+    queries, sources, refused = decode(chunk.payloads)
+    sound = [query for query, i in zip(queries, sources, strict=True) if query.at <= chunk.bounds_at[i]]
+    return sound, len(refused) + len(queries) - len(sound)

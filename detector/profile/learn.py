@@ -40,8 +40,10 @@ class Measured(NamedTuple):
 
     def of(self, chosen: NDArray[np.bool_]) -> Measured:
         """The queries of the chosen clients (clients,)."""
-        mine = chosen[self.owner]
-        return Measured(*(column[mine] for column in self))
+        return self.taken(np.flatnonzero(chosen[self.owner]))
+
+    def taken(self, rows: NDArray[np.int64]) -> Measured:
+        return Measured(self.owner[rows], self.clock[rows], self.values[rows], self.stages[rows])
 
 
 def signals(batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_us: int, secret: np.uint64) -> Measured:
@@ -54,7 +56,7 @@ def signals(batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_u
     parts = []
     for start in range(0, len(batch), PART):
         part = batch.part(start, min(start + PART, len(batch)))
-        admission = admitted(part, rows, FOREVER_US, secret)
+        admission = admitted(part, rows, horizon_us // 2, secret)  # late is what production will call late
         kept = np.flatnonzero(admission.status == kernels.ADMITTED)
         values, stages = measure(part.taken(kept), rows, learned)
         parts.append(Measured(part.slots[kept], admission.clock[kept], values, stages))
@@ -116,7 +118,7 @@ def _unusable(values: NDArray[np.float64]) -> str:
 def bins_of(measured: Measured, edges: NDArray[np.float64]) -> NDArray[np.uint8]:
     """(n, F) uint8, NO_BIN where absent: polya.bin_of for whole columns."""
     bins = np.full(measured.values.shape, kernels.NO_BIN, np.uint8)
-    for f in range(bins.shape[1]):
+    for f in range(measured.values.shape[1]):
         for stage in range(STAGES):
             chosen = (measured.stages[:, f] == stage) & ~np.isnan(measured.values[:, f])
             bins[chosen, f] = np.searchsorted(edges[f, stage], measured.values[chosen, f], side="right")
@@ -196,7 +198,7 @@ def try_clients(judged: Measured, law: Law) -> Trial:
     for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
         peak = int(mine[np.argmax(levels[mine])])
-        text = _why(Measured(*(column[mine] for column in judged)), int(ordinal[peak]), law)
+        text = _why(judged.taken(mine), int(ordinal[peak]), law)
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
 

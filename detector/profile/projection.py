@@ -14,6 +14,7 @@ from features.contract import DIMS
 
 LIMIT = 8191  # 14 bits and sign: 16 squared differences fit an unsigned 32-bit sum
 FILL = 6000.0  # where the 99.9th percentile of the widest direction comes to lie
+FAR = 1e100  # inputs beyond it are as far as can be: their squares stay finite
 HOMOGENEOUS = 20.0  # columns whose ranges differ less than this share one unit (pixels, embeddings)
 
 
@@ -47,7 +48,7 @@ def _project(inputs, mean, shrink, columns, unit, x, residual):  # type: ignore[
         sums = np.zeros(DIMS)
         length = 0.0
         for j in range(inputs.shape[1]):
-            value = (inputs[i, j] - mean[j]) * shrink[j]
+            value = min(max((inputs[i, j] - mean[j]) * shrink[j], -FAR), FAR)
             length += value * value
             for d in range(DIMS):
                 sums[d] += value * columns[j, d]
@@ -63,11 +64,13 @@ def learn(inputs: NDArray[np.float64], seed: int) -> Projection:
 
     Raises ProfileError when nothing varies.
     """
-    mean = inputs.mean(0)
+    inputs = np.clip(inputs, -FAR, FAR)
+    varies = np.ptp(inputs, axis=0) > 0
+    if not varies.any():
+        raise ProfileError(f"all {len(inputs)} inputs are the same: there is nothing to learn from")
+    mean = np.where(varies, inputs.mean(0), inputs[0])  # the mean of equal numbers may differ from them in the last bit
     scale = _scale(inputs - mean)
     centred = (inputs - mean) / scale
-    if not np.any(centred):
-        raise ProfileError(f"all {len(inputs)} inputs are the same: there is nothing to learn from")
     rank = min(DIMS, *centred.shape)
     directions = np.zeros((DIMS, inputs.shape[1]))
     directions[:rank] = PCA(rank, svd_solver="covariance_eigh", random_state=seed).fit(centred).components_
@@ -82,4 +85,4 @@ def _scale(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     if not moving.any() or reach.max() <= HOMOGENEOUS * np.median(reach[moving]):
         return np.ones(centred.shape[1])
     spread = centred.std(0)
-    return np.where(moving, spread, np.median(spread[moving]))
+    return np.asarray(np.where(moving, spread, np.median(spread[moving])), np.float64)

@@ -1,4 +1,4 @@
-"""`querywarden demo`: the whole product on one seed, from a victim model to alerts, a table, a plot and an explanation."""
+"""`querywarden demo`: the whole product on one seed, from a victim model to alerts, a table and a plot."""
 
 from __future__ import annotations
 
@@ -155,8 +155,9 @@ def _told(rows: Sequence[Row], profile: Profile, alerts: Sequence[Alert], out: P
         lines.append(f"{row.kind:<14}{len(row.queries):>7} of {row.clients:<2}{when:>44}")
     honest = rows[-1]
     share = len(honest.queries) / honest.clients
+    kept = f"{share:.2%} named, at most {profile.summary.promise:.2%} promised"
     lines += [
-        f"{'honest':<14}{len(honest.queries):>7} of {honest.clients}{f'{share:.2%} named, at most {profile.summary.promise:.2%} promised':>42}",
+        f"{'honest':<14}{len(honest.queries):>7} of {honest.clients}{kept:>42}",
         "",
         f"Alerts ({len(alerts)}): {out / 'alerts.jsonl'}",
     ]

@@ -21,11 +21,11 @@ def check(settings: Settings) -> tuple[list[str], bool]:
     parts = [("profile", _profile), ("source", _source)]
     lines, well = [], True
     for name, look in parts:
-        line, good = _said(name, lambda look=look: look(settings))  # type: ignore[misc]
+        line, good = _said(name, lambda look=look: look(settings))
         lines.append(line)
         well = well and good
     for sink in settings.sinks:
-        line, good = _said(f"sink {sink.name}", lambda sink=sink: _sink(sink))  # type: ignore[misc]
+        line, good = _said(f"sink {sink.name}", lambda sink=sink: _sink(sink))
         lines.append(line)
         well = well and good
     if not settings.sinks:

@@ -25,7 +25,7 @@ def what_is_missing(clients: Entities, newest: int) -> str:
     closed = int(np.count_nonzero(first + HORIZON_DAYS * DAY_US <= newest))
     need = int(np.ceil(entities_needed(PROMISE, None) / CALIBRATE_SHARE))
     return (
-        f"no profile yet: {len(clients):,} clients seen over {days:.1f} days, {closed:,} of them for {HORIZON_DAYS} days; "
-        f"a promise of {PROMISE:.0%} needs about {need} such; budgets run meanwhile. `querywarden fit` makes a profile "
-        "from the kept log"
+        f"no profile yet: {len(clients):,} clients seen over {days:.1f} days, {closed:,} of them for "
+        f"{HORIZON_DAYS} days; a promise of {PROMISE:.0%} needs about {need} such; budgets run meanwhile. "
+        "`querywarden fit` makes a profile from the kept log"
     )

@@ -6,6 +6,8 @@ from detector.sources.files import FileSettings
 from detector.sources.kafka import KafkaSettings
 from detector.sources.stdin import StdinSettings
 
+__all__ = ["SOURCES", "AnySourceSettings", "FileSettings", "KafkaSettings", "StdinSettings"]
+
 SOURCES = (FileSettings, KafkaSettings, StdinSettings)
 
 AnySourceSettings = FileSettings | KafkaSettings | StdinSettings

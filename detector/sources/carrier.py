@@ -93,6 +93,11 @@ class Carrier:
         self.at_end = not self._cutter.ready and self._content.left() == 0 and not self.packed
         return Chunk(self.stream, payloads, offsets, self._cutter.at, [now + SLACK_US] * len(payloads))
 
+    @property
+    def drained(self) -> bool:
+        """All that the file holds now was given."""
+        return self.at_end and self._content.left() == 0
+
     def lag(self) -> int:
         return self._content.left() + self._cutter.held
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from detector.query import Chunk
@@ -36,6 +36,16 @@ class Source(Protocol):
     def positions(self) -> dict[str, int]:
         """Where every stream stands, idle ones too: stored with each snapshot, so that a stream that never gave
         anything is not read from elsewhere after a restart.
+        """
+        ...
+
+    def positions(self) -> Mapping[str, int]:
+        """Where each stream stands: everything before was returned by `read`, or is before the stream's start."""
+        ...
+
+    def drained(self, streams: Collection[str]) -> set[str]:
+        """Those of `streams` of which nothing is left to read. Asks the log and may wait for its answer, so that an
+        outage is not taken for silence; a stream that cannot be asked about is not drained.
         """
         ...
 

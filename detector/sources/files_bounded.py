@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import structlog
@@ -80,6 +80,10 @@ class FileReplay:
     def positions(self) -> dict[str, int]:
         """Where each stream stands: everything before was returned by `read`."""
         return dict(self._positions)
+
+    def drained(self, streams: Collection[str]) -> set[str]:
+        """None: a stream that is read to its end is no stream any more."""
+        return set()
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """A file keeps no account of its readers."""

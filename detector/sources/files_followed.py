@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -65,6 +65,10 @@ class FileFollower:
     def positions(self) -> dict[str, int]:
         """Where each stream stands: everything before was returned by `read`."""
         return dict(self._positions)
+
+    def drained(self, streams: Collection[str]) -> set[str]:
+        """The files that are read to their end; a line that has begun waits for the rest of it."""
+        return {carrier.stream for carrier in self._open.values() if carrier.drained} & set(streams)
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """A file keeps no account of its readers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -89,11 +89,24 @@ class KafkaSource:
         return [self._chunk(partition, found) for partition, found in records.items()]
 
     def streams(self) -> list[str]:
-        return [self._name(partition) for partition in self._placed()]
+        """Those too that are not at their position yet: the ticks wait for them."""
+        return [self._name(partition) for partition in sorted(self._consumer.assignment())] if self._consumer else []
 
     def positions(self) -> dict[str, int]:
         """Where each stream stands: everything before was returned by `read`, or may not be shown (aborted)."""
         return {self._name(partition): position_of(self._consumer, partition) for partition in self._placed()}
+
+    def drained(self, streams: Collection[str]) -> set[str]:
+        asked = [partition for partition in self._placed() if self._name(partition) in streams]
+        if not asked:
+            return set()
+        try:
+            with told(self._settings):
+                ends = self._consumer.end_offsets(asked, timeout_ms=ADMIN_TIMEOUT_MS)
+        except SourceBusy as busy:
+            self._say("broker away", error=str(busy))
+            return set()
+        return {self._name(partition) for partition in asked if position_of(self._consumer, partition) >= ends[partition]}
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Tells the brokers for their monitoring, when the settings name a group; nobody waits for the answer."""

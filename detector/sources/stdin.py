@@ -6,7 +6,7 @@ import os
 import select
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -75,6 +75,10 @@ class StdinSource:
     def positions(self) -> dict[str, int]:
         """Where the stream stands: everything before was returned by `read`."""
         return {self._stream: self._cutter.at}
+
+    def drained(self, streams: Collection[str]) -> set[str]:
+        """None: it is the only stream, and nobody waits for it."""
+        return set()
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Nobody asks standard input how far it was read."""

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-USUAL = ("/usr/lib/jvm/*", "/opt/java*", "/opt/jdk*", "/usr/java/*", "/Library/Java/JavaVirtualMachines/*/Contents/Home")
+USUAL = (
+    "/usr/lib/jvm/*",
+    "/opt/java*",
+    "/opt/jdk*",
+    "/usr/java/*",
+    "/Library/Java/JavaVirtualMachines/*/Contents/Home",
+)
 
 
 class NoJava(Exception):
