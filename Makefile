@@ -52,6 +52,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m detector.schema docs
+	$(BIN)/python -m tests.docs.figures
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)

@@ -51,6 +51,9 @@ class Promise(msgspec.Struct, frozen=True):
     state: str
 
 
+NO_PROMISE = Promise(share=None, confidence=None, horizon="", state="none")
+
+
 class Reason(msgspec.Struct, frozen=True):
     """One signal's part: evidence in decibans (10 log10 of the likelihood ratio), and a sentence for people."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,7 +94,7 @@ class Entities:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def slots(self, ids: Iterable[str]) -> NDArray[np.int64]:
+    def slots(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """The slots of entities, new ones for those that were not known."""
         get = self._slots.get
         found = [get(id_) for id_ in ids]

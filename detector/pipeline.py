@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from detector import columns, reasons
-from detector.alert import Alert
-from detector.decide import NO_CASE, Case, decide
+from detector.alert import NO_PROMISE, Alert
+from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
 from detector.levels import TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
-from detector.policy import Dated, in_force
+from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
 from detector.query import F64, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
@@ -249,7 +249,15 @@ class Pipeline:
                 self.cases[point.key] = case
                 self.changed_cases.add(point.key)
             if decision is not None:
-                step.alerts.append(reasons.alert(self.profile, policy, point, decision))
+                step.alerts.append(self._alert(policy, point, decision))
+
+    def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
+        promise, profile = NO_PROMISE, "none"
+        if self.profile is not None:
+            profile = self.profile.summary.id
+            if decision.kind == "extraction":
+                promise = self.profile.promise(point.kind, decision.threshold)
+        return reasons.alert(policy, point, decision, promise=promise, profile=profile)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:
         payload = chunk.payloads[index] if self._keep_payloads else None

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
 from detector.decide import Decision
 from detector.policy import Policy
-from detector.profile.artefact import Profile
 from detector.tape import Point
 from features import SIGNALS
 from features.contract import Signal
@@ -17,8 +16,8 @@ WEAK_DB = 1.0  # evidence below this is no reason
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def alert(profile: Profile | None, policy: Policy, point: Point, decision: Decision) -> Alert:
-    """The alert that a decision on a point becomes."""
+def alert(policy: Policy, point: Point, decision: Decision, *, promise: Promise, profile: str) -> Alert:
+    """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
     found = reasons(point)
     score = float(point.asked_today) if point.budget else point.score
     return Alert(
@@ -34,10 +33,10 @@ def alert(profile: Profile | None, policy: Policy, point: Point, decision: Decis
         threshold=decision.threshold,
         queries=point.n,
         query_id=point.query_id,
-        promise=_promise(profile, point, decision),
+        promise=promise,
         reasons=found,
         techniques=TECHNIQUES[decision.kind],
-        profile=profile.summary.id if profile else "none",
+        profile=profile,
         policy=policy.version,
         message=_message(point, decision, found),
     )
@@ -68,12 +67,6 @@ def sentence(signal: Signal, share: int, tail: int) -> str:
 def rfc3339(at_us: int) -> str:
     """Microseconds since 1970 as `2026-11-24T10:27:09.000000Z`."""
     return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _promise(profile: Profile | None, point: Point, decision: Decision) -> Promise:
-    if profile is None or decision.kind != "extraction":
-        return Promise(None, None, "", "none")
-    return profile.promise(point.kind, decision.threshold)
 
 
 def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str:

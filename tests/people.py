@@ -17,6 +17,7 @@ KINDS = 5  # of natural inputs
 START_US = 1_767_225_600_000_000  # 2026-01-01
 MINUTE_US = 60_000_000
 DAY_US = 86_400_000_000
+END_US = START_US + 1_000 * DAY_US  # nothing was written later
 STREAM = "file:made"
 
 _world = np.random.default_rng(20260101)
@@ -142,9 +143,9 @@ def log_of(asked: Sequence[Asked], *, probabilities: bool = True) -> list[bytes]
 
 
 def chunk(payloads: Sequence[bytes], *, stream: str = STREAM, at: int = 0) -> Chunk:
-    """Consecutive records, the first of them number `at` of its stream, written whenever they say."""
+    """Consecutive records, the first of them number `at` of its stream."""
     n = len(payloads)
-    return Chunk(stream, list(payloads), list(range(at, at + n)), at + n, [2**62] * n)
+    return Chunk(stream, list(payloads), list(range(at, at + n)), at + n, [END_US] * n)
 
 
 def chunks(payloads: Sequence[bytes], sizes: Iterable[int] = (), *, stream: str = STREAM) -> Iterator[Chunk]:

@@ -22,7 +22,7 @@ def log_schema() -> Schema:
         "properties": {
             "at": _at(),
             "input": _input(),
-            "client": {**name, "description": "Who asked, as the server knows it. Absent: judged by groups only."},
+            "client": {**name, "description": "Who asked, as the server knows it. Absent: not judged, a dead letter."},
             "model": {"type": ["string", "null"], "default": DEFAULT_MODEL, "description": "The model that was asked."},
             "id": {**name, "description": "The query's id in the log; alerts name queries by it."},
             "groups": {

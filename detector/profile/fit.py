@@ -317,7 +317,7 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score, as critical is."""
+    """Medium at the promise; high at a fifth of it where the calibration carries that; critical by score."""
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     for level in levels:
         if level.threshold is None or level.share is None:

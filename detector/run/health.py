@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from detector.alert import Alert, Entity, Promise, stable_id
+from detector.alert import NO_PROMISE, Alert, Entity, stable_id
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ def heartbeat(health: Health, *, instance: str, sink: str, backlog: int, at_s: f
         threshold=0.0,
         queries=0,
         query_id="",
-        promise=Promise(None, None, "", "none"),
+        promise=NO_PROMISE,
         reasons=(),
         techniques=(),
         profile=health.profile,

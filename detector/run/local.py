@@ -2,7 +2,8 @@
 
 What is durable when: an alert before the next chunk is read (outbox); rows, cases, ticks and the tape together with the
 positions that they include, every `snapshot_s` (store). After a crash the log since the last snapshot is read again:
-the same records give the same rows and alerts, and an alert whose id the outbox knows is not told twice.
+the same records give the same rows and alerts, and an alert whose id the outbox knows is not told twice. What is *not*
+in the log, and decides, is made durable before it is used: policies (journal), and which streams are idle (a snapshot).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -18,16 +20,17 @@ import structlog
 
 from detector.alert import Alert
 from detector.decide import Case
-from detector.errors import SettingsError, SourceBusy
+from detector.errors import SettingsError, SourceBusy, SourceRefused
 from detector.logs import DECODERS
 from detector.pipeline import Pipeline, State, Step, restore_rows
-from detector.policy import Dated, Policy
 from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.query import DeadLetter
 from detector.reasons import rfc3339
 from detector.run.delivery import Courier, Couriers, Standing
 from detector.run.health import Health, Rate
+from detector.run.idle import Silence
+from detector.run.journal import Journal
 from detector.run.learning import what_is_missing
 from detector.run.outbox import Outbox
 from detector.run.store import Store
@@ -39,8 +42,9 @@ from detector.tape import Point
 LEARNING = "learning"  # the store's profile id while there is none
 READ_S = 0.2
 LOOK_S = 1.0  # between looks at gauges and requested policies
-IDLE_S = 60.0  # after which a stream that gives nothing no longer holds up the ticks
 BUSY_PAUSE_S = 5.0
+PRUNE_S = 3_600.0
+STUCK_S = 300.0  # longer than anything that the loop waits for: brokers, a large snapshot
 DAY_US = 86_400_000_000
 
 log = structlog.get_logger(__name__)
@@ -59,15 +63,17 @@ class LocalRunner:
         self._positions: dict[str, int] = {}
         self._points: list[Point] = []
         self._letters: list[DeadLetter] = []
-        self._heard: dict[str, float] = {}  # stream -> when it last gave records
+        self._silence = Silence(monotonic)
+        self._turned = self._next_prune = monotonic()  # when the loop last came round
         path = settings.profile.path
         self.profile: Profile | None = artefact.load(Path(path)) if path else None
+        check_group(settings, self.profile)
         self._not_before = rfc3339(micros(settings.run.no_alerts_before)) if settings.run.no_alerts_before else ""
         root = Path(settings.store.path)
         root.mkdir(parents=True, exist_ok=True)
-        self._store = Store(root / "state.sqlite", profile=self.profile.summary.id if self.profile else LEARNING)
         self._outbox_path = root / "outbox.sqlite"
         self._outbox = Outbox(self._outbox_path)
+        self._store = Store(root / "state.sqlite", profile=self.profile.summary.id if self.profile else LEARNING)
 
     def stop(self) -> None:
         """Asks for an orderly end: what was read is settled and saved, the couriers drain."""
@@ -75,51 +81,71 @@ class LocalRunner:
 
     def health(self) -> Health:
         """The newest; called from couriers and probes."""
-        return self._health
+        stuck = self._now() - self._turned > STUCK_S
+        return msgspec.structs.replace(self._health, alive=False) if stuck else self._health
 
     def run(self) -> None:
         """Raises SourceRefused, StoreError or SettingsError when a human is needed."""
-        self._pipeline = self._restored()
-        self._couriers = self._made_couriers()
-        endpoint = self._served()
-        source = self.settings.source.connect()
-        try:
+        with ExitStack() as closing:
+            closing.callback(self._store.close)
+            closing.callback(self._outbox.close)
+            self._pipeline = self._restored()
+            self._couriers = self._made_couriers()
+            if endpoint := self._served():
+                closing.callback(endpoint.close)
+            source: Source = self.settings.source.connect()
+            closing.callback(self._couriers.stop, self.settings.delivery.drain_s)
+            closing.callback(source.close)
             self._couriers.start()
             if self._opened(source):
-                self._look(source)
                 self._read_on(source)
-        finally:
-            source.close()
-            self._couriers.stop(self.settings.delivery.drain_s)
-            if endpoint:
-                endpoint.close()
-            self._outbox.close()
-            self._store.close()
 
     # -- the loop
 
     def _read_on(self, source: Source) -> None:
+        try:
+            self._adopt(source)
+            self._look(source)
+            self._loop(source)
+        except SourceRefused:
+            self._finish(source)  # what came before is sound, and need not be read again
+            raise
+        self._finish(source)
+
+    def _finish(self, source: Source) -> None:
+        if source.exhausted:
+            self._settle(self._pipeline.tick())
+        self._snapshot(source)
+        self._look(source)
+
+    def _loop(self, source: Source) -> None:
         next_snapshot = self._now() + self.settings.store.snapshot_s
-        next_look = self._now()
+        next_look = self._now() + LOOK_S
         while not self._stopping.is_set():
             chunks = source.read(READ_S)
             for chunk in chunks:
                 self._settle(self._pipeline.advance(chunk))
                 self._positions[chunk.stream] = chunk.next_offset
-                self._heard[chunk.stream] = self._now()
+                self._silence.heard(chunk.stream)
             if chunks:
-                self._settle(self._pipeline.tick(self._ticking(source)))
-            if self._now() >= next_look:
+                self._settle(self._pipeline.tick(source.streams()))
+            elif source.exhausted:
+                break
+            self._turned = self._now()
+            if self._turned >= next_look:
+                self._adopt(source)
                 self._look(source)
                 next_look = self._now() + LOOK_S
-            if self._now() >= next_snapshot:
+            if self._turned >= next_snapshot:
                 self._snapshot(source)
                 next_snapshot = self._now() + self.settings.store.snapshot_s
-            if not chunks and source.exhausted:
-                self._settle(self._pipeline.tick())
-                break
-        self._snapshot(source)
-        self._look(source)
+
+    def _adopt(self, source: Source) -> None:
+        """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash."""
+        new = {stream: at for stream, at in source.positions().items() if stream not in self._positions}
+        if new:
+            self._positions |= new
+            self._snapshot(source)
 
     def _opened(self, source: Source) -> bool:
         """Opens the source, waiting for it while it may come; False when asked to stop meanwhile."""
@@ -131,6 +157,7 @@ class LocalRunner:
                 if str(error) != said:
                     log.warning("The source is away", reason=str(error))
                     said = str(error)
+                self._turned = self._now()
                 self._health = msgspec.structs.replace(self._health, reasons=(f"source: {error}",))
                 self._stopping.wait(BUSY_PAUSE_S)
             else:
@@ -158,13 +185,11 @@ class LocalRunner:
             t.alerts.labels(alert.kind, alert.severity).inc()
         t.rate.set(self._rate.add(step.judged, self._now()))
 
-    def _ticking(self, source: Source) -> list[str]:
-        """The streams that the ticks wait for: all, but those that have been idle for long."""
-        now = self._now()
-        return [stream for stream in source.streams() if now - self._heard.setdefault(stream, now) < IDLE_S]
-
     def _snapshot(self, source: Source) -> None:
         began = self._now()
+        streams = source.streams()
+        self._pipeline.rest(source.drained(self._silence.silent(streams)), streams)
+        self._pipeline.close(streams)
         tables = self._pipeline.tables
         rows = [row for table in tables for row in table.changed()]
         cases = [(key, msgspec.msgpack.encode(self._pipeline.cases[key])) for key in self._pipeline.changed_cases]
@@ -184,17 +209,23 @@ class LocalRunner:
         self._points, self._letters = [], []
         self._store.prune_tape(self._pipeline.newest_clock - self.settings.store.tape_days * DAY_US)
         source.commit(self._positions)
+        self._settle(self._pipeline.tick(streams))
         self.telemetry.snapshot_s.observe(self._now() - began)
         self.telemetry.snapshot_rows.set(len(rows))
 
     def _look(self, source: Source) -> None:
         """Takes requested policies, and shows how things stand."""
         for request in self._store.requested():
-            self._take(request.id, request.policy, request.since)
+            self._journal.take(request, self._pipeline)
+        if self._now() >= self._next_prune:
+            self._outbox.prune([sink.name for sink in self.settings.sinks])
+            self._next_prune = self._now() + PRUNE_S
         lag = source.lag()
         wall = time.time()
         for stream, behind in lag.items():
+            clock = self._pipeline.clocks.get(stream, 0) / 1e6
             self.telemetry.lag.labels(stream).set(behind)
+            self.telemetry.lag_s.labels(stream).set(max(wall - clock, 0.0) if behind and clock else 0.0)
         newest = self._pipeline.newest_clock / 1e6
         self.telemetry.watermark_s.set(newest)
         self.telemetry.entities.set(sum(len(table) for table in self._pipeline.tables))
@@ -217,28 +248,15 @@ class LocalRunner:
             troubles.append(what_is_missing(self._pipeline.clients, self._pipeline.newest_clock))
         return tuple(troubles)
 
-    def _take(self, request: int, policy: Policy, since: int | None) -> None:
-        """Journals a requested policy from a log time that nothing was decided at yet, then uses it."""
-        known = self.profile.summary.policy.thresholds if self.profile else {}
-        unknown = set(policy.thresholds) - set(known)
-        if unknown:
-            self._store.refuse_request(request, f"the profile judges no level {', '.join(sorted(unknown))}")
-            return
-        dated = Dated(self._next_since(since or 0), policy)
-        self._store.journal_policy(dated, request=request)
-        self._pipeline.policies.append(dated)
-        log.info("A new policy holds", policy=policy.version, since=rfc3339(dated.since))
-
     # -- starting
 
     def _restored(self) -> Pipeline:
         saved = self._store.load()
         self._positions = saved.positions
-        policies = list(self._store.policies())
         log_settings = self.settings.log
         pipeline = Pipeline(
             self.profile,
-            policies,
+            self._store.policies(),
             DECODERS[log_settings.format],
             keep_payloads=log_settings.keep_payload_of_dead_letters,
         )
@@ -246,8 +264,10 @@ class LocalRunner:
         pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
         if "state" in saved.extras:
             pipeline.restore(msgspec.msgpack.decode(saved.extras["state"], type=State))
-        self._pipeline = pipeline
-        self._start_policy(policies)
+        self._journal = Journal(
+            self._store, self._outbox, self.profile.summary.policy.thresholds if self.profile else {}
+        )
+        self._journal.begin(self.settings.policy, pipeline)
         log.info(
             "Detection starts",
             profile=self.profile.summary.id if self.profile else None,
@@ -255,20 +275,6 @@ class LocalRunner:
             streams=len(self._positions),
         )
         return pipeline
-
-    def _start_policy(self, journal: Sequence[Dated]) -> None:
-        """The settings' policy, journaled when it is not the one that the settings gave last time."""
-        promised = self.profile.summary.policy.thresholds if self.profile else {}
-        policy = self.settings.policy.over(promised)
-        if any(dated.policy.version == policy.version for dated in journal):
-            return
-        dated = Dated(self._next_since(0) if journal else 0, policy)
-        self._store.journal_policy(dated)
-        self._pipeline.policies.append(dated)
-
-    def _next_since(self, wanted: int) -> int:
-        last = self._pipeline.policies[-1].since if self._pipeline.policies else 0
-        return max(wanted, self._pipeline.newest_clock + 1, last)
 
     def _made_couriers(self) -> Couriers:
         instance = f"{socket.gethostname()}:{self.settings.store.path}"

@@ -125,6 +125,11 @@ class Outbox:
         if not moved:
             raise StoreError(f"the outbox {self.db.path} knows no sink {sink}: it has to join first")
 
+    def latest(self) -> str:
+        """The latest log time of the alerts that are kept, as they write it; empty when there are none."""
+        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL")
+        return max((self._alert(seq, payload).at for seq, payload in rows), default="")
+
     def backlog(self, sink: str) -> int:
         """How many alerts wait for the sink. Known ids use up no number, so the difference is the count."""
         rows = self.db.read(

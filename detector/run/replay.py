@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -17,32 +17,54 @@ from detector.query import Chunk
 from detector.sources.files import FileSettings
 
 
-class Replayed(NamedTuple):
-    """The finished pipeline (its rows and cases), and what was counted."""
+@dataclass(slots=True)
+class Replayed:
+    """The finished pipeline (its rows and cases), the alerts, and what was counted; `letters` by reason."""
 
     pipeline: Pipeline
     alerts: list[Alert]
-    records: int
-    judged: int
     letters: dict[str, int]
+    records: int = 0
+    judged: int = 0
+
+    def take(self, step: Step, each: Callable[[Step], None]) -> None:
+        self.alerts += step.alerts
+        self.records, self.judged = self.records + step.records, self.judged + step.judged
+        for letter in step.letters:
+            self.letters[letter.reason] = self.letters.get(letter.reason, 0) + 1
+        each(step)
 
 
-def read_logs(paths: Sequence[str], progress: Callable[[int], None] | None = None) -> Iterator[Chunk]:
-    """The records of the files, each read once to its end. `progress` is told how many records came."""
-    for path in paths:
-        source = FileSettings(paths=(path,)).connect()
-        source.open({})
-        try:
-            while True:
-                chunks = source.read(0.0)
-                if not chunks and source.exhausted:
-                    break
-                for chunk in chunks:
+class Logs(Iterator[Chunk]):
+    """The records of files, each read once to its end, in the order given. `progress` is told how many records came.
+
+    Raises SourceBusy when a path matches no file; SourceRefused, after all else was read, for files that are not whole.
+    """
+
+    def __init__(self, paths: Sequence[str], progress: Callable[[int], None] = lambda records: None) -> None:
+        self._sources = [FileSettings(paths=(path,)).connect() for path in paths]
+        for source in self._sources:
+            source.open({})
+        self._progress = progress
+        self._chunks = self._read()
+
+    def __next__(self) -> Chunk:
+        return next(self._chunks)
+
+    def streams(self) -> list[str]:
+        """Those that may still give records."""
+        return [stream for source in self._sources for stream in source.streams()]
+
+    def _read(self) -> Iterator[Chunk]:
+        for source in self._sources:
+            while not source.exhausted:
+                for chunk in source.read(0.0):
                     yield chunk
-                    if progress:
-                        progress(len(chunk.payloads))
-        finally:
-            source.close()
+                    self._progress(len(chunk.payloads))
+
+
+def read_logs(paths: Sequence[str], progress: Callable[[int], None] = lambda records: None) -> Logs:
+    return Logs(paths, progress)
 
 
 def replay(
@@ -52,23 +74,18 @@ def replay(
     decode: Decode,
     each: Callable[[Step], None] = lambda step: None,
 ) -> Replayed:
-    """Runs the pipeline over a whole log. `each` is given every step as it comes, for whoever writes or draws."""
+    """Runs the pipeline over a whole log. `each` is given every step as it comes, for whoever writes or draws.
+
+    Ticks close while `Logs` are read; with other chunks nobody knows which streams are still to come, so at the end.
+    """
     pipeline = Pipeline(profile, [Dated(0, policy)], decode)
-    alerts: list[Alert] = []
-    letters: dict[str, int] = {}
-    records = judged = 0
-    seen: set[str] = set()
+    done = Replayed(pipeline, [], {})
     for chunk in chunks:
-        seen.add(chunk.stream)
-        for step in (pipeline.advance(chunk), pipeline.tick([chunk.stream] if len(seen) == 1 else [])):
-            alerts += step.alerts
-            records, judged = records + step.records, judged + step.judged
-            for letter in step.letters:
-                letters[letter.reason] = letters.get(letter.reason, 0) + 1
-            each(step)
-    last = pipeline.tick()
-    each(last)
-    return Replayed(pipeline, alerts + last.alerts, records, judged, letters)
+        done.take(pipeline.advance(chunk), each)
+        if isinstance(chunks, Logs):
+            done.take(pipeline.tick(chunks.streams()), each)
+    done.take(pipeline.tick(), each)
+    return done
 
 
 def write_alerts(alerts: Sequence[Alert], path: Path) -> None:

@@ -222,8 +222,13 @@ class Store(Reader):
         with self.db.transaction("could not prune the tape") as db:
             return db.execute("DELETE FROM tape WHERE at < ?", (before,)).rowcount
 
+    def settings_policy(self) -> str | None:
+        """The version of the last policy in the journal that nobody requested: the one that the settings gave."""
+        rows = self.db.read("SELECT value FROM meta WHERE name = 'settings policy'")
+        return str(rows[0][0]) if rows else None
+
     def journal_policy(self, dated: Dated, *, request: int | None = None) -> None:
-        """Appends to the journal, durably before it returns; closes the `request` that asked for it.
+        """Appends to the journal, durably before it returns; closes the `request` that asked for it, if one did.
 
         Raises StoreError when `since` lies before the last entry's: what was decided under that one would change.
         """
@@ -237,6 +242,8 @@ class Store(Reader):
             db.execute(
                 "INSERT INTO policies(since, policy) VALUES (?, ?)", (dated.since, _ENCODER.encode(dated.policy))
             )
+            if request is None:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('settings policy', ?)", (dated.policy.version,))
             db.execute("UPDATE requests SET state = 'taken' WHERE id IS ?", (request,))
         self._seen_version = -1
 

@@ -39,10 +39,6 @@ class Source(Protocol):
         """
         ...
 
-    def positions(self) -> Mapping[str, int]:
-        """Where each stream stands: everything before was returned by `read`, or is before the stream's start."""
-        ...
-
     def drained(self, streams: Collection[str]) -> set[str]:
         """Those of `streams` of which nothing is left to read. Asks the log and may wait for its answer, so that an
         outage is not taken for silence; a stream that cannot be asked about is not drained.

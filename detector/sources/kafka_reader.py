@@ -106,7 +106,8 @@ class KafkaSource:
         except SourceBusy as busy:
             self._say("broker away", error=str(busy))
             return set()
-        return {self._name(partition) for partition in asked if position_of(self._consumer, partition) >= ends[partition]}
+        at_end = [partition for partition in asked if position_of(self._consumer, partition) >= ends[partition]]
+        return {self._name(partition) for partition in at_end}
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Tells the brokers for their monitoring, when the settings name a group; nobody waits for the answer."""
