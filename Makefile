@@ -1,4 +1,4 @@
-# What to do with a clone. Needs: Python 3.11 or newer; for `test` also Node 20 (npm), Java 21 (a JDK) and Maven.
+# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven and openssl; `bench` Node 20.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 UV := uv==0.13.9
 WORKERS ?= 2
+BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
 
-# Compiled kernels are kept here over clean checkouts of the code beside them.
+# Compiled kernels stay with the clone.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 
 .PHONY: help setup demo test check bench docs lock clean
@@ -38,7 +39,7 @@ test: $(READY)
 	$(BIN)/python -m tests.servers
 	$(MAKE) check
 	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
-	$(BIN)/python -m pytest -m server
+	$(BIN)/python -m pytest -m "server or slow"
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -48,7 +49,8 @@ check: $(READY)
 	$(BIN)/python -m pytest tests/docs
 
 bench: $(READY)
-	$(BIN)/python -m bench
+	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+	$(MAKE) docs
 
 docs: $(READY)
 	$(BIN)/python -m detector.schema docs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 HORIZON_US = 4 * people.DAY_US
 
 
-def fitted(log: list[bytes], *, trained: bool = True, **options: object) -> Profile:
+def fitted(log: list[bytes], *, trained: bool = True, sizes: Sequence[int] = (), **options: object) -> Profile:
     """A profile of a log, with training data or without."""
     inputs = people.training()
     training = fit.Training(inputs, np.full(len(inputs), -1, np.int32)) if trained else None
     chosen = {"promise": 0.05, "horizon_us": HORIZON_US} | options
-    return fit.fit(lambda: people.chunks(log), decode_many, training, fit.Options(**chosen), lambda text: None)  # type: ignore[arg-type]
+    return fit.fit(lambda: people.chunks(log, sizes), decode_many, training, fit.Options(**chosen), lambda text: None)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

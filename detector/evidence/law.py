@@ -63,8 +63,8 @@ def make(
     """Fills the tables: everything that does not have to be kept in the profile."""
     n = np.arange(TABLE)
     alpha_sum = alpha.sum(2)
-    reached = np.maximum((np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0, 2.0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # edges of a signal that is off are infinite
+        reached = (np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0
         bet = np.log1p(DILUTION[None, :, None] * (1.0 / (BINS * shares[:, None, :]) - 1.0))
     return Law(
         active=active,

@@ -178,14 +178,22 @@ def load(directory: Path) -> Profile:
     """Raises ProfileError with what was found where, when the directory does not hold a profile of this format."""
     try:
         summary = msgspec.json.decode((directory / "profile.json").read_bytes(), type=Summary)
-        with np.load(directory / "arrays.npz", allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = _read_arrays(directory / "arrays.npz")
     except FileNotFoundError as error:
         raise ProfileError(f"{directory} is not a profile: {error.filename} is not there") from error
     except _UNREADABLE as error:
         raise ProfileError(f"the profile {directory} cannot be read: {error}") from error
     _check(summary, arrays, directory)
     return _assembled(summary, arrays)
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:  # before NumPy makes anything of it
+        raise zipfile.BadZipFile(f"{damaged} in {path.name} is damaged")
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def identify(profile: Profile) -> Profile:

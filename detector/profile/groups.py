@@ -47,6 +47,9 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
     shares = clients.shares.copy()
     for f in np.flatnonzero(active):
         present = teachers.bins[:, f] != kernels.NO_BIN
+        active[f] = present.any()
+        if not active[f]:
+            continue
         counts = np.zeros((int(teachers.group.max()) + 1, BINS), np.int64)
         np.add.at(counts, (teachers.group[present], teachers.bins[present, f]), 1)
         weight[f], alpha[f], shares[f] = nulls.fit_honest(counts)

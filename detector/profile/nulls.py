@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp
+from threadpoolctl import threadpool_limits
 
 from detector.entities import BINS
 from features.contract import STAGES
@@ -77,7 +78,8 @@ def fit_honest(counts: NDArray[np.int64]) -> Honest:
     alphas = np.stack([20.0 * typical] * kinds)
     weight = np.full(kinds, 1.0 / kinds)
     for _ in range(ROUNDS if kinds > 1 else 1):
-        alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical) for j in range(kinds)])
+        with threadpool_limits(1):  # vectors of 16 numbers: more threads only wait for each other
+            alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical) for j in range(kinds)])
         weight = (belongs.sum(0) + 1.0) / (len(n) + kinds)
         likely = np.stack([log_likelihood(n, alpha) for alpha in alphas], 1) + np.log(weight)
         belongs = np.exp(likely - logsumexp(likely, axis=1, keepdims=True))

@@ -122,6 +122,7 @@ class LocalRunner:
         next_snapshot = self._now() + self.settings.store.snapshot_s
         next_look = self._now() + LOOK_S
         while not self._stopping.is_set():
+            self._turned = self._now()
             chunks = source.read(READ_S)
             for chunk in chunks:
                 self._settle(self._pipeline.advance(chunk))
@@ -131,12 +132,11 @@ class LocalRunner:
                 self._settle(self._pipeline.tick(source.streams()))
             elif source.exhausted:
                 break
-            self._turned = self._now()
-            if self._turned >= next_look:
+            if self._now() >= next_look:
                 self._adopt(source)
                 self._look(source)
                 next_look = self._now() + LOOK_S
-            if self._turned >= next_snapshot:
+            if self._now() >= next_snapshot:
                 self._snapshot(source)
                 next_snapshot = self._now() + self.settings.store.snapshot_s
 

@@ -1,4 +1,4 @@
-"""The tables of figures in the documents, made from docs/bench/*.json: `python -m tests.docs.figures` writes them anew."""
+"""The tables of figures in the documents, made from docs/bench/*.json by `python -m tests.docs.figures`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tests.docs.pages import ROOT
 
 BENCH = ROOT / "docs" / "bench"
-MARKED = re.compile(r"(?<=<!-- figures: )(\w+)( -->\n).*?(?=\n<!-- end -->)", re.S)
+MARKED = re.compile(r"(?<=<!-- figures: )(\w+)( -->\n).*?(?=\n<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -38,7 +38,13 @@ def _found(row: dict[str, Any]) -> str:
     return f"{row['share']:.0%}" + (f" / {_median(row)}" if row["median"] is not None else "")
 
 
-TABLES = {"detection": detection}
+def ablation() -> str:
+    """The table of docs/bench/ablation.md, which is made from the JSON beside it."""
+    lines = (BENCH / "ablation.md").read_text().splitlines()
+    return "\n".join(line for line in lines if line.startswith("|"))
+
+
+TABLES = {"detection": detection, "ablation": ablation}
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ PAGES = tuple(
 
 _FENCE = re.compile(
     r"(?:^<!-- file: (?P<file>\S+) -->\n)?^(?P<indent> *)```(?P<kind>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$",
-    re.M | re.S,
+    re.MULTILINE | re.DOTALL,
 )
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_HEADING = re.compile(r"^#+ (.+)$", re.M)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from tests.docs.pages import ROOT
 
 LOCK = (ROOT / "requirements.lock").read_text()
-PINNED = re.compile(r"^([a-z0-9-]+)==([^ ;]+)( ;[^\\]*)? \\$", re.M)
+PINNED = re.compile(r"^([a-z0-9-]+)==([^ ;]+)( ;[^\\]*)? \\$", re.MULTILINE)
 
 
 def asked_for() -> list[Requirement]:
@@ -32,10 +32,10 @@ def test_everything_asked_for_is_there_in_a_fitting_version() -> None:
 
 
 def test_every_entry_is_pinned_and_has_hashes() -> None:
-    entries = re.split(r"^(?=[a-zA-Z0-9])", LOCK, flags=re.M)[1:]
+    entries = re.split(r"^(?=[a-zA-Z0-9])", LOCK, flags=re.MULTILINE)[1:]
     assert all(PINNED.match(entry) and "--hash=sha256:" in entry for entry in entries)
 
 
 def test_no_address_is_in_it() -> None:
     assert "://" not in LOCK
-    assert not re.search(r"^(--index-url|--extra-index-url|--find-links|-f|-i)\b", LOCK, re.M)
+    assert not re.search(r"^(--index-url|--extra-index-url|--find-links|-f|-i)\b", LOCK, re.MULTILINE)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from detector.profile import artefact
+from detector.profile.artefact import Profile
 from detector.run import database
 
 
@@ -13,3 +16,11 @@ def lazy_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "SYNCHRONOUS", "OFF")
         yield
+
+
+@pytest.fixture(scope="session")
+def saved(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small profile, on disk."""
+    folder = tmp_path_factory.mktemp("profile")
+    artefact.save(profile, folder)
+    return folder

@@ -1,4 +1,4 @@
-"""Runs of the local runner over a log in memory that is written, and read, as a test says; and what they leave."""
+"""Runs of the local runner over a log in memory that is written and read as a test says, and its crashes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detector.alert import Alert
-from detector.decide import NO_CASE, decide
-from detector.pipeline import State
-from detector.policy import Policy, in_force
+from detector.policy import Policy
 from detector.query import Chunk
 from detector.run.local import LocalRunner
-from detector.run.outbox import Outbox
-from detector.run.store import Reader, request_policy
+from detector.run.store import request_policy
 from detector.settings import settings_of
-from detector.tape import Point
 from tests import people
-
-STREAMS = ("made:0", "made:1", "made:2")
 
 
 class Turn(NamedTuple):
@@ -28,7 +21,7 @@ class Turn(NamedTuple):
 
     stream: str
     records: int
-    passes_s: float
+    passes_s: float = 0.0
     policy: Policy | None = None
 
 
@@ -45,12 +38,12 @@ class Log:
 
 class LogSource:
     """Gives what is written, at most `size` records of a stream at a time; `turn` is called whenever nothing is left
-    and says whether there is more to come.
+    and says whether there is more to come. `start` is where streams begin that the store does not know.
     """
 
-    def __init__(self, log: Log, turn: Callable[[], bool], size: int) -> None:
+    def __init__(self, log: Log, turn: Callable[[], bool], size: int, start: Mapping[str, int]) -> None:
         self._log, self._turn, self._size = log, turn, size
-        self._at = dict.fromkeys(log.streams, 0)
+        self._at = {stream: start.get(stream, 0) for stream in log.streams}
         self._ended = False
 
     def open(self, positions: Mapping[str, int]) -> None:
@@ -101,20 +94,27 @@ class Scene:
     """A log, the time, and a store that outlives its runners."""
 
     def __init__(
-        self, folder: Path, profile: Path, streams: Mapping[str, Sequence[bytes]], turns: Iterable[Turn]
+        self, folder: Path, profile: Path | None, streams: Mapping[str, Sequence[bytes]], turns: Iterable[Turn]
     ) -> None:
         self.folder = folder
         self.log = Log(streams)
-        self._turns = iter([*turns])
         self.now = 0.0
-        self.profile = profile
+        self._profile = profile
+        self._turns = iter(turns)
 
-    def runner(self, size: int = 50, **sections: Any) -> LocalRunner:
+    def runner(self, size: int = 50, start: Mapping[str, int] = {}, **sections: Any) -> LocalRunner:
         """One that goes on from where the last one came to."""
-        settings = settings_of(document(self.folder, self.profile, **sections))
-        source = LogSource(self.log, self._turn, size)
+        settings = settings_of(document(self.folder, self._profile, **sections))
+        source = LogSource(self.log, self._turn, size, start)
         settings = msgspec.structs.replace(settings, source=LogSettings(source))
         return LocalRunner(settings, monotonic=lambda: self.now)
+
+    def run(self, *fuses: int, **options: Any) -> None:
+        """Runs to the end of the log, through a crash for each fuse that burns down before."""
+        for moments in fuses:
+            if not crashed(self.runner(**options), moments):
+                return
+        self.runner(**options).run()
 
     def _turn(self) -> bool:
         turn = next(self._turns, None)
@@ -135,70 +135,39 @@ def document(folder: Path, profile: Path | None, **sections: Any) -> dict[str, A
         "telemetry": {"port": 0},
         "delivery": {"drain_s": 5.0},
     }
-    return {
-        name: made.get(name, {}) | body if isinstance(body, dict) else body for name, body in (made | sections).items()
-    }
+    for name, body in sections.items():
+        made[name] = made.get(name, {}) | body if isinstance(body, dict) else body
+    return made
 
 
-class Kept(NamedTuple):
-    """What a store holds, in no order; told: the alerts of the outbox, by entity, in theirs."""
-
-    rows: dict[tuple[str, str], bytes]
-    cases: dict[bytes, bytes]
-    tape: list[Point]
-    positions: dict[str, int]
-    clocks: dict[str, int]
-    letters: set[tuple[str, int, int, str]]
-    told: dict[tuple[str, str], list[str]]
+class Crash(BaseException):
+    """kill -9, as far as the files can tell: no snapshot, nothing told."""
 
 
-def kept(folder: Path) -> Kept:
-    reader = Reader(folder / "store" / "state.sqlite")
-    read = reader.db.read
-    named = read("SELECT kind, id, row FROM names JOIN rows USING (key)")
-    state = msgspec.msgpack.decode(dict(read("SELECT name, body FROM extras"))["state"], type=State)
-    found = Kept(
-        {(kind, id_): row for kind, id_, row in named},
-        dict(read("SELECT key, body FROM cases")),
-        sorted(reader.tape(), key=lambda point: (point.key, point.n, point.budget)),
-        dict(read("SELECT stream, next_offset FROM positions")),
-        state.clocks,
-        {(one.stream, one.offset, one.row, one.reason) for one in reader.dead_letters(10_000)},
-        told(folder),
-    )
-    reader.close()
-    return found
+def crashed(runner: LocalRunner, moments: int) -> bool:
+    """Runs it until so many moments at which something becomes durable have come, before and after each."""
+    left = moments
 
+    def burn() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Crash
 
-def alerts(folder: Path) -> list[Alert]:
-    """All that the outbox holds, in its order."""
-    outbox = Outbox(folder / "store" / "outbox.sqlite")
-    found = [waiting.alert for waiting in outbox.undelivered("nobody", after=0, limit=100_000)]
-    outbox.close()
-    return found
+    def around(call: Callable[..., Any]) -> Callable[..., Any]:
+        def burning(*args: Any, **named: Any) -> Any:
+            burn()
+            done = call(*args, **named)
+            burn()
+            return done
 
+        return burning
 
-def told(folder: Path) -> dict[tuple[str, str], list[str]]:
-    return by_entity(alerts(folder))
-
-
-def by_entity(alerts: Iterable[Alert]) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for alert in alerts:
-        found.setdefault((alert.entity.kind, alert.entity.id), []).append(alert.id)
-    return found
-
-
-def retold(folder: Path) -> dict[tuple[str, str], list[str]]:
-    """The alerts that follow from the tape and the journal of policies: what must have been told, and nothing else."""
-    reader = Reader(folder / "store" / "state.sqlite")
-    policies = reader.policies()
-    cases: dict[bytes, Any] = {}
-    found: dict[tuple[str, str], list[str]] = {}
-    for point in reader.tape():
-        case, decision = decide(in_force(policies, point.at), cases.get(point.key, NO_CASE), point)
-        cases[point.key] = case
-        if decision is not None:
-            found.setdefault((point.kind, point.id), []).append(decision.alert_id)
-    reader.close()
-    return found
+    runner._outbox.put = around(runner._outbox.put)  # type: ignore[method-assign]
+    for name in ("save", "dead_letter", "prune_tape", "journal_policy"):
+        setattr(runner._store, name, around(getattr(runner._store, name)))
+    try:
+        runner.run()
+    except Crash:
+        return True
+    return False

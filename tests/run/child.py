@@ -1,0 +1,103 @@
+"""`querywarden run` in a process of its own, which can be watched, stopped and killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.kafka.server import free_port
+
+PATIENCE_S = 60.0
+LOOK_S = 0.02
+
+Metrics = dict[tuple[str, ...], float]  # name and label values -> value
+
+
+class Child:
+    """Starts when made. What it logs goes to `log`, behind what earlier ones wrote there."""
+
+    def __init__(self, config: Path, log: Path) -> None:
+        self.log = log
+        self._port = json.loads(config.with_suffix(".json").read_text())["telemetry"]["port"]
+        with log.open("ab") as out:
+            command = [sys.executable, "-m", "detector.cli", "run", "--config", str(config)]
+            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_S)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of an answer; status 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> Metrics:
+        """Empty while nobody answers."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+    def until(self, condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+        """Waits for a condition; fails when the process ends before, or takes too long."""
+
+        def met() -> object:
+            assert self.process.poll() is None, f"the runner ended with {self.process.returncode}\n{self.tail()}"
+            return condition()
+
+        until(met, lambda: f"{what}\n{self.tail()}", patience_s)
+
+    def tail(self, lines: int = 25) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def total(metrics: Metrics, name: str) -> float:
+    """The sum of a metric over its labels; 0 where there is none yet."""
+    return sum(value for (found, *_), value in metrics.items() if found.removesuffix("_total") == name)
+
+
+def until(condition: Callable[[], object], what: Callable[[], str], patience_s: float = PATIENCE_S) -> None:
+    """Looks again and again: what other processes do cannot be awaited otherwise."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < end, f"still waiting for {what()}"
+        time.sleep(LOOK_S)
+
+
+def configured(path: Path, document: Mapping[str, Any]) -> Path:
+    """Writes settings as TOML (and beside it as JSON, for the child), with metrics on a free port."""
+    document = {**document, "telemetry": {"port": free_port()} | dict(document.get("telemetry", {}))}
+    if document["telemetry"]["port"] == 0:
+        document["telemetry"]["port"] = free_port()
+    path.write_text("".join(f"{name} = {_toml(value)}\n" for name, value in document.items()))
+    path.with_suffix(".json").write_text(json.dumps(document))
+    return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
