@@ -46,7 +46,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m pytest -n $(WORKERS) tests/docs
 
 bench: $(READY)
 	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done

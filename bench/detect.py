@@ -221,7 +221,8 @@ def page(found: Mapping[str, Any]) -> str:
         "",
         f"`python -m bench.detect`. Promise: {found['promise']:.0%} of honest clients. Calibrated on "
         f"{found['calibrated']} honest clients, one for each organisation, and PRADA on the same. Attacks ask "
-        f"{BUDGET:,} queries. The images of clients and thieves, the seeds and so the clients were never used for tuning.",
+        f"{BUDGET:,} queries. The images of clients and thieves, the seeds and so the clients were never used for "
+        "tuning.",
         "",
         table(head, [_cells(row) for _, row in goals]),
         "",

@@ -45,7 +45,7 @@ def natural(
     return inputs
 
 
-def training(n: int = 2_000) -> NDArray[np.float64]:
+def training(n: int = 500) -> NDArray[np.float64]:
     rng = np.random.default_rng(7)
     return natural(rng, np.full(KINDS, 1 / KINDS), np.zeros(6), 0.02, n)
 

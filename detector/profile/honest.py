@@ -26,7 +26,6 @@ class Survey:
     """Who asked. Per client: first and last time (microseconds), queries, the group's value by group name."""
 
     model: str = ""
-    width: int | None = None
     index: dict[str, int] = field(default_factory=dict)
     first: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
@@ -109,10 +108,12 @@ def chosen_group(survey: Survey, asked_for: str | None) -> str | None:
 def sample(
     read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Raw inputs (n, d) and labels of the `wanted` clients, at most SAMPLE_PER_CLIENT of each and SAMPLE in all."""
+    """Raw inputs (n, d) and labels of the `wanted` clients, at most SAMPLE_PER_CLIENT of each and SAMPLE in all.
+
+    Inputs of the most frequent width d: a few odd ones do not decide what the profile reads.
+    """
     taken: Counter[int] = Counter()
-    inputs: list[NDArray[np.float64]] = []
-    labels: list[NDArray[np.int32]] = []
+    by_width: dict[int, list[tuple[NDArray[np.float64], NDArray[np.int32]]]] = {}
     for queries in _judged(read, decode, survey):
         mine = []
         for query in queries:
@@ -120,14 +121,15 @@ def sample(
             if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
                 taken[who] += 1
                 mine.append(query)
-        numbers, unfit = columns.inputs_of(mine, survey.width)
-        fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
-        if len(fit):
-            survey.width = numbers.shape[1]
-            inputs.append(numbers[fit])
-            labels.append(columns.labels_of(mine)[fit])
-    if not inputs:
+        while mine:
+            numbers, unfit = columns.inputs_of(mine, None)
+            fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
+            if len(fit):
+                by_width.setdefault(numbers.shape[1], []).append((numbers[fit], columns.labels_of(mine)[fit]))
+            mine = [mine[u.place] for u in unfit if u.reason == columns.WIDTH]
+    if not by_width:
         raise ProfileError("no client of the reference set has a numeric input: there is nothing to learn from")
+    inputs, labels = zip(*max(by_width.values(), key=lambda parts: sum(len(x) for x, _ in parts)), strict=True)
     return thinned(np.concatenate(inputs), np.concatenate(labels), seed)
 
 

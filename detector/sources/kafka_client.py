@@ -20,6 +20,7 @@ from detector.sources.kafka_refusal import check_entry
 ADMIN_TIMEOUT_MS = 5_000  # of one question about the topic, which the reader waits for
 OFFSETS_TIMEOUT_MS = 30_000
 NEW_PARTITIONS_WITHIN_MS = 60_000
+SESSION_TIMEOUT_MS = 10_000  # of a member of a group: after kill -9 its successor waits this long, not 45 s
 
 _NEVER = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -69,6 +70,7 @@ def consumer(settings: KafkaSettings) -> Any:
         max_partition_fetch_bytes=settings.partition_fetch_max_bytes,
         fetch_max_wait_ms=settings.fetch_max_wait_ms,
         metadata_max_age_ms=NEW_PARTITIONS_WITHIN_MS,
+        session_timeout_ms=SESSION_TIMEOUT_MS,
         metrics_enabled=False,
     )
 

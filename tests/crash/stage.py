@@ -77,13 +77,7 @@ class Stage:
         admin = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
         admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}}, wait_for_metadata=True)
         admin.close()
-        self._producer = KafkaProducer(
-            bootstrap_servers=[kafka.bootstrap],
-            acks="all",
-            enable_idempotence=True,
-            delivery_timeout_ms=120_000,
-            reconnect_backoff_max_ms=500,
-        )
+        self._producer = _producer(kafka)
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +98,13 @@ class Stage:
             for future in sent:
                 future.get(timeout=120)
             threading.Event().wait(pause_s)
+
+    def grow(self, partitions: int) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=[self.kafka.bootstrap])
+        admin.create_partitions({self.topic: partitions})
+        admin.close()
+        self._producer.close()
+        self._producer = _producer(self.kafka)  # which asks the broker anew how many there are
 
     def new_run(self, name: str, **sections: Any) -> Run:
         folder = self._folder / name
@@ -172,6 +173,16 @@ class Stage:
             )
         hits = sorted(found["hits"]["hits"], key=lambda hit: (hit["_index"], hit["_seq_no"]))
         return [hit["_source"]["event"]["id"] for hit in hits]
+
+
+def _producer(kafka: KafkaServer) -> Any:
+    return KafkaProducer(
+        bootstrap_servers=[kafka.bootstrap],
+        acks="all",
+        enable_idempotence=True,
+        delivery_timeout_ms=120_000,
+        reconnect_backoff_max_ms=500,
+    )
 
 
 def written(run: Run) -> list[Alert]:

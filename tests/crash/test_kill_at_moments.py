@@ -13,8 +13,9 @@ from tests.run.kept import kept, retold
 
 pytestmark = pytest.mark.server
 
-STARTS = 6  # kills spread over the time that a start takes
+STARTS = 4  # kills spread over the time that a start takes
 MARGIN_S = 0.3
+SAVES = 3
 
 
 def test_killed_while_starting_saving_and_delivering(stage: Stage, log: list[Record]) -> None:
@@ -50,10 +51,10 @@ def _killed_while_saving(stage: Stage, run: Run, child: Child, part: list[Record
     """As soon as the write-ahead log of the store changes, a snapshot is under way, or was a moment ago."""
     log = run.folder / "store" / "state.sqlite-wal"
     child.until(lambda: records(child) > 0 or log.exists(), "the store to be open")
-    for number in range(5):
+    for number in range(SAVES):
         child.until(lambda: child.get("/readyz")[0] == 200, "the runner to read")  # noqa: B023
         before = _touched(log)
-        stage.write(part[number * len(part) // 5 : (number + 1) * len(part) // 5])
+        stage.write(part[number * len(part) // SAVES : (number + 1) * len(part) // SAVES])
         child.until(lambda: _touched(log) != before, "a snapshot")  # noqa: B023
         child.kill()
         child = stage.start(run)

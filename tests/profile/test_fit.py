@@ -330,3 +330,11 @@ def test_a_profile_is_named_by_what_it_holds(profile: Profile) -> None:
     assert artefact.identify(profile).summary.id == profile.summary.id
     assert profile.summary.id
     assert isinstance(profile.suprema["client"], np.ndarray)
+
+
+def test_a_few_odd_records_do_not_decide_the_width() -> None:
+    """They come first, one from each of many clients."""
+    odd = [people.line(f"c11-{i}", people.START_US, [1.0, 2.0], id=f"odd{i}") for i in range(100)]
+    made = fitted([*odd, *SMALL_LOG], trained=False, horizon_us=None)
+    assert made.summary.width == people.WIDTH
+    assert made.summary.unreadable == 100
