@@ -13,7 +13,14 @@ from pathlib import Path
 
 import numba
 
-_KERNELS = ("features", "detector/evidence", "detector/profile", "detector/columns.py", "detector/tape.py")
+_KERNELS = (
+    "features",
+    "detector/evidence",
+    "detector/profile",
+    "detector/columns.py",
+    "detector/entities.py",
+    "detector/tape.py",
+)
 
 
 def _cache_folder() -> Path:

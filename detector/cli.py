@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:  # a file that was named on the command line and cannot be written
+        print(f"querywarden: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -151,6 +154,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     profile = artefact.load(arguments.profile)
     asked_for = _settings(arguments.config).policy if arguments.config else PolicySettings()
     policy = asked_for.over(profile.summary.policy.thresholds)
+    write_alerts([], arguments.alerts)  # whether it can be written turns out now, not after an hour
     with Progress("replay") as progress:
         progress.stage("replaying")
         done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))

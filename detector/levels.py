@@ -18,7 +18,7 @@ from detector.tape import Point
 from features import SIGNALS, measure
 from features.contract import Learned
 
-PART = 512  # queries that go through all stages together: their rows stay in the processor's cache
+PART = 256  # queries that go through all stages together: their numbers and rows stay in the processor's cache
 TICK_US = 10_000_000
 MEMBERS = 32  # of a group, named in a point
 DECIBANS = 1000.0 / np.log(10.0)  # hundredths of a deciban in a nat
@@ -212,7 +212,7 @@ class GroupLevel:
         if not len(due):
             return []
         self._waiting = [waiting.taken(np.flatnonzero(waiting.tick >= before_tick))]
-        return self._judge(waiting.taken(due[np.lexsort((waiting.slot[due], waiting.tick[due]))]))
+        return self._judge(waiting, due[np.lexsort((waiting.slot[due], waiting.tick[due]))])
 
     def waiting(self) -> bytes:
         """The open ticks, for a snapshot."""
@@ -244,22 +244,24 @@ class GroupLevel:
             [name for piece in pieces for name in piece.clients],
         )
 
-    def _judge(self, asked: Asked) -> list[Point]:
-        starts = run_starts(asked.tick, asked.slot)
-        stops = np.append(starts[1:], len(asked.tick))
+    def _judge(self, asked: Asked, order: NDArray[np.int64]) -> list[Point]:
+        """Judges those of `asked` that `order` names, sorted by tick and slot."""
+        tick, slots = asked.tick[order], asked.slot[order]
+        starts = run_starts(tick, slots)
+        stops = np.append(starts[1:], len(order))
         shape = (len(starts), len(SIGNALS))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
         nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint32)
-        self.entities.touched(asked.slot)
+        self.entities.touched(slots)
         kernels.weigh_ticks(
-            starts, stops, asked.tick, asked.slot, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
+            starts, stops, tick, slots, asked.bins[order], self._law, self._epoch_us, TICK_US, self.entities.rows,
             levels, moved, clocks, seen, nats, told,
         )  # fmt: skip
         points = []
         for run in np.flatnonzero(moved).tolist():
-            rows = range(starts[run], stops[run])
-            slot = int(asked.slot[starts[run]])
+            rows = order[starts[run] : stops[run]].tolist()
+            slot = int(slots[starts[run]])
             point = Point(
                 key=self.entities.keys[slot],
                 model=self.entities.model,

@@ -17,7 +17,7 @@ from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
-from detector.levels import TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
@@ -108,15 +108,19 @@ class Pipeline:
         return max(self.newest_clock, self._closed * TICK_US)
 
     def advance(self, chunk: Chunk) -> Step:
-        """Takes the next records of a stream."""
+        """Takes the next records of a stream, in parts that are read and judged before the next is touched."""
         step = Step(records=len(chunk.payloads))
+        for start in range(0, len(chunk.payloads), PART):
+            self._read(chunk.part(start, start + PART), step)
+        return step
+
+    def _read(self, chunk: Chunk, step: Step) -> None:
         queries, sources, refused = self._decode(chunk.payloads)
         for index, error in refused:
             step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
         wanted = self._wanted(chunk, queries, sources, step)
         if wanted:
             self._take(chunk, [queries[i] for i in wanted], [sources[i] for i in wanted], step)
-        return step
 
     def tick(self, streams: Iterable[str] | None = None) -> Step:
         """Closes ticks, see `close`, and judges those that were closed."""
@@ -225,7 +229,7 @@ class Pipeline:
         """Moves the stream's clock, and hands each query to the tick that it falls into."""
         if not len(part.kept):
             return
-        kept = [queries[i] for i in part.kept.tolist()]
+        kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
         at = np.array([query.at for query in kept], np.int64)
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])

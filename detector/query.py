@@ -35,6 +35,12 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     next_offset: int
     bounds_at: list[int]
 
+    def part(self, start: int, stop: int) -> Chunk:
+        """The same records from `start` to `stop`, as a chunk of their own."""
+        s = slice(start, stop)
+        next_offset = self.offsets[stop] if stop < len(self.offsets) else self.next_offset
+        return Chunk(self.stream, self.payloads[s], self.offsets[s], next_offset, self.bounds_at[s])
+
 
 class Query(msgspec.Struct, frozen=True, gc=False):
     """One inference request with its answer, as logged. `at` is in microseconds since 1970, UTC.

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_limits
 
 from detector.query import Batch
 from features.contract import DIMS, Feature, Learned, Reference, Rows, Signal
@@ -44,7 +45,8 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
     if len(points) > REFERENCES:
         sample = reference.x.astype(np.float64)
         clusters = MiniBatchKMeans(REFERENCES, random_state=reference.seed, n_init=1, batch_size=4096)
-        points = np.rint(clusters.fit(sample).cluster_centers_).astype(np.int16)
+        with threadpool_limits(1):  # a busy machine's threads wait for each other, five times as long as they work
+            points = np.rint(clusters.fit(sample).cluster_centers_).astype(np.int16)
     return {"references": np.ascontiguousarray(points.T)}
 
 

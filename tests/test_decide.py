@@ -98,8 +98,9 @@ def test_a_client_who_gives_all_queries_one_id_is_alerted_on_each_time() -> None
     """Else the outbox would take his second case for the first one."""
     same_id = [scored(s, at=i * 2 * HOUR_US, n=i + 1, query_id="1") for i, s in enumerate([1.5, 0.0, 1.5])]
     days = [counted(100, at=i * DAY_US, n=100 * (i + 1)) for i in range(2)]
-    ids = [d.alert_id for d in told(same_id + days) if d]
-    assert len(set(ids)) == 5
+    found = [d for d in told(same_id + days) if d]
+    assert len({d.alert_id for d in found}) == 5
+    assert len({d.case_id for d in found}) == 4  # two of the score, two of the days
 
 
 def test_the_same_crossing_has_the_same_id() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.entities import RETRIES
 from detector.evidence.law import CHANNELS
-from detector.evidence.polya import bin_of, counted, score_of
+from detector.evidence.polya import SCRATCH, bin_of, counted, score_of
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
 
 ADMITTED, RETRY, LATE = 0, 1, 2
@@ -88,17 +88,19 @@ def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved
     nats (n, F) and told (n, F, BINS): each signal's evidence and counts, filled where a point is due.
     """
     found = np.empty((law.active.size + 1, CHANNELS))
+    tables, edges, scale = law.tables[0], law.edges, (law.centre, law.unit, law.slope)
+    scratch = np.empty(SCRATCH)
     evidence = np.zeros(law.active.size)
     for i in range(slots.size):
         row = rows[slots[i]]
         turn_epoch(row, clock[i], epoch_us)
-        for f in range(law.active.size):
+        for f in range(tables.active.size):
             bins[i, f] = NO_BIN
-            if law.active[f] and not np.isnan(values[i, f]):
-                b = bin_of(values[i, f], law.edges[f, stages[i, f]])
+            if tables.active[f] and not np.isnan(values[i, f]):
+                b = bin_of(values[i, f], edges[f, stages[i, f]])
                 bins[i, f] = b
                 row.counts[0, f, b] += np.uint32(1)
-        level = grid_level(score_of(row, law, found, evidence))
+        level = grid_level(score_of(row, tables, scale, scratch, found, evidence))
         counted(row, 1, found)
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
@@ -116,6 +118,8 @@ def weigh_ticks(  # type: ignore[no-untyped-def]
     Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.
     """
     found = np.empty((law.active.size + 1, CHANNELS))
+    tables, scale = law.tables[0], (law.centre, law.unit, law.slope)
+    scratch = np.empty(SCRATCH)
     for run in range(starts.size):
         row = rows[slots[starts[run]]]
         clock = (tick[starts[run]] + 1) * tick_us
@@ -127,10 +131,10 @@ def weigh_ticks(  # type: ignore[no-untyped-def]
         queries = stops[run] - starts[run]
         row.n += np.uint32(queries)
         for i in range(starts[run], stops[run]):
-            for f in range(law.active.size):
-                if law.active[f] and bins[i, f] != NO_BIN:
+            for f in range(tables.active.size):
+                if tables.active[f] and bins[i, f] != NO_BIN:
                     row.counts[0, f, bins[i, f]] += np.uint32(1)
-        levels[run] = grid_level(score_of(row, law, found, nats[run]))
+        levels[run] = grid_level(score_of(row, tables, scale, scratch, found, nats[run]))
         counted(row, queries, found)
         moved[run] = point_is_due(row, levels[run], row.clock)
         clocks[run], seen[run] = row.clock, row.n

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from math import lgamma
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,41 +14,32 @@ from detector.entities import BINS
 CHANNELS = 3
 KT, DILUTION_BET, TURN = range(CHANNELS)  # see polya.py
 DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
+KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 
 
 class Law(NamedTuple):
-    """F signals, BINS bins, S stages, J kinds of honest clients.
+    """F signals, BINS bins, S stages, J = KINDS kinds of honest clients.
 
     active (F,) bool       the log carries the signal and it varies
     edges (F, S, BINS-1)   see nulls.edges
-    weight (F, J), alpha (F, J, BINS)   the honest law: a mixture of J Pólya laws; log_weight, alpha_sum (F, J)
+    weight (F, J), alpha (F, J, BINS)   the honest law: a mixture of J Pólya laws
     shares (F, BINS)       honest share of each bin, clients weighing alike: p0
-    reached (F,) float64   bins that honest values can fall into: the K of Krichevsky-Trofimov
-    null, null_sum         tables of log rising factorials: (F, J, BINS, TABLE), (F, J, TABLE)
-    kt, kt_sum             likewise with 1/2 and reached/2: (TABLE,), (F, TABLE)
-    bet (F, E, BINS)       log(1 - eps + eps * u / p0) for each share eps
     centre, unit (F + 1, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median;
                            the last row is for the sum over signals
     slope                  of the boundary subtracted from the score: slope * log2(n / 32), from n = 32
+    tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
     active: NDArray[np.bool_]
     edges: NDArray[np.float64]
     weight: NDArray[np.float64]
-    log_weight: NDArray[np.float64]
     alpha: NDArray[np.float64]
-    alpha_sum: NDArray[np.float64]
     shares: NDArray[np.float64]
-    reached: NDArray[np.float64]
-    null: NDArray[np.float64]
-    null_sum: NDArray[np.float64]
-    kt: NDArray[np.float64]
-    kt_sum: NDArray[np.float64]
-    bet: NDArray[np.float64]
     centre: NDArray[np.float64]
     unit: NDArray[np.float64]
     slope: float
+    tables: NDArray[Any]
 
 
 def make(
@@ -61,29 +53,54 @@ def make(
     slope: float | NDArray[np.float64],
 ) -> Law:
     """Fills the tables: everything that does not have to be kept in the profile."""
+    assert weight.shape[1] == KINDS
+    tables = _tables(active, edges, weight, alpha, shares)
+    return Law(active, edges, weight, alpha, shares, centre, unit, float(slope), tables)
+
+
+def _tables(
+    active: NDArray[np.bool_],
+    edges: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    shares: NDArray[np.float64],
+) -> NDArray[Any]:
+    """One record, since numba counts references to arrays but not to the fields of a record.
+
+    log_weight (F, J), alpha (F, BINS, J), alpha_sum (F, J)   of the honest law
+    half_reached (F,)  half the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
+    null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
+    kt, kt_sum         likewise of 1/2 and half_reached: (TABLE,), (F, TABLE)
+    log_gamma, log_gamma_sum   of alpha and alpha_sum, for counts beyond the tables
+    bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
+    """
     n = np.arange(TABLE)
-    alpha_sum = alpha.sum(2)
+    by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
     with np.errstate(divide="ignore", invalid="ignore"):  # edges of a signal that is off are infinite
         reached = (np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0
-        bet = np.log1p(DILUTION[None, :, None] * (1.0 / (BINS * shares[:, None, :]) - 1.0))
-    return Law(
-        active=active,
-        edges=edges,
-        weight=weight,
-        log_weight=np.log(weight),
-        alpha=alpha,
-        alpha_sum=alpha_sum,
-        shares=shares,
-        reached=reached,
-        null=rising(alpha[..., None], n),
-        null_sum=rising(alpha_sum[..., None], n),
-        kt=rising(np.array(0.5), n),
-        kt_sum=rising(reached[:, None] / 2, n),
-        bet=bet,
-        centre=centre,
-        unit=unit,
-        slope=float(slope),
-    )
+        bet = np.log1p(DILUTION * (1.0 / (BINS * shares[:, :, None]) - 1.0))
+    found = {
+        "log_weight": np.log(weight),
+        "alpha": by_bin,
+        "alpha_sum": total,
+        "half_reached": reached / 2,
+        "null": rising(by_bin[:, :, None, :], n[:, None]),
+        "null_sum": rising(total[:, None, :], n[:, None]),
+        "kt": rising(np.array(0.5), n),
+        "kt_sum": rising(reached[:, None] / 2, n),
+        "log_gamma": _log_gamma(by_bin),
+        "log_gamma_sum": _log_gamma(total),
+        "bet": bet,
+        "active": active.astype(np.uint8),
+    }
+    tables = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
+    for name, array in found.items():
+        tables[name][0] = array
+    return tables
+
+
+def _log_gamma(base: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([lgamma(value) for value in base.flat]).reshape(base.shape)
 
 
 def rising(base: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -19,8 +19,11 @@ import numba
 import numpy as np
 
 from detector.entities import BINS
-from detector.evidence.law import CHANNELS, DILUTION_BET, KT, TABLE, TURN
+from detector.evidence.law import BETS, CHANNELS, DILUTION_BET, KINDS, KT, TABLE, TURN
 
+# Room for log likelihoods: under each kind of honest client, HONEST and BEFORE the mark, and under each bet.
+SCRATCH = (3, max(KINDS, BETS))
+HONEST, BEFORE, DILUTED = range(3)
 HALF_LOG_TWO_PI = 0.9189385332046727
 FIRST_MARK = 16  # queries before which nothing can turn
 TURNING = 2.0  # nats
@@ -36,13 +39,16 @@ def bin_of(value, edges):  # type: ignore[no-untyped-def]
     return b
 
 
-@numba.njit(cache=True)
-def evidence(row, f, law, out):  # type: ignore[no-untyped-def]
-    """The row's counts of signal f -> out (CHANNELS,), in nats; returns N."""
+@numba.njit(cache=True, forceinline=True)
+def evidence(row, f, tables, scratch, found):  # type: ignore[no-untyped-def]
+    """The row's counts of signal f -> found[f] (CHANNELS,), in nats; returns N. scratch SCRATCH."""
     total, recent = 0, 0
     like_itself, like_itself_lately = 0.0, 0.0
-    like_honest, like_honest_before = law.log_weight[f].copy(), law.log_weight[f].copy()
-    bets = np.zeros(law.bet.shape[1])
+    for j in range(KINDS):
+        scratch[HONEST, j] = tables.log_weight[f, j]
+        scratch[BEFORE, j] = tables.log_weight[f, j]
+    for e in range(BETS):
+        scratch[DILUTED, e] = 0.0
     for b in range(BINS):
         n = np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b])
         if n == 0:
@@ -50,72 +56,83 @@ def evidence(row, f, law, out):  # type: ignore[no-untyped-def]
         before = np.int64(row.before[f, b])
         total += n
         recent += n - before
-        like_itself += _half(law, n)
-        like_itself_lately += _half(law, n - before)
-        for j in range(like_honest.size):
-            like_honest[j] += _honest(law, f, j, b, n)
-            like_honest_before[j] += _honest(law, f, j, b, before)
-        for e in range(bets.size):
-            bets[e] += n * law.bet[f, e, b]
-    for j in range(like_honest.size):
-        like_honest[j] -= _honest_sum(law, f, j, total)
-        like_honest_before[j] -= _honest_sum(law, f, j, total - recent)
-    honest = _log_sum_exp(like_honest)
-    out[KT] = like_itself - _half_sum(law, f, total) - honest
-    out[DILUTION_BET] = _log_sum_exp(bets) - log(bets.size)
-    out[TURN] = like_itself_lately - _half_sum(law, f, recent) - honest + _log_sum_exp(like_honest_before)
+        like_itself += _half(tables, n)
+        like_itself_lately += _half(tables, n - before)
+        if n < TABLE:  # the two loops apart, with nothing to decide in them: they are most of what a query costs
+            for j in range(KINDS):
+                scratch[HONEST, j] += tables.null[f, b, n, j]
+                scratch[BEFORE, j] += tables.null[f, b, before, j]
+        else:
+            for j in range(KINDS):
+                scratch[HONEST, j] += _honest(tables, f, b, j, n)
+                scratch[BEFORE, j] += _honest(tables, f, b, j, before)
+        for e in range(BETS):
+            scratch[DILUTED, e] += n * tables.bet[f, b, e]
+    for j in range(KINDS):
+        scratch[HONEST, j] -= _honest_sum(tables, f, j, total)
+        scratch[BEFORE, j] -= _honest_sum(tables, f, j, total - recent)
+    honest = _log_sum_exp(scratch, HONEST, KINDS)
+    found[f, KT] = like_itself - _half_sum(tables, f, total) - honest
+    found[f, DILUTION_BET] = _log_sum_exp(scratch, DILUTED, BETS) - log(BETS)
+    lately = like_itself_lately - _half_sum(tables, f, recent)
+    found[f, TURN] = lately - honest + _log_sum_exp(scratch, BEFORE, KINDS)
     return total
 
 
-@numba.njit(cache=True)
-def _half(law, n):  # type: ignore[no-untyped-def]
-    return law.kt[n] if n < TABLE else _rising(0.5, n)
+@numba.njit(cache=True, forceinline=True)
+def _half(tables, n):  # type: ignore[no-untyped-def]
+    return tables.kt[n] if n < TABLE else _rising(0.5, lgamma(0.5), n)
 
 
-@numba.njit(cache=True)
-def _half_sum(law, f, n):  # type: ignore[no-untyped-def]
-    return law.kt_sum[f, n] if n < TABLE else _rising(law.reached[f] / 2, n)
+@numba.njit(cache=True, forceinline=True)
+def _half_sum(tables, f, n):  # type: ignore[no-untyped-def]
+    return tables.kt_sum[f, n] if n < TABLE else _rising(tables.half_reached[f], lgamma(tables.half_reached[f]), n)
 
 
-@numba.njit(cache=True)
-def _honest(law, f, j, b, n):  # type: ignore[no-untyped-def]
-    return law.null[f, j, b, n] if n < TABLE else _rising(law.alpha[f, j, b], n)
+@numba.njit(cache=True, forceinline=True)
+def _honest(tables, f, b, j, n):  # type: ignore[no-untyped-def]
+    return tables.null[f, b, n, j] if n < TABLE else _rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n)
 
 
-@numba.njit(cache=True)
-def _honest_sum(law, f, j, n):  # type: ignore[no-untyped-def]
-    return law.null_sum[f, j, n] if n < TABLE else _rising(law.alpha_sum[f, j], n)
+@numba.njit(cache=True, forceinline=True)
+def _honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
+    return tables.null_sum[f, n, j] if n < TABLE else _rising(tables.alpha_sum[f, j], tables.log_gamma_sum[f, j], n)
 
 
-@numba.njit(cache=True)
-def _rising(base, n):  # type: ignore[no-untyped-def]
-    """log of base (base + 1) ... (base + n - 1), for n of at least TABLE: Stirling's series, exact to 1e-9 there."""
+@numba.njit(cache=True, forceinline=True)
+def _rising(base, log_gamma, n):  # type: ignore[no-untyped-def]
+    """log of base (base + 1) ... (base + n - 1), for n of at least TABLE: Stirling's series, exact to 1e-9 there.
+
+    log_gamma: of base.
+    """
     z = base + n
-    return (z - 0.5) * log(z) - z + HALF_LOG_TWO_PI + 1.0 / (12.0 * z) - lgamma(base)
+    return (z - 0.5) * log(z) - z + HALF_LOG_TWO_PI + 1.0 / (12.0 * z) - log_gamma
 
 
-@numba.njit(cache=True)
-def _log_sum_exp(terms):  # type: ignore[no-untyped-def]
-    top = terms.max()
+@numba.njit(cache=True, forceinline=True)
+def _log_sum_exp(terms, which, size):  # type: ignore[no-untyped-def]
+    top = terms[which, 0]
+    for j in range(1, size):
+        top = max(top, terms[which, j])
     total = 0.0
-    for term in terms:
-        total += exp(term - top)
+    for j in range(size):
+        total += exp(terms[which, j] - top)
     return top + log(total)
 
 
-@numba.njit(cache=True)
-def channels_of(row, law, found):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, forceinline=True)
+def channels_of(row, tables, scratch, found):  # type: ignore[no-untyped-def]
     """The row's evidence: found (F + 1, CHANNELS), nats; NaN for signals without counts. The last row sums what speaks
     against the entity over all signals. Returns the longest N.
     """
-    width = law.active.size
+    width = tables.active.size
     longest = 0
     found[:] = np.nan
     found[width] = 0.0
     for f in range(width):
-        if not law.active[f]:
+        if not tables.active[f]:
             continue
-        total = evidence(row, f, law, found[f])
+        total = evidence(row, f, tables, scratch, found)
         if total == 0:
             found[f] = np.nan
             continue
@@ -125,21 +142,22 @@ def channels_of(row, law, found):  # type: ignore[no-untyped-def]
     return longest
 
 
-@numba.njit(cache=True)
-def score_of(row, law, found, nats):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, forceinline=True)
+def score_of(row, tables, scale, scratch, found, nats):  # type: ignore[no-untyped-def]
     """The entity's score: its largest standardised channel, less the boundary. Fills nats (F,): each signal's
-    strongest evidence; found (F + 1, CHANNELS) is scratch.
+    strongest evidence, and found as `channels_of` does. scale: the law's (centre, unit, slope).
     """
-    longest = channels_of(row, law, found)
+    centre, unit, slope = scale
+    longest = channels_of(row, tables, scratch, found)
     best = -np.inf
     for f in range(found.shape[0]):
         for c in range(CHANNELS):
             if not np.isnan(found[f, c]):
-                best = max(best, (found[f, c] - law.centre[f, c]) / law.unit[f, c])
+                best = max(best, (found[f, c] - centre[f, c]) / unit[f, c])
     for f in range(nats.size):
         nats[f] = 0.0 if np.isnan(found[f, 0]) else max(found[f].max(), 0.0)
     if longest > FLAT_UNTIL:
-        best -= law.slope * log2(longest / FLAT_UNTIL)
+        best -= slope * log2(longest / FLAT_UNTIL)
     return best
 
 

@@ -103,7 +103,7 @@ def learn_nulls(teachers: Measured) -> Nulls:
 def blank_honest() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """weight (F, KINDS) and alpha (F, KINDS, BINS) of signals that are not used."""
     width = len(SIGNALS)
-    return np.full((width, nulls.KINDS), 1.0 / nulls.KINDS), np.ones((width, nulls.KINDS, BINS))
+    return np.full((width, laws.KINDS), 1.0 / laws.KINDS), np.ones((width, laws.KINDS, BINS))
 
 
 def _unusable(values: NDArray[np.float64]) -> str:

@@ -11,6 +11,7 @@ from scipy.special import digamma, gammaln, logsumexp
 from threadpoolctl import threadpool_limits
 
 from detector.entities import BINS
+from detector.evidence.law import KINDS
 from features.contract import STAGES
 
 # Between the two outermost bins, which lie beyond anything that an honest client of the learn set did.
@@ -18,8 +19,7 @@ CUTS = np.array([0.0005, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.9
 BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme
 FEW = 30  # values that a stage needs for edges of its own; below, it borrows the nearest fuller stage's
 CAP = 1000.0  # queries that a client counts for at most when the law over clients is fitted
-KINDS = 6  # of honest clients, where there are enough to tell them apart
-CLIENTS_A_KIND = 40
+CLIENTS_A_KIND = 40  # below which there are fewer than KINDS
 ROUNDS = 8
 PRIOR = 4.0
 LOG_ALPHA = (np.log(1e-6), np.log(1e6))
@@ -86,7 +86,7 @@ def fit_honest(counts: NDArray[np.int64]) -> Honest:
     alphas = np.maximum(alphas, 0.5 / len(n))
     least = (weight[:, None] * alphas / alphas.sum(1, keepdims=True)).sum(0)
     shares = np.maximum((n / n.sum(1, keepdims=True)).mean(0), least)
-    return Honest(*_padded(weight, alphas), shares / shares.sum())
+    return Honest(*padded(weight, alphas), shares / shares.sum())
 
 
 def log_likelihood(n: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,9 +128,7 @@ def _loss(
     return float(value), -((weight[:, None] * slope).sum(0) * alpha) + 2e-3 * log_alpha
 
 
-def _padded(
-    weight: NDArray[np.float64], alphas: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def padded(weight: NDArray[np.float64], alphas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The same law written with KINDS kinds: the last one repeated, its weight divided among its copies."""
     spare = KINDS - len(weight)
     if not spare:

@@ -18,6 +18,7 @@ from kafka.admin import KafkaAdminClient
 from detector.alert import Alert
 from detector.logs.native import decode_many
 from detector.profile import artefact
+from detector.run import delivery
 from detector.run.outbox import Outbox
 from detector.run.replay import read_logs, replay
 from detector.run.store import Reader
@@ -29,6 +30,7 @@ from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka import KafkaServer
 
 PARTITIONS = 4
+LONGEST_PAUSE_S = 2 * delivery.CAP_S  # of a courier whose sink was away for long
 
 
 class Record(NamedTuple):
@@ -140,7 +142,7 @@ class Stage:
         order. Returns how many records it read.
         """
         child.until(lambda: stored(run) == up_to, f"{up_to} records in the store")
-        child.until(lambda: waiting(run) == 0, "all alerts with the sinks")
+        child.until(lambda: waiting(run) == 0, "all alerts with the sinks", LONGEST_PAUSE_S)
         read = records(child)
         assert child.stop() == 0, child.tail()
         return read

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.stage import PARTITIONS, Record, Stage, stored
+from detector.sources.kafka import KafkaSettings
+from tests.crash.stage import PARTITIONS, Record, Stage, records, stored
+from tests.run.child import until
 from tests.run.kept import kept, retold
 
 pytestmark = pytest.mark.server
@@ -35,6 +37,45 @@ def test_partitions_that_are_added_while_it_runs_and_is_killed(stage: Stage, log
     assert len(found.positions) == PARTITIONS + 1
     assert found == stage.undisturbed(len(part) + len(late) + len(bells))
     assert found.told == retold(run.folder)
+
+
+def test_a_partition_of_which_nothing_came_begins_after_a_kill_where_it_began(stage: Stage, log: list[Record]) -> None:
+    """With `start = "latest"`, what was there before is not read, and what came since is, killed or not."""
+    before, since = log[:1000], [*log[1000:2000], *log[-PARTITIONS:]]
+    stage.write(before)
+    runs = [stage.new_run(name, source={"start": "latest"}) for name in ("killed", "undisturbed")]
+    children = [stage.start(run) for run in runs]
+    for run, child in zip(runs, children, strict=True):
+        child.until(lambda run=run: stored(run) == len(before), "the positions at the start")
+    children[0].kill()
+    stage.write([record for record in since if record.partition == 0])
+    child = stage.start(runs[0])
+    child.until(lambda: records(child) > 0, "the first partition")
+    child.kill()
+    stage.write([record for record in since if record.partition != 0])
+    for run, child in zip(runs, [stage.start(runs[0]), children[1]], strict=True):
+        stage.finish(run, child, len(before) + len(since))
+    assert kept(runs[0].folder) == kept(runs[1].folder)
+
+
+def test_only_a_broker_that_answers_can_say_that_nothing_is_left(stage: Stage, log: list[Record]) -> None:
+    stage.write(log[:500])
+    source = KafkaSettings(brokers=(stage.kafka.bootstrap,), topic=stage.topic, start="earliest").connect()
+    source.open({})
+    streams = source.streams()
+    assert source.drained(streams) == set()
+    read = 0
+    while read < 500:
+        read += sum(len(chunk.payloads) for chunk in source.read(1.0))
+    assert source.drained(streams) == set(streams)
+    assert source.drained(streams[:1]) == set(streams[:1])
+    stage.kafka.kill()
+    assert source.drained(streams) == set()
+    stage.kafka.start()
+    stage.write(log[500:550])
+    behind = {streams[record.partition] for record in log[500:550]}
+    until(lambda: source.drained(streams) == set(streams) - behind, lambda: "the broker to say what is left")
+    source.close()
 
 
 def test_a_member_of_a_group_goes_on_where_its_store_stands(stage: Stage, log: list[Record]) -> None:

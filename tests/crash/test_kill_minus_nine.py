@@ -5,6 +5,7 @@ Twenty kills of the runner, two of the broker, one of Elasticsearch, at moments 
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tests.run.kept import kept, retold
 pytestmark = pytest.mark.server
 
 KILLS = 20
-SEED = 20260105
+SEED = int(os.environ.get("QUERYWARDEN_CRASH_SEED", "20260105"))
 BOTH_DIE = 5  # kill number: the broker and the runner, which starts again while the broker is away
 BROKER_DIES = 12  # the runner reads on when the broker is back, and is killed then
 ELASTICSEARCH_DIES = 8

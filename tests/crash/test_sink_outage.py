@@ -18,7 +18,7 @@ def test_alerts_wait_for_a_sink_that_is_away_and_the_others_go_on(stage: Stage, 
     stage.write(part[:1000])
     child.until(lambda: stored(run) == 1000 and waiting(run) == 0, "the beginning, delivered")
     if how == "stopped":
-        stage.elasticsearch.stop()
+        stage.elasticsearch.kill()
     else:
         stage.elasticsearch.pause()
     stage.write(part[1000:])

@@ -39,7 +39,7 @@ def test_commands_and_code_run_in_the_order_of_the_page(page: Path, demo: Path, 
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "demo").symlink_to(demo)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}  # pages run side by side
     for block in blocks(page):
         if block.file is not None:
             (tmp_path / block.file).write_text(block.body)

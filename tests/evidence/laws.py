@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS
 from detector.evidence import law, polya
-from detector.evidence.law import CHANNELS, Law
+from detector.evidence.law import CHANNELS, KINDS, Law
+from detector.profile import nulls
 from detector.profile.artefact import CLIENT_ROW
 from features import SIGNALS
 from features.contract import STAGES, Rows
@@ -22,12 +23,10 @@ HONEST = (
 
 def made(alphas: Sequence[Sequence[float]] | NDArray[np.float64], weights: Sequence[float] = ()) -> Law:
     """The law whose first signal is a mixture of these Pólya laws (equal weights where none are given)."""
-    kinds = len(alphas)
-    alpha = np.ones((F, kinds, BINS))
-    alpha[0] = alphas
-    weight = np.full((F, kinds), 1.0 / kinds)
-    if weights:
-        weight[0] = weights
+    alpha = np.ones((F, KINDS, BINS))
+    weight = np.full((F, KINDS), 1.0 / KINDS)
+    equal = np.full(len(alphas), 1.0 / len(alphas))
+    weight[0], alpha[0] = nulls.padded(np.array(weights) if weights else equal, np.array(alphas, np.float64))
     mean = (weight[:, :, None] * alpha / alpha.sum(2, keepdims=True)).sum(1)
     edges = np.full((F, STAGES, BINS - 1), np.arange(BINS - 1.0))
     scale = (F + 1, CHANNELS)
@@ -44,9 +43,9 @@ def evidence_of(counts: NDArray[np.int64], known: Law, before: NDArray[np.int64]
     rows["counts"][0, 0, 0] = counts
     if before is not None:
         rows["before"][0, 0] = before
-    out = np.empty(CHANNELS)
-    assert polya.evidence(rows[0], 0, known, out) == counts.sum()
-    return out
+    found = np.empty((F + 1, CHANNELS))
+    assert polya.evidence(rows[0], 0, known.tables[0], np.empty(polya.SCRATCH), found) == counts.sum()
+    return found[0]
 
 
 def counts_of(bins: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -51,10 +51,10 @@ def test_few_points_are_all_references_and_many_are_summed_up() -> None:
     few = rng.integers(-100, 100, (30, DIMS)).astype(np.int16)
     learned = distance.learn(Reference(np.concatenate([few, few]), np.zeros(60, np.int32), 0))
     assert {tuple(p) for p in learned["references"].T} == {tuple(p) for p in few}
-    many = rng.integers(-4000, 4000, (3_000, DIMS)).astype(np.int16)
-    learned = distance.learn(Reference(many, np.zeros(3_000, np.int32), 0))
+    many = rng.integers(-4000, 4000, (600, DIMS)).astype(np.int16)
+    learned = distance.learn(Reference(many, np.zeros(600, np.int32), 0))
     assert learned["references"].shape == (DIMS, distance.REFERENCES)
-    again = distance.learn(Reference(many, np.zeros(3_000, np.int32), 0))
+    again = distance.learn(Reference(many, np.zeros(600, np.int32), 0))
     assert learned["references"].tobytes() == again["references"].tobytes()
 
 

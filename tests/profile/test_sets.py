@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from detector.profile import sets
 from detector.profile.sets import CALIBRATE, LEARN, SCALE
 
+needs = st.integers(1, 4) | st.integers(5, 40)
+
 
 class People(NamedTuple):
     clients: list[str]
@@ -35,7 +37,7 @@ def draw(some: People, *, seed: int = 0, need: int = 3, name: str | None = "orga
     return sets.draw(some.clients, some.groups, name, some.closed, seed, need)
 
 
-@given(some=people(), seed=st.integers(-5, 5), need=st.integers(1, 40))
+@given(some=people(), seed=st.integers(-5, 5), need=needs)
 def test_sets_are_fixed_by_the_seed_and_do_not_depend_on_the_order(some: People, seed: int, need: int) -> None:
     drawn = draw(some, seed=seed, need=need)
     turned = People(some.clients[::-1], some.groups[::-1], some.closed[::-1])
@@ -45,7 +47,7 @@ def test_sets_are_fixed_by_the_seed_and_do_not_depend_on_the_order(some: People,
     assert set(drawn.of.tolist()) <= {LEARN, SCALE, CALIBRATE}
 
 
-@given(some=people(), need=st.integers(1, 40))
+@given(some=people(), need=needs)
 def test_siblings_stay_together_where_whole_groups_are_drawn(some: People, need: int) -> None:
     drawn = draw(some, need=need)
     if drawn.unit == "client":
@@ -55,7 +57,7 @@ def test_siblings_stay_together_where_whole_groups_are_drawn(some: People, need:
         assert len({drawn.of[i] for i, own in enumerate(some.groups) if own == group}) == 1
 
 
-@given(some=people(), need=st.integers(1, 40))
+@given(some=people(), need=needs)
 def test_one_stands_for_each_calibrating_unit_and_only_closed_windows_do(some: People, need: int) -> None:
     drawn = draw(some, need=need)
     assert (drawn.of[drawn.stands] == CALIBRATE).all()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tests import people
 
 STREAMS = ("made:0", "made:1", "made:2")
+LEVELS = ("client", "organisation")
 RUBBISH = b"rubbish"
 EVERY = 40  # records of a stream there is a line of rubbish
 MINUTE_US = 60_000_000

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from detector.profile import artefact
 from detector.settings import PolicySettings
-from tests.run.hour import STREAMS, hour
+from tests.run.hour import LEVELS, STREAMS, hour
 from tests.run.kept import Kept, kept, retold
 from tests.run.scene import Scene, Turn, crashed
 
 POLICIES: tuple[dict[str, Any], ...] = (
     {},
-    {"thresholds": {"client": {"medium": 1.0}, "organisation": {"medium": 0.75}}},
-    {"thresholds": {"client": {"medium": 4.0}, "organisation": {"medium": 3.0}}, "cool_down_s": 60.0},
+    {"thresholds": {level: {"medium": 0.75, "high": 5.0, "critical": 15.0} for level in LEVELS}},
+    {"thresholds": {level: {"medium": 4.0, "high": 6.0, "critical": 20.0} for level in LEVELS}, "cool_down_s": 60.0},
     {"budget": {"soft": 64, "hard": 128}},
 )
 REST = [Turn(stream, 10_000, 1.0) for stream in STREAMS]

@@ -11,13 +11,13 @@ import pytest
 from detector.policy import Policy, Threshold
 from detector.run.store import Reader, request_policy
 from detector.settings import micros
-from tests.run.hour import STREAMS, hour
+from tests.run.hour import LEVELS, STREAMS, hour
 from tests.run.kept import alerts, kept, retold
 from tests.run.scene import Scene, Turn, crashed
 
 ALL = [Turn(stream, 10_000) for stream in STREAMS]
-HIGH: dict[str, Any] = {"thresholds": {"client": {"medium": 4.0}, "organisation": {"medium": 3.0}}}
-LOW: dict[str, Any] = {"thresholds": {"client": {"medium": 1.0}, "organisation": {"medium": 0.75}}}
+HIGH: dict[str, Any] = {"thresholds": {level: {"medium": 4.0, "high": 6.0, "critical": 20.0} for level in LEVELS}}
+LOW: dict[str, Any] = {"thresholds": {level: {"medium": 0.75, "high": 5.0, "critical": 15.0} for level in LEVELS}}
 
 
 def journal(folder: Path) -> list[tuple[int, str]]:

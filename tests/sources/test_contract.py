@@ -14,6 +14,7 @@ from detector.errors import SettingsError
 from detector.sources import SOURCES, AnySourceSettings
 from detector.sources.contract import Source, SourceSettings
 from detector.sources.files import FileSettings
+from detector.sources.files_bounded import FileReplay
 from detector.sources.kafka import KafkaSettings
 from detector.sources.kafka_reader import KafkaSource
 from detector.sources.stdin import StdinSettings, StdinSource
@@ -107,6 +108,23 @@ def test_every_record_comes_once_in_order_with_offsets_that_grow(make: Make) -> 
     assert offsets == sorted(set(offsets))
     assert source.read(0.0) == []
     assert sum(source.lag().values()) == 0
+    source.close()
+
+
+@pytest.mark.parametrize("make", RESUMABLE, indirect=True)
+def test_a_stream_with_something_left_is_not_drained_and_positions_are_those_of_what_was_given(make: Make) -> None:
+    source = make()
+    source.open({})
+    (stream,) = source.streams()
+    assert source.positions() == {stream: 0}
+    assert source.drained([stream]) == set()
+    (chunk,) = source.read(10.0)
+    assert source.positions() == {stream: chunk.next_offset}
+    assert source.drained([stream]) == set()
+    while source.lag()[stream]:
+        source.read(10.0)
+    assert source.drained([stream]) == (set() if source.exhausted or isinstance(source, FileReplay) else {stream})
+    assert source.drained([]) == set()
     source.close()
 
 

@@ -1,0 +1,186 @@
+"""Is the promise kept? Refits with other splits, each judged on fresh honest clients, by the law that it states.
+
+python -m bench.promise
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import betabinom, kstest
+
+from bench.results import INK, LINE, OURS, QUIET, figure, interval, save, save_plot, say, table
+from bench.worlds import mnist_world
+from detector.entities import Name, entity_key
+from detector.profile import calibration, honest, learn, projection, sets
+from detector.query import Batch
+from detector.redteam.world import simulate
+from detector.tape import level_of
+from features import FEATURES
+from features.contract import Reference
+
+SEED = 8101
+CLIENTS, FIT, TEST, REFITS = 4_200, 1_500, 600, 24
+SHARES = (0.05, 0.01, 0.002)
+FOREVER_US = 2**61
+VOLUMES = (0, 32, 64, 128, 256, 10**9)
+
+
+class Judged(NamedTuple):
+    """One refit under one promise: m calibration clients, rank k, and how many of n test clients passed."""
+
+    share: float
+    confidence: float | None
+    m: int
+    k: int
+    n: int
+    passed: int
+
+
+def main() -> None:
+    say(f"simulating and measuring {CLIENTS:,} honest clients of the report half")
+    measured, volume = _measured()
+    judged: list[Judged] = []
+    passed_by_volume = np.zeros(len(VOLUMES) - 1)
+    seen_by_volume = np.zeros(len(VOLUMES) - 1)
+    for refit in range(REFITS):
+        found, passed, tested = _refit(measured, refit)
+        judged += found
+        place = np.digitize(volume[tested], VOLUMES) - 1
+        np.add.at(seen_by_volume, place, 1)
+        np.add.at(passed_by_volume, place, passed)
+        say(f"refit {refit + 1} of {REFITS}: " + ", ".join(f"{j.passed} of {j.n} at {j.share:.1%}" for j in found))
+    rows = [_row([j for j in judged if (j.share, j.confidence) == which]) for which in _promises()]
+    volumes = [_volume_row(i, passed_by_volume[i], seen_by_volume[i]) for i in range(len(seen_by_volume))]
+    _draw(judged)
+    save("promise", {"refits": [j._asdict() for j in judged], "volumes": volumes}, _page(rows, volumes, judged))
+
+
+def _promises() -> list[tuple[float, float | None]]:
+    return [*((share, None) for share in SHARES), (0.01, 0.9)]
+
+
+def _measured() -> tuple[learn.Measured, NDArray[np.int64]]:
+    """Every client's signals, measured once: with training data they depend on no split."""
+    world = mnist_world("report")
+    traffic = simulate(world, seed=SEED, honest=CLIENTS)
+    inputs, labels = honest.thinned(world.train.pixels, world.train.classes.astype(np.int32), SEED)
+    projected = projection.learn(inputs, SEED)
+    reference = Reference(projected.apply(inputs)[0], labels, SEED)
+    learned = {name: array for feature in FEATURES for name, array in feature.learn(reference).items()}
+    x, residual = projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
+    batch = Batch(
+        slots=traffic.account.astype(np.int64),
+        at=traffic.at,
+        x=x,
+        residual=residual,
+        labels=traffic.labels,
+        top=np.sort(traffic.probabilities, axis=1)[:, :-3:-1].copy(),
+        ids=np.arange(1, len(traffic) + 1, dtype=np.uint64),
+    )
+    keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
+    salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)
+    return learn.signals(batch, salts, learned, FOREVER_US, np.uint64(SEED)), np.bincount(traffic.account)
+
+
+def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:
+    """Draws clients to fit and to test, and does what `fit` does between reading and saving.
+
+    Also which of the tested clients passed the loosest threshold.
+    """
+    order = np.random.default_rng([SEED, refit]).permutation(CLIENTS)
+    fitted, tested = np.zeros(CLIENTS, np.bool_), np.zeros(CLIENTS, np.bool_)
+    fitted[order[:FIT]], tested[order[FIT : FIT + TEST]] = True, True
+    names = [str(client) for client in np.flatnonzero(fitted)]
+    need = calibration.entities_needed(min(SHARES), None)
+    drawn = sets.draw(names, [None] * FIT, None, np.ones(FIT, np.bool_), refit, need)
+    members = [_among(fitted, drawn.of == which) for which in (sets.LEARN, sets.SCALE, sets.CALIBRATE)]
+    nulls = learn.learn_nulls(measured.of(members[0]))
+    law = learn.learn_scale(measured.of(members[1]), nulls, nulls.active)
+    suprema = np.sort(learn.try_clients(measured.of(members[2]), law).suprema)
+    reached = learn.try_clients(measured.of(tested), law)
+    found, loosest = [], np.zeros(TEST, np.bool_)
+    for share, confidence in _promises():
+        threshold = calibration.threshold(suprema, share, confidence=confidence)
+        passed = reached.suprema >= level_of(threshold.score)
+        found.append(Judged(share, confidence, len(suprema), threshold.rank, len(passed), int(passed.sum())))
+        if share == max(SHARES):
+            loosest = passed
+    return found, loosest, reached.owners
+
+
+def _among(clients: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The chosen ones of `clients`, as a mask over all."""
+    mask = np.zeros(len(clients), np.bool_)
+    mask[np.flatnonzero(clients)[chosen]] = True
+    return mask
+
+
+def _law(j: Judged) -> Any:
+    """How many fresh clients pass: beta-binomial, since the calibration clients were a draw too."""
+    return betabinom(j.n, j.m + 1 - j.k, j.k)
+
+
+def _row(of: list[Judged]) -> tuple[str, ...]:
+    draws = np.random.default_rng(SEED)
+    passed, tested = sum(j.passed for j in of), sum(j.n for j in of)
+    # A count is discrete: its place in the law is drawn between that of fewer and that of as many.
+    places = [_law(j).cdf(j.passed - 1) + draws.random() * _law(j).pmf(j.passed) for j in of]
+    outside = sum(not _law(j).ppf(0.025) <= j.passed <= _law(j).ppf(0.975) for j in of)
+    kept = sum(j.passed <= j.share * j.n for j in of)
+    first = of[0]
+    name = f"{first.share:.1%}" + (f" with confidence {first.confidence:.0%}" if first.confidence else "")
+    return (
+        name,
+        str(first.m),
+        f"{passed / tested:.2%}",
+        f"{outside} of {len(of)}",
+        f"{kept} of {len(of)}",
+        f"{kstest(places, 'uniform').pvalue:.2f}",
+    )
+
+
+def _volume_row(i: int, passed: float, seen: float) -> tuple[str, str, str, str]:
+    low, high = interval(int(passed), int(seen))
+    until = f"{VOLUMES[i + 1] - 1}" if i + 2 < len(VOLUMES) else "more"
+    return f"{VOLUMES[i]} to {until}", f"{int(seen):,}", f"{passed / seen:.2%}", f"{low:.2%} - {high:.2%}"
+
+
+def _page(rows: list[tuple[str, ...]], volumes: list[Any], judged: list[Judged]) -> str:
+    head = ["promise", "calibration clients", "passed, pooled", "outside 95% of the law", "at or below", "uniform, p"]
+    return f"""# Is the promise kept?
+
+`python -m bench.promise`. MNIST, report half; {CLIENTS:,} honest clients, none of them used for tuning. {REFITS} times:
+{FIT:,} clients drawn to fit (learn, scale, calibrate), {TEST} others to test. The refits share clients, so they are not
+independent, and the p-value (Kolmogorov-Smirnov on the randomised place of each count in its beta-binomial law) is a
+guide.
+
+{table(head, rows)}
+
+Flat in volume? Test clients that passed at {max(SHARES):.0%}, by how many queries they asked:
+
+{table(["queries", "clients tested", "passed", "95% interval"], volumes)}
+
+![Share of honest clients named, refit by refit](promise.png)
+"""
+
+
+def _draw(judged: list[Judged]) -> None:
+    drawn, axes = figure(8, 3.6, ncols=len(SHARES))
+    for axis, share in zip(axes, SHARES, strict=True):
+        of = [j for j in judged if j.share == share and j.confidence is None]
+        law = _law(of[0])
+        axis.axhspan(100 * law.ppf(0.025) / of[0].n, 100 * law.ppf(0.975) / of[0].n, color=QUIET, alpha=0.2, lw=0)
+        axis.axhline(100 * share, color=LINE, linewidth=1)
+        axis.plot([100 * j.passed / j.n for j in of], "o", color=OURS, markersize=4)
+        axis.set_title(f"promised {share:.1%}", color=INK)
+        axis.set_xlabel("refit")
+        axis.set_ylim(bottom=-0.02 * 100 * share)
+    axes[0].set_ylabel("honest clients named, %")
+    save_plot("promise", drawn)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Evidence in words: the strongest first, nothing weak, and every number in a sentence that can be checked."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.alert import NO_PROMISE
+from detector.decide import NO_CASE, decide
+from detector.policy import Budget, Policy, Threshold
+from detector.reasons import MOST, alert, reasons, rfc3339
+from features import SIGNALS
+from tests.strategies import point
+
+F = len(SIGNALS)
+POLICY = Policy("7", {"client": (Threshold("medium", 1.0),)}, budget=Budget(soft=100))
+
+
+def test_reasons_come_strongest_first_and_weak_ones_do_not() -> None:
+    evidence = [90, 4_000, *[0] * (F - 3), 250]
+    found = reasons(
+        point(at=0, n=9, level=40, query_id="q", evidence=tuple(evidence), shares=(500,) * F, tails=(3,) * F)
+    )
+    assert [(one.signal, one.evidence_db) for one in found] == [(SIGNALS[1].name, 40.0), (SIGNALS[-1].name, 2.5)]
+
+
+def test_no_more_than_five_reasons() -> None:
+    many = point(at=0, n=9, level=40, query_id="q", evidence=(900,) * F, shares=(500,) * F, tails=(-3,) * F)
+    assert len(reasons(many)) == min(F, MOST)
+
+
+def test_an_alert_tells_who_when_how_much_and_why() -> None:
+    told = point(
+        at=1_767_225_600_000_001,
+        n=17,
+        level=64,
+        query_id="q17",
+        evidence=(1_230,) * F,
+        shares=(625,) * F,
+        tails=(3,) * F,
+    )
+    _, decision = decide(POLICY, NO_CASE, told)
+    assert decision is not None
+    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    assert (made.entity.kind, made.entity.id, made.queries, made.query_id) == ("client", "c", 17, "q17")
+    assert (made.score, made.threshold, made.severity, made.action) == (2.0, 1.0, "medium", "open")
+    assert (made.at, made.policy, made.profile) == ("2026-01-01T00:00:00.000001Z", "7", "p")
+    assert (made.id, made.case_id) == (decision.alert_id, decision.case_id)
+    assert made.techniques == ("AML.T0024.002",)
+    assert made.reasons[0].text in made.message
+
+
+def test_a_budget_alert_counts() -> None:
+    told = point(at=0, n=500, level=0, query_id="q", asked_today=128, budget=True)
+    _, decision = decide(POLICY, NO_CASE, told)
+    assert decision is not None
+    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    assert (made.kind, made.score, made.threshold) == ("budget", 128.0, 100.0)
+    assert [one.text for one in made.reasons] == ["It asked 128 times on 1970-01-01 (UTC)."]
+
+
+def test_a_resolved_alert_has_a_finite_score() -> None:
+    case, _ = decide(POLICY, NO_CASE, point(at=0, n=1, level=64, query_id="q"))
+    told = point(at=1, n=2, level=0, query_id="r")
+    _, decision = decide(POLICY, case, told)
+    assert decision is not None
+    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    assert (made.action, made.score) == ("resolve", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [(0, "1970-01-01T00:00:00.000000Z"), (1, "1970-01-01T00:00:00.000001Z"), (10**15, "2001-09-09T01:46:40.000000Z")],
+)
+def test_times_have_microseconds_and_sort_as_text(at: int, text: str) -> None:
+    assert rfc3339(at) == text
