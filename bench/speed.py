@@ -42,6 +42,7 @@ SEED_FIT, SEED_TEST = 7001, 7002
 ROUNDS = 9
 ENTITIES = (1_000, 100_000, 1_000_000)
 ZIPF = 1.0  # the k-th busiest client asks 1/k as much as the busiest
+APART_US = 1_000  # between their queries
 SNAPSHOTS = (10_000, 100_000)
 AT_MOST = {"replay": 2.0, "entities": 1.5, "client row": 4096, "group row": 2560}
 
@@ -258,7 +259,8 @@ def many_entities(profile: Profile, lines: Sequence[bytes]) -> list[dict[str, An
         weights = np.arange(1, n + 1) ** -ZIPF
         rng = np.random.default_rng(n)
         busy = rng.permutation(n)[rng.choice(n, len(log), p=weights / weights.sum())]
-        asked = Batch(busy, log.at, log.x, log.residual, log.labels, log.top, log.ids)
+        at = log.at.max() + APART_US * np.arange(len(log))
+        asked = Batch(busy, at, log.x, log.residual, log.labels, log.top, log.ids.copy())
         ways[str(n)] = lambda level=level, asked=asked: ask_on(level, asked)
     us = {name: 1e6 * np.array(times) / len(log) for name, times in taking_turns(ways).items()}
     return [
@@ -305,7 +307,7 @@ def ask_on(level: ClientLevel, asked: Batch) -> None:
     nobody: list[str | None] = [None] * CHUNK
     for start in range(0, len(asked), CHUNK):
         level.advance(asked.part(start, start + CHUNK), Naming(nobody, [""] * CHUNK))
-    asked.at[:] += 60_000_000  # the next round comes later, and asks nothing twice
+    asked.at[:] += APART_US * len(asked)  # the next round comes later, and asks nothing twice
     asked.ids[:] += np.uint64(1)
 
 
@@ -350,8 +352,8 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             f"Reading alone is the decoding of every record into a typed msgspec struct and an array of the inputs, "
             f"{CHUNK:,} records at a time as the sources hand them on. Most of that is memory: a replay reads and "
-            f"judges {PART} at a time, which the processor's cache holds. The least that reading can cost is the same in such "
-            f"parts, where all but the inputs is dropped at once. "
+            f"judges {PART} at a time, which the processor's cache holds. The least that reading can cost is the same "
+            "in such parts, where all but the inputs is dropped at once. "
             f"Asked for: at most {bounds['replay']:g} times reading alone.",
             "",
             table(
@@ -415,7 +417,9 @@ def drawn(found: Mapping[str, Any]) -> Any:
             us = found["stages"][name][stage]
             axis.barh(place, us, left=left, color=colour, height=0.5, label=stage if place == 0 else None)
             left += us
-        axis.barh(place + 0.36, row["read_us"], color=QUIET, height=0.14, label="reading alone" if place == 0 else None)
+        for name_of, colour in (("read", "#c9c2b8"), ("dropped", QUIET)):
+            label = {"read": "reading alone", "dropped": "the least of it"}[name_of] if place == 0 else None
+            axis.barh(place + 0.36, row[f"{name_of}_us"], color=colour, height=0.14, label=label)
         most = found["at_most"]["replay"] * row["read_us"]
         axis.plot([most, most], [place - 0.3, place + 0.45], color=LINE, lw=2)
         axis.annotate("at most", (most, place - 0.3), (0, 4), textcoords="offset points", ha="center", color=LINE)

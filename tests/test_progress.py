@@ -54,7 +54,12 @@ def test_elsewhere_it_is_a_log_line_now_and_then(clock: list[float]) -> None:
 
 def test_the_line_is_gone_before_an_error_is_told(clock: list[float]) -> None:
     out = Terminal()
-    with pytest.raises(ValueError, match="broken"), Progress("fit", out) as shown:
-        shown.stage("reading")
-        raise ValueError("broken")
+
+    def work() -> None:
+        with Progress("fit", out) as shown:
+            shown.stage("reading")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        work()
     assert out.getvalue().endswith("\r\033[K")

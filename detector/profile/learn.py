@@ -135,6 +135,8 @@ def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.
 
 def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
     """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
+    if not len(judged.owner):
+        raise ProfileError("too few clients in the log: none is left to set the scale of the scores")
     law = unscaled(found, active)
     clients, owner = np.unique(judged.owner, return_inverse=True)
     highest = no_suprema(len(clients))

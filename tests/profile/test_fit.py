@@ -308,6 +308,14 @@ def test_an_empty_log_is_refused() -> None:
         fitted([b"{", people.line(None, people.START_US, [1.0])])
 
 
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("clients", [1, 2, 5])
+def test_a_handful_of_clients_is_refused_in_words(clients: int, trained: bool) -> None:
+    log = people.log_of(people.honest(50 + clients, clients))
+    with pytest.raises(ProfileError):
+        fitted(log, trained=trained, horizon_us=None)
+
+
 def test_inputs_of_another_width_than_the_training_data_are_refused() -> None:
     with pytest.raises(ProfileError, match="none of the log's inputs has the 20 numbers"):
         fitted([people.line(f"c{i}", people.START_US + i * people.DAY_US, [1.0]) for i in range(40)])
