@@ -21,8 +21,8 @@ from features.contract import STAGES, Feature, Field, Learned, Rows, Signal, not
 RECENT = 32
 SAMPLE = 224
 MEMORY = RECENT + SAMPLE
-# Of 2 KB, many coarse points tell more than few fine ones: Jacobian children after 150 natural seeds carry 1.4 nats a
-# query with 256 points of 8 dimensions, 0.7 with 128 of 16 (bench/memory.py).
+# Of 2 KB, many coarse points tell more than few fine ones: Jacobian children after 150 natural seeds carry 1.5 nats a
+# query with 256 points of 8 dimensions, 0.8 with 128 of 16 (docs/bench/memory.md).
 KEPT = 8  # dimensions
 COARSE = 64  # steps of x to a step of the memory
 

@@ -161,7 +161,7 @@ def save(profile: Profile, directory: Path) -> None:
 
 
 # What reading JSON, a zip archive and arrays may raise when a byte of them was changed.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
@@ -178,16 +178,17 @@ def load(directory: Path) -> Profile:
     """Raises ProfileError with what was found where, when the directory does not hold a profile of this format."""
     try:
         summary = msgspec.json.decode((directory / "profile.json").read_bytes(), type=Summary)
-        arrays = _read_arrays(directory / "arrays.npz")
+        arrays = read_arrays(directory / "arrays.npz")
     except FileNotFoundError as error:
         raise ProfileError(f"{directory} is not a profile: {error.filename} is not there") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ProfileError(f"the profile {directory} cannot be read: {error}") from error
     _check(summary, arrays, directory)
     return _assembled(summary, arrays)
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file, none of them pickled. Raises one of UNREADABLE."""
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
     if damaged is not None:  # before NumPy makes anything of it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -23,11 +24,13 @@ from detector.profile.artefact import (
     FORMAT,
     MEASURED,
     PRESUMED,
+    UNREADABLE,
     Level,
     Oddest,
     Profile,
     Summary,
     identify,
+    read_arrays,
     row_layouts,
 )
 from detector.profile.sets import CALIBRATE, LEARN, SCALE
@@ -351,15 +354,17 @@ def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | 
 def training_from(path: str) -> Training:
     """`training.npz`: `inputs` (n, d) or (n, ...) numbers, and optionally `labels` (n,). Raises ProfileError."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if "inputs" not in stored.files:
-                raise ProfileError(f"{path} holds {', '.join(stored.files) or 'nothing'}, but no array named inputs")
-            inputs = np.asarray(stored["inputs"], np.float64)
-            labels = np.asarray(stored["labels"]) if "labels" in stored.files else np.full(len(inputs), -1)
-    except (OSError, ValueError, TypeError) as error:
+        arrays = read_arrays(Path(path))
+        if "inputs" not in arrays:
+            raise ProfileError(f"{path} holds {', '.join(arrays) or 'nothing'}, but no array named inputs")
+        inputs = np.asarray(arrays["inputs"], np.float64)
+    except UNREADABLE as error:
         raise ProfileError(f"the training data {path} cannot be read: {error}") from error
-    inputs = inputs.reshape(len(inputs), -1)
+    if inputs.ndim < 2 or not inputs.size:
+        raise ProfileError(f"the training data {path} hold inputs of the shape {inputs.shape}, not (n, d) or (n, ...)")
     if not np.isfinite(inputs).all():
         raise ProfileError(f"the training data {path} hold numbers that are not finite")
-    codes = columns.label_codes(labels.tolist())
-    return Training(inputs, codes)
+    labels = arrays.get("labels", np.full(len(inputs), None))
+    if labels.shape != (len(inputs),):
+        raise ProfileError(f"the training data {path} hold {len(inputs)} inputs and labels of the shape {labels.shape}")
+    return Training(inputs.reshape(len(inputs), -1), columns.label_codes(labels.tolist()))

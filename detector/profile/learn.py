@@ -165,19 +165,19 @@ def scaled(law: Law, highest: NDArray[np.float64]) -> Law:
 
 
 def flat_slope(judged: Measured, law: Law) -> float:
-    """The least slope under which clients of more than the median volume do not exceed the others' share of the
-    highest tenth by more than a standard error.
+    """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
+    than the others.
     """
     levels, ordinal, owner = _levels(judged, law)
     raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
     volume = np.bincount(owner)
-    heavy = volume > np.median(volume)
+    heavy = volume > np.quantile(volume, 2 / 3)
     for slope in SLOPES:
         scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
         highest = np.full(len(volume), -np.inf)
         np.maximum.at(highest, owner, scores)
         high = highest > np.quantile(highest, 0.9)
-        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean() + 0.3 / np.sqrt(heavy.sum()):
+        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean():
             return slope
     return SLOPES[-1]
 

@@ -199,7 +199,7 @@ def told_to_file(run: Run) -> list[str]:
 def stored(run: Run) -> int:
     """Records that the store's last snapshot includes."""
     store = run.folder / "store" / "state.sqlite"
-    if not store.exists():
+    if not store.exists() or not store.stat().st_size:
         return 0
     reader = Reader(store)
     found = reader.db.read("SELECT sum(next_offset) FROM positions")[0][0]

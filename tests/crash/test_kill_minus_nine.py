@@ -58,7 +58,7 @@ def _through_kills(stage: Stage, run: Run, log: list[Record]) -> int:
             time.sleep(rng.uniform(0.0, 0.9))  # any moment: nothing is waited for
             if number == ELASTICSEARCH_DIES:
                 stage.elasticsearch.kill()
-                pool.submit(stage.elasticsearch.start)
+                starting = pool.submit(stage.elasticsearch.start)
             if number in (BOTH_DIE, BROKER_DIES):
                 stage.kafka.kill()
             if number == BROKER_DIES:
@@ -68,9 +68,10 @@ def _through_kills(stage: Stage, run: Run, log: list[Record]) -> int:
             child.kill()
             child = stage.start(run)
             if number == BOTH_DIE:
-                child.until(lambda: "The source is away" in child.tail(), "the runner to miss the broker")  # noqa: B023
+                child.until(lambda: child.said("The source is away"), "the runner to miss the broker")  # noqa: B023
                 stage.kafka.start()
             writing.result()
+        starting.result()
         stage.write(parts[KILLS])
         read += stage.finish(run, child, len(log))
     return read - len(log)

@@ -28,6 +28,7 @@ class Child:
 
     def __init__(self, config: Path, log: Path) -> None:
         self.log = log
+        self._log_begins = log.stat().st_size if log.exists() else 0
         self._port = json.loads(config.with_suffix(".json").read_text())["telemetry"]["port"]
         with log.open("ab") as out:
             command = [sys.executable, "-m", "detector.cli", "run", "--config", str(config)]
@@ -67,6 +68,10 @@ class Child:
             return condition()
 
         until(met, lambda: f"{what}\n{self.tail()}", patience_s)
+
+    def said(self, sentence: str) -> bool:
+        """Whether it has logged this."""
+        return sentence.encode() in self.log.read_bytes()[self._log_begins :]
 
     def tail(self, lines: int = 25) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
