@@ -16,7 +16,7 @@ from scipy.stats import betabinom
 from bench.detect import GOALS, PROMISE, Log, by_kind, first_alerts, fitted, replayed, title
 from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
-from detector.evidence.law import KT, TURN, Law
+from detector.evidence.law import DILUTION_BET, KT, TURN, Law
 from detector.profile import groups, learn, nulls
 from detector.query import F64
 from detector.redteam.world import simulate
@@ -77,13 +77,36 @@ def _never(place: tuple[Any, ...]) -> Callable[[], Any]:
     return left_out
 
 
+def _unseen(family: str) -> Callable[[], Any]:
+    """Without the signals of a family."""
+    others = np.array([not signal.name.startswith(f"{family}.") for signal in SIGNALS])
+
+    @contextmanager
+    def left_out() -> Iterator[None]:
+        learned = learn.learn_nulls
+
+        def learned_without(teachers: learn.Measured) -> learn.Nulls:
+            found = learned(teachers)
+            return found._replace(active=found.active & others)
+
+        with patch.object(learn, "learn_nulls", learned_without):
+            yield
+
+    return left_out
+
+
 VARIANTS: Mapping[str, Callable[[], Any]] = {
     "nothing": whole,
     "the mixture (one Pólya law a signal)": one_law,
     "the bins beyond the honest extremes": inner_bins,
     "both of these": one_law_of_inner_bins,
+    "the channel of Krichevsky-Trofimov": _never((slice(None), KT)),
+    "the channel of the dilution bet": _never((slice(None), DILUTION_BET)),
     "the channel for turning": _never((slice(None), TURN)),
     "the sum over signals": _never((-1,)),
+    "the distance to the training data": _unseen("distance"),
+    "the spacing": _unseen("spacing"),
+    "the margin to the boundary": _unseen("boundary"),
 }
 
 

@@ -130,18 +130,16 @@ the nearest remembered query tells of a child, in nats a query, queries {SEEDS +
 
 
 def _draw(found: list[dict[str, Any]]) -> None:
-    drawn, axis = figure(7, 3.6)
-    for name, color in zip(ATTACKS, (OURS, QUIET), strict=True):
-        axis.plot([f["bytes"] for f in found], [f[name] for f in found], "o", color=color, label=name)
-    for f in found:
-        r, s, d, _ = f["shape"]
-        axis.annotate(
-            f"{r + s} x {d}", (f["bytes"], f[ATTACKS[0]]), xytext=(4, -10), textcoords="offset points", fontsize=8
-        )
-    axis.set_xlabel("bytes a client")
-    axis.set_ylabel("nats a query")
-    axis.set_xlim(left=0)
-    axis.set_ylim(bottom=0)
+    drawn, axis = figure(7, 4)
+    place = np.arange(len(found))
+    for name, color, shift in zip(ATTACKS, (OURS, QUIET), (-0.2, 0.2), strict=True):
+        axis.barh(place + shift, [f[name] for f in found], 0.38, color=color, label=name)
+    names = [f"{r} + {s} x {d}: {f['bytes']:,} bytes" for f in found for r, s, d, _ in [f["shape"]]]
+    axis.set_yticks(
+        place, [f"{name} *" if f["shape"] == CHOSEN else name for name, f in zip(names, found, strict=True)]
+    )
+    axis.invert_yaxis()
+    axis.set_xlabel("nats a query (* chosen)")
     axis.legend(frameon=False, labelcolor=INK)
     save_plot("memory", drawn)
 

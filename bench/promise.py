@@ -1,4 +1,4 @@
-"""Is the promise kept? Refits with other splits, each judged on fresh honest clients, by the law that it states.
+"""Is the promise kept? Refits on other honest clients, each judged on fresh ones, by the law that it states.
 
 python -m bench.promise
 """
@@ -16,13 +16,13 @@ from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
 from detector.profile import calibration, honest, learn, projection, sets
 from detector.query import Batch
-from detector.redteam.world import simulate
+from detector.redteam.world import World, simulate
 from detector.tape import level_of
 from features import FEATURES
 from features.contract import Reference
 
-SEED = 8101
-CLIENTS, FIT, TEST, REFITS = 4_200, 1_500, 600, 24
+SEED = 8101  # and one more for each refit
+FIT, TEST, REFITS = 1_500, 600, 24
 SHARES = (0.05, 0.01, 0.002)
 FOREVER_US = 2**61
 VOLUMES = (0, 32, 64, 128, 256, 10**9)
@@ -40,12 +40,12 @@ class Judged(NamedTuple):
 
 
 def main() -> None:
-    say(f"simulating and measuring {CLIENTS:,} honest clients of the report half")
-    measured, volume = _measured()
+    seen = _seen()
     judged: list[Judged] = []
     passed_by_volume = np.zeros(len(VOLUMES) - 1)
     seen_by_volume = np.zeros(len(VOLUMES) - 1)
     for refit in range(REFITS):
+        measured, volume = _measured(seen, SEED + refit)
         found, passed, tested = _refit(measured, refit)
         judged += found
         place = np.digitize(volume[tested], VOLUMES) - 1
@@ -62,15 +62,26 @@ def _promises() -> list[tuple[float, float | None]]:
     return [*((share, None) for share in SHARES), (0.01, 0.9)]
 
 
-def _measured() -> tuple[learn.Measured, NDArray[np.int64]]:
-    """Every client's signals, measured once: with training data they depend on no split."""
+class Seen(NamedTuple):
+    """The world, and what `fit` learns of its training data, which depends on no client."""
+
+    world: World
+    projected: projection.Projection
+    learned: dict[str, NDArray[Any]]
+
+
+def _seen() -> Seen:
     world = mnist_world("report")
-    traffic = simulate(world, seed=SEED, honest=CLIENTS)
     inputs, labels = honest.thinned(world.train.pixels, world.train.classes.astype(np.int32), SEED)
     projected = projection.learn(inputs, SEED)
     reference = Reference(projected.apply(inputs)[0], labels, SEED)
-    learned = {name: array for feature in FEATURES for name, array in feature.learn(reference).items()}
-    x, residual = projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
+    return Seen(world, projected, {name: a for feature in FEATURES for name, a in feature.learn(reference).items()})
+
+
+def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]:
+    """The signals of FIT + TEST clients that no other refit has, and their volumes."""
+    traffic = simulate(seen.world, seed=seed, honest=FIT + TEST)
+    x, residual = seen.projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
     batch = Batch(
         slots=traffic.account.astype(np.int64),
         at=traffic.at,
@@ -82,17 +93,16 @@ def _measured() -> tuple[learn.Measured, NDArray[np.int64]]:
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)
-    return learn.signals(batch, salts, learned, FOREVER_US, np.uint64(SEED)), np.bincount(traffic.account)
+    return learn.signals(batch, salts, seen.learned, FOREVER_US, np.uint64(seed)), np.bincount(traffic.account)
 
 
 def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:
-    """Draws clients to fit and to test, and does what `fit` does between reading and saving.
+    """Does with the first FIT clients what `fit` does between reading and saving, and judges the others.
 
     Also which of the tested clients passed the loosest threshold.
     """
-    order = np.random.default_rng([SEED, refit]).permutation(CLIENTS)
-    fitted, tested = np.zeros(CLIENTS, np.bool_), np.zeros(CLIENTS, np.bool_)
-    fitted[order[:FIT]], tested[order[FIT : FIT + TEST]] = True, True
+    fitted = np.arange(FIT + TEST) < FIT
+    tested = ~fitted
     names = [str(client) for client in np.flatnonzero(fitted)]
     need = calibration.entities_needed(min(SHARES), None)
     drawn = sets.draw(names, [None] * FIT, None, np.ones(FIT, np.bool_), refit, need)
@@ -152,10 +162,10 @@ def _page(rows: list[tuple[str, ...]], volumes: list[Any], judged: list[Judged])
     head = ["promise", "calibration clients", "passed, pooled", "outside 95% of the law", "at or below", "uniform, p"]
     return f"""# Is the promise kept?
 
-`python -m bench.promise`. MNIST, report half; {CLIENTS:,} honest clients, none of them used for tuning. {REFITS} times:
-{FIT:,} clients drawn to fit (learn, scale, calibrate), {TEST} others to test. The refits share clients, so they are not
-independent, and the p-value (Kolmogorov-Smirnov on the randomised place of each count in its beta-binomial law) is a
-guide.
+`python -m bench.promise`. MNIST, report half. {REFITS} times: {FIT:,} honest clients to fit (learn, scale, calibrate),
+{TEST} others to test, all of them fresh each time, so that the refits are independent. Each count of named clients has
+its place in the Beta-binomial law of the promise; p is that of a Kolmogorov-Smirnov test that the places (randomised,
+since counts are discrete) are uniform.
 
 {table(head, rows)}
 

@@ -136,9 +136,11 @@ def _largest_two(probabilities):  # type: ignore[no-untyped-def]
 
 def id_hashes(queries: Sequence[Query], secret: np.uint64) -> U64:
     """Keyed 64-bit hashes of the log's query ids, never 0; 0 where the log has none."""
-    encoded = [b"" if q.id is None else q.id.encode("utf-8", "surrogatepass") for q in queries]
-    lengths = np.array([len(data) for data in encoded], np.int64)
-    hashes: U64 = _hashes(np.frombuffer(b"".join(encoded), np.uint8), lengths, secret)
+    ids = [query.id or "" for query in queries]
+    joined = "".join(ids)
+    in_bytes = ids if joined.isascii() else [id_.encode("utf-8", "surrogatepass") for id_ in ids]
+    lengths = np.array(list(map(len, in_bytes)), np.int64)
+    hashes: U64 = _hashes(np.frombuffer(joined.encode("utf-8", "surrogatepass"), np.uint8), lengths, secret)
     return hashes
 
 

@@ -96,8 +96,7 @@ class Entities:
 
     def slots(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """The slots of entities, new ones for those that were not known."""
-        get = self._slots.get
-        found = [get(id_) for id_ in ids]
+        found = list(map(self._slots.get, ids))
         if None in found:
             found = [self.slot(id_) for id_ in ids]
         return np.array(found, np.int64)

@@ -119,8 +119,10 @@ class Pipeline:
         for index, error in refused:
             step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
         wanted = self._wanted(chunk, queries, sources, step)
-        if wanted:
-            self._take(chunk, [queries[i] for i in wanted], [sources[i] for i in wanted], step)
+        if len(wanted) < len(queries):
+            queries, sources = [queries[i] for i in wanted], [sources[i] for i in wanted]
+        if queries:
+            self._take(chunk, queries, sources, step)
 
     def tick(self, streams: Iterable[str] | None = None) -> Step:
         """Closes ticks, see `close`, and judges those that were closed."""
@@ -142,6 +144,11 @@ class Pipeline:
         else:  # no stream: nothing closes
             before = min((self._clocks.get(stream, 0) // TICK_US for stream in streams), default=0)
         self._closed = max(self._closed, before)
+
+    def begin(self, streams: Iterable[str], at: int) -> None:
+        """New streams, whose clocks start at log time `at` (microseconds): their records enter no earlier tick."""
+        for stream in streams:
+            self._clocks[stream] = max(self._clocks.get(stream, 0), at)
 
     def rest(self, idle: Collection[str], streams: Iterable[str]) -> None:
         """Moves the clocks of idle streams up to the slowest of the others; to the fastest where all are idle.
@@ -166,8 +173,11 @@ class Pipeline:
     def _wanted(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> list[int]:
         """The queries that can be judged by who and when; the others are counted or set aside."""
         wanted = []
+        model, bounds_at = self._model, chunk.bounds_at
         for i, query in enumerate(queries):
-            if self._model is not None and query.model != self._model:
+            if query.model == model and query.client is not None and query.at <= bounds_at[sources[i]]:
+                wanted.append(i)  # said first, since nearly all are
+            elif model is not None and query.model != model:
                 step.other_models += 1
             elif query.client is None:
                 step.unidentified += 1
@@ -237,11 +247,15 @@ class Pipeline:
             return
         name = self._group_name or ""
         groups = [None if query.groups is None else query.groups.get(name) for query in kept]
-        inside = [i for i, group in enumerate(groups) if group is not None]
-        slots = self._group_level.entities.slots([groups[i] or "" for i in inside])
-        ticks = np.maximum(clock[inside] // TICK_US, self._closed)
-        ids, clients = [kept[i].id or "" for i in inside], [kept[i].client or "" for i in inside]
-        self._group_level.gather(Asked(ticks, slots, at[inside], part.bins[inside], ids, clients))
+        bins = part.bins
+        if None in groups:
+            inside = [i for i, group in enumerate(groups) if group is not None]
+            kept, groups = [kept[i] for i in inside], [groups[i] for i in inside]
+            clock, at, bins = clock[inside], at[inside], bins[inside]
+        slots = self._group_level.entities.slots([group or "" for group in groups])
+        ticks = np.maximum(clock // TICK_US, self._closed)
+        ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
+        self._group_level.gather(Asked(ticks, slots, at, bins, ids, clients))
 
     def _judge(self, points: Sequence[Point], step: Step) -> None:
         step.points.extend(points)

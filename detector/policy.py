@@ -20,7 +20,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Queries that an entity may ask per day of log time. Counted in steps of the tape (at most 25% late)."""
+    """Queries that an entity may ask per day of log time. Counted at 64, 80, 96, 112, 128, 160, ...: up to 25% late."""
 
     soft: int | None = None
     hard: int | None = None

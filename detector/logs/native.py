@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ from msgspec import Meta
 from detector.errors import DecodeError
 from detector.logs.contract import DEPTH, ENCODING, INPUT, JSON, MAX_BYTES, MISSING, SHAPE, SIZE, TIME, Decoded
 from detector.logs.identity import client_of_broken
-from detector.logs.times import END_S, microseconds
+from detector.logs.times import END_S, all_at_once, microseconds
 from detector.query import Query
 
 DEFAULT_MODEL = "default"
@@ -38,11 +38,32 @@ class _Wire(msgspec.Struct, Generic[I], gc=False):
     output: _Output | None = None
 
 
+class _UsualOutput(msgspec.Struct, gc=False):
+    label: str | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    probabilities: list[Probability] | None = None
+    text: str | None = None
+
+
+class _Usual(msgspec.Struct, gc=False):
+    """What most records are: a part of what _Wire[list[float] | str] allows, of which nothing has to be told apart."""
+
+    at: str
+    input: list[float]
+    client: str | None = None
+    model: str | None = None
+    id: str | None = None
+    groups: dict[str, str] | None = None
+    output: _UsualOutput | None = None
+
+
 class _Who(msgspec.Struct, gc=False):
     client: Id = None
 
 
 _Decoder: TypeAlias = msgspec.json.Decoder[_Wire[Any]]
+
+_USUAL = msgspec.json.Decoder(_Usual)
+_NO_OUTPUT = _UsualOutput()
 
 # msgspec tells an array from text, but not one kind of array from another: a decoder for each.
 _FLAT: _Decoder = msgspec.json.Decoder(_Wire[list[float] | str])
@@ -73,28 +94,68 @@ probabilities=None, text=None, row=0)
 
 
 def decode_many(payloads: Sequence[bytes]) -> Decoded:
-    """The records of a chunk (see detector.logs.contract). The shape of input that was read last is tried first."""
-    queries: list[Query] = []
+    """The records of a chunk (see detector.logs.contract). The kind of record that was read last is tried first."""
+    records: list[_Usual | _Wire[Any]] = []
     sources: list[int] = []
     refused: list[tuple[int, DecodeError]] = []
-    read = _FLAT.decode
+    read: Callable[[bytes], _Usual | _Wire[Any]] = _USUAL.decode
     for i, payload in enumerate(payloads):
         try:
             if len(payload) > MAX_BYTES:
                 raise _oversized(payload)
             try:
-                wire = read(payload)
+                records.append(read(payload))
             except _UNREADABLE:
-                wire, decoder = _any_shape(payload)
+                record, decoder = _any_shape(payload)
+                records.append(record)
                 read = decoder.decode
-            queries.append(_query(wire))
             sources.append(i)
         except DecodeError as error:
             refused.append((i, error))
-    return queries, sources, refused
+    queries = _all_usual(records)
+    return (queries, sources, refused) if queries is not None else _one_by_one(records, sources, refused)
 
 
-def _query(wire: _Wire[Any]) -> Query:
+def _all_usual(records: Sequence[_Usual | _Wire[Any]]) -> list[Query] | None:
+    """What `_query` makes of each, in a third of the time, where all are as most are; None otherwise."""
+    usual = [record for record in records if type(record) is _Usual and record.input]
+    times = all_at_once([record.at for record in usual]) if len(usual) == len(records) else None
+    if times is None:
+        return None
+    queries = []
+    for record, at in zip(usual, times, strict=True):
+        output = record.output or _NO_OUTPUT
+        queries.append(
+            Query(
+                at,
+                record.client or None,
+                record.model or DEFAULT_MODEL,
+                record.input,
+                record.id or None,
+                record.groups or None,
+                output.label,
+                output.probabilities or None,
+                output.text,
+            )
+        )
+    return queries
+
+
+def _one_by_one(
+    records: Sequence[_Usual | _Wire[Any]], sources: Sequence[int], refused: list[tuple[int, DecodeError]]
+) -> Decoded:
+    queries: list[Query] = []
+    kept: list[int] = []
+    for record, i in zip(records, sources, strict=True):
+        try:
+            queries.append(_query(record))
+            kept.append(i)
+        except DecodeError as error:
+            refused.append((i, error))
+    return queries, kept, sorted(refused, key=lambda one: one[0])
+
+
+def _query(wire: _Usual | _Wire[Any]) -> Query:
     # Hot: the common types are told apart inline, the rare ones go to functions. Any, since a cast costs a call.
     client: Any = wire.client
     id_: Any = wire.id

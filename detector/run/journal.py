@@ -24,14 +24,15 @@ log = structlog.get_logger(__name__)
 class Journal:
     """The policies of one run: those of the store, the settings' when they changed, and what is requested.
 
-    `promised` are the profile's thresholds by level; empty without a profile.
+    `promised` are the profile's thresholds by level; empty without a profile. `told` is the latest log time of an alert
+    from before this run, microseconds.
     """
 
     def __init__(self, store: Store, outbox: Outbox, promised: Mapping[str, tuple[Threshold, ...]]) -> None:
         self._store = store
         self._promised = promised
-        told = outbox.latest()
-        self._told = micros(datetime.fromisoformat(told)) if told else 0
+        latest = outbox.latest()
+        self.told = micros(datetime.fromisoformat(latest)) if latest else 0
 
     def begin(self, settings: PolicySettings, pipeline: Pipeline) -> None:
         """Takes the settings' policy when it is not the one that they gave last time.
@@ -52,7 +53,7 @@ class Journal:
 
     def _since(self, pipeline: Pipeline, wanted: int) -> int:
         last = pipeline.policies[-1].since if pipeline.policies else 0
-        return max(wanted, pipeline.decided + 1, self._told + 1, last)
+        return max(wanted, pipeline.decided + 1, self.told + 1, last)
 
     def _hold(self, dated: Dated, pipeline: Pipeline, request: int | None) -> None:
         self._store.journal_policy(dated, request=request)

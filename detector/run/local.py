@@ -141,9 +141,14 @@ class LocalRunner:
                 next_snapshot = self._now() + self.settings.store.snapshot_s
 
     def _adopt(self, source: Source) -> None:
-        """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash."""
+        """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash.
+
+        Where others were read before, the ticks that were told of are closed for a new one, as if it had come then.
+        """
         new = {stream: at for stream, at in source.positions().items() if stream not in self._positions}
         if new:
+            if self._positions:
+                self._pipeline.begin(new, self._journal.told)
             self._positions |= new
             self._snapshot(source)
 

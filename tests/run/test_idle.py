@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests import people
 from tests.run.hour import STREAMS, hour
-from tests.run.kept import alerts, kept
-from tests.run.scene import Scene, Turn
+from tests.run.kept import alerts, kept, retold
+from tests.run.scene import Scene, Turn, crashed
 
 RING, OTHER, EMPTY = STREAMS
 QUIET = Turn(EMPTY, 0, 35.0)
@@ -59,3 +59,22 @@ def test_streams_begin_after_a_restart_where_they_began_first(saved: Path, tmp_p
             scene.run(start=scene.log.written)
         clients.append({name: row for name, row in kept(folder).rows.items() if name[0] == "client"})
     assert clients[0] == clients[1]
+
+
+def test_a_stream_that_appears_after_a_crash_changes_nothing_that_was_told_before(saved: Path, tmp_path: Path) -> None:
+    """Old records of a group, in a stream that nobody knew of: they come too late for the ticks that were closed."""
+    known = {RING: ring()[RING], OTHER: ring()[OTHER]}
+    late = people.log_of(people.noise("r9", seed=9, n=40, group="ring"))
+    still = Turn(RING, 0, 35.0)
+    turns = [Turn(OTHER, 10_000), Turn(RING, 60), *[still] * 3, Turn(RING, 60), *[still] * 3]
+    groups_told = 0
+    for moments in range(4, 34, 2):
+        folder = tmp_path / str(moments)
+        first = Scene(folder, saved, known, turns)
+        if crashed(first.runner(store={"snapshot_s": 40.0}), moments):
+            groups_told += any(alert.entity.kind == "organisation" for alert in alerts(folder))
+            then = Scene(folder, saved, known | {"made:9": late}, ALL[:2])
+            then.log.written |= first.log.written | {"made:9": len(late)}
+            then.run()
+            assert kept(folder).told == retold(folder), moments
+    assert groups_told
