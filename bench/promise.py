@@ -154,8 +154,8 @@ def _row(of: list[Judged]) -> tuple[str, ...]:
 
 def _volume_row(i: int, passed: float, seen: float) -> tuple[str, str, str, str]:
     low, high = interval(int(passed), int(seen))
-    until = f"{VOLUMES[i + 1] - 1}" if i + 2 < len(VOLUMES) else "more"
-    return f"{VOLUMES[i]} to {until}", f"{int(seen):,}", f"{passed / seen:.2%}", f"{low:.2%} - {high:.2%}"
+    until = f"to {VOLUMES[i + 1] - 1}" if i + 2 < len(VOLUMES) else "or more"
+    return f"{VOLUMES[i]} {until}", f"{int(seen):,}", f"{passed / seen:.2%}", f"{low:.2%} - {high:.2%}"
 
 
 def _page(rows: list[tuple[str, ...]], volumes: list[Any], judged: list[Judged]) -> str:

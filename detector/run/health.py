@@ -53,11 +53,11 @@ class Rate:
 
 
 def heartbeat(health: Health, *, instance: str, sink: str, backlog: int, at_s: float) -> Alert:
-    """The health alert of one minute. Its silence is what a receiver alarms on; so nothing is stored for it."""
+    """The health alert of one second. Its silence is what a receiver alarms on; so nothing is stored for it."""
     lag = "" if health.lag_s is None else f", lag {health.lag_s:,.0f} s"
     trouble = f"; {'; '.join(health.reasons)}" if health.reasons else ""
     return Alert(
-        id=stable_id("health", instance, sink, str(int(at_s // 60))),
+        id=stable_id("health", instance, sink, str(int(at_s))),
         kind="health",
         action="open",
         case_id=stable_id("health", instance, sink),

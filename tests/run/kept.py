@@ -30,6 +30,12 @@ class Kept(NamedTuple):
     letters: set[tuple[str, int, int, str]]
     told: Told
 
+    def of(self, kind: str) -> tuple[object, ...]:
+        """Rows, tape and alerts of one level."""
+        rows = {name: row for name, row in self.rows.items() if name[0] == kind}
+        told = {name: ids for name, ids in self.told.items() if name[0] == kind}
+        return rows, [point for point in self.tape if point.kind == kind], told
+
 
 def kept(folder: Path) -> Kept:
     reader = Reader(folder / "store" / "state.sqlite")

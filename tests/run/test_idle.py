@@ -57,7 +57,7 @@ def test_streams_begin_after_a_restart_where_they_began_first(saved: Path, tmp_p
             scene = Scene(folder, saved, hour().streams, ALL if end == ends[-1] else [])
             scene.log.written = dict.fromkeys(STREAMS, end)
             scene.run(start=scene.log.written)
-        clients.append({name: row for name, row in kept(folder).rows.items() if name[0] == "client"})
+        clients.append(kept(folder).of("client"))
     assert clients[0] == clients[1]
 
 
