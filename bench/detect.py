@@ -224,7 +224,7 @@ def page(found: Mapping[str, Any]) -> str:
         f"{BUDGET:,} queries. The images of clients and thieves, the seeds and so the clients were never used for "
         "tuning.",
         "",
-        table(head, [_cells(row) for _, row in goals]),
+        table([*head, "asked for: median at most"], [[*_cells(row), row["goal"]] for _, row in goals]),
         "",
         f"Honest clients, never seen before, that were named: querywarden {ours['detected']} of {ours['accounts']:,} "
         f"({ours['share']:.1%}), PRADA {theirs['detected']} ({theirs['share']:.1%}). By the Beta-binomial law of the "
@@ -261,8 +261,9 @@ def drawn(found: Mapping[str, Any]) -> Any:
         axis.axvline(row["goal"], color=QUIET, ls=":", lw=1.2)
         axis.set(title=row["title"].partition(" (")[0], xscale="log", xlim=(1, BUDGET), ylim=(-0.03, 1.05))
         axis.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
-    axes[0, 0].legend(loc="center right", frameon=False)
-    drawing.supxlabel("queries asked (log); dotted: the goal for the median")
+        axis.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
+    axes[0, 0].legend(loc="center", bbox_to_anchor=(0.66, 0.5), frameon=False)
+    drawing.supxlabel("queries asked; dotted: the goal for the median")
     drawing.supylabel("accounts named")
     return drawing
 

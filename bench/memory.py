@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench.results import INK, OURS, QUIET, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.profile import honest, projection
+from detector.redteam.attacks import attack_named
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import World, simulate
 
@@ -133,8 +134,8 @@ def _draw(found: list[dict[str, Any]]) -> None:
     drawn, axis = figure(7, 4)
     place = np.arange(len(found))
     for name, color, shift in zip(ATTACKS, (OURS, QUIET), (-0.2, 0.2), strict=True):
-        axis.barh(place + shift, [f[name] for f in found], 0.38, color=color, label=name)
-    names = [f"{r} + {s} x {d}: {f['bytes']:,} bytes" for f in found for r, s, d, _ in [f["shape"]]]
+        axis.barh(place + shift, [f[name] for f in found], 0.38, color=color, label=attack_named(name).title)
+    names = [f"{r} + {s} points x {d}: {f['bytes']:,} bytes" for f in found for r, s, d, _ in [f["shape"]]]
     axis.set_yticks(
         place, [f"{name} *" if f["shape"] == CHOSEN else name for name, f in zip(names, found, strict=True)]
     )

@@ -173,7 +173,7 @@ Flat in volume? Test clients that passed at {max(SHARES):.0%}, by how many queri
 
 {table(["queries", "clients tested", "passed", "95% interval"], volumes)}
 
-![Share of honest clients named, refit by refit](promise.png)
+![Share of honest clients named, refit by refit; grey is where 95 of 100 belong](promise.png)
 """
 
 

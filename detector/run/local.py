@@ -128,12 +128,12 @@ class LocalRunner:
                 self._settle(self._pipeline.advance(chunk))
                 self._positions[chunk.stream] = chunk.next_offset
                 self._silence.heard(chunk.stream)
+            self._adopt(source)
             if chunks:
                 self._settle(self._pipeline.tick(source.streams()))
             elif source.exhausted:
                 break
             if self._now() >= next_look:
-                self._adopt(source)
                 self._look(source)
                 next_look = self._now() + LOOK_S
             if self._now() >= next_snapshot:

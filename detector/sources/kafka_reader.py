@@ -89,8 +89,13 @@ class KafkaSource:
         return [self._chunk(partition, found) for partition, found in records.items()]
 
     def streams(self) -> list[str]:
-        """Those too that are not at their position yet: the ticks wait for them."""
-        return [self._name(partition) for partition in sorted(self._consumer.assignment())] if self._consumer else []
+        """Those too that are not at their position yet, or that a member of a group is not given yet (a dead one still
+        holds them for a while): the ticks wait for them.
+        """
+        if not self._consumer:
+            return []
+        partitions = self._wanted(self._topic) if self._member else self._consumer.assignment()
+        return [self._name(partition) for partition in sorted(partitions)]
 
     def positions(self) -> dict[str, int]:
         """Where each stream stands: everything before was returned by `read`, or may not be shown (aborted)."""

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.server
 def test_partitions_that_are_added_while_it_runs_and_is_killed(stage: Stage, log: list[Record]) -> None:
     """Their clients are new ones: where a client's records move between partitions, Kafka keeps no order.
 
-    Clients are exact. Groups are not as if the partition had been known from the beginning: what it holds when it is found
-    comes later than its ticks were closed, and counts in the first open one.
+    Clients are exact. Groups are not as if the partition had been known from the beginning: what it holds when it is
+    found comes later than its ticks were closed, and counts in the first open one.
     """
     part = [record for record in log[:3000] if record.partition != PARTITIONS - 1]
     late = [r._replace(partition=PARTITIONS) for r in log[:3000] if r.partition == PARTITIONS - 1]
