@@ -61,6 +61,7 @@ class LocalRunner:
         self._health = Health(ready=False)
         self._rate = Rate(monotonic())
         self._positions: dict[str, int] = {}
+        self._resumed = False  # the store knew streams
         self._points: list[Point] = []
         self._letters: list[DeadLetter] = []
         self._silence = Silence(monotonic)
@@ -143,11 +144,11 @@ class LocalRunner:
     def _adopt(self, source: Source) -> None:
         """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash.
 
-        Where others were read before, the ticks that were told of are closed for a new one, as if it had come then.
+        A run that goes on closes the ticks that were told of for streams that are new to it, as if they had come then.
         """
         new = {stream: at for stream, at in source.positions().items() if stream not in self._positions}
         if new:
-            if self._positions:
+            if self._resumed:
                 self._pipeline.begin(new, self._journal.told)
             self._positions |= new
             self._snapshot(source)
@@ -258,6 +259,7 @@ class LocalRunner:
     def _restored(self) -> Pipeline:
         saved = self._store.load()
         self._positions = saved.positions
+        self._resumed = bool(saved.positions)
         log_settings = self.settings.log
         pipeline = Pipeline(
             self.profile,

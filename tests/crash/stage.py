@@ -87,6 +87,11 @@ class Stage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         for child in self._children:
             child.kill()
+        if self.kafka.process is None:  # a test that failed leaves them as it likes
+            self.kafka.start()
+        if self.elasticsearch._process is None:
+            self.elasticsearch.start()
+        self.elasticsearch.resume()
         self._producer.close(timeout=5)
 
     def write(self, records: Sequence[Record], *, pause_s: float = 0.0, burst: int = 50) -> None:

@@ -25,12 +25,14 @@ def test_alerts_wait_for_a_sink_that_is_away_and_the_others_go_on(stage: Stage, 
     child.until(lambda: stored(run) == len(part), "all records read")
     child.until(lambda: len(told_to_file(run)) == len(alerts(run.folder)), "all alerts in the file")
     child.until(lambda: "sink elasticsearch is busy" in written(run)[-1].message, "the outage in a heartbeat")
-    assert waiting(run) > 0
+    behind = waiting(run)
+    assert behind > 0
     assert child.get("/readyz")[0] == 200
-    metrics = child.metrics()
-    assert metrics["querywarden_sink_state", "elasticsearch", "busy"] == 1
-    assert metrics["querywarden_sink_backlog", "elasticsearch"] == waiting(run)
-    assert metrics["querywarden_sink_backlog", "file"] == 0
+    child.until(
+        lambda: child.metrics()["querywarden_sink_backlog", "elasticsearch"] == behind, "the backlog to be shown"
+    )
+    child.until(lambda: child.metrics()["querywarden_sink_backlog", "file"] == 0, "that the file has all")
+    assert child.metrics()["querywarden_sink_state", "elasticsearch", "busy"] == 1
     if how == "stopped":
         stage.elasticsearch.start()
     else:

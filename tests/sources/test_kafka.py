@@ -290,7 +290,7 @@ def test_members_of_a_group_share_the_partitions(kafka: Broker) -> None:
     with ThreadPoolExecutor() as pool:
         try:
             reading = [pool.submit(read, member) for member in range(2)]
-            wait_for(lambda: [len(member.streams()) for member in members] == [2, 2])
+            wait_for(lambda: [len(member.positions()) for member in members] == [2, 2])
             for partition in range(4):
                 kafka.send(topic, numbered(5, f"{partition}-"), partition=partition)
             wait_for(lambda: len(got[0]) + len(got[1]) >= 20)
