@@ -138,7 +138,7 @@ def read_alone(lines: Sequence[bytes], size: int) -> None:
 
 
 def read_and_drop(lines: Sequence[bytes]) -> None:
-    """The least that reading can cost here: no more is held at a time than the cache holds, and only the inputs."""
+    """Reading alone: no more is held at a time than the cache holds, and only the inputs."""
     for start in range(0, len(lines), PART):
         np.array([DECODER.decode(line).input for line in lines[start : start + PART]])
 
@@ -350,22 +350,21 @@ def page(found: Mapping[str, Any]) -> str:
             f"inputs, 10 probabilities, an RFC 3339 time. Processor time, medians of {ROUNDS} rounds in turns with "
             "what is compared, [least, most] in brackets.",
             "",
-            f"Reading alone is the decoding of every record into a typed msgspec struct and an array of the inputs, "
-            f"{CHUNK:,} records at a time as the sources hand them on. Most of that is memory: a replay reads and "
-            f"judges {PART} at a time, which the processor's cache holds. The least that reading can cost is the same "
-            "in such parts, where all but the inputs is dropped at once. "
-            f"Asked for: at most {bounds['replay']:g} times reading alone.",
+            "Reading alone is the decoding of every record into a typed msgspec struct and an array of the inputs, all "
+            f"else dropped at once. Asked for: at most {bounds['replay']:g} times that. Who decodes {CHUNK:,} records "
+            "(what a source hands on at once) before he looks at them pays for the memory as well, which no cache "
+            f"holds; a replay takes {PART} at a time.",
             "",
             table(
-                ["replay of", "µs a query", "reading alone", "times", "the least", "times"],
+                ["replay of", "µs a query", "reading alone", "times", f"reading {CHUNK:,} at once", "times"],
                 [
                     (
                         name,
                         f"{row['replay_us']:.1f}",
-                        f"{row['read_us']:.1f}",
-                        _range(row["ratio"], row["ratios"]),
                         f"{row['dropped_us']:.1f}",
                         _range(row["ratio_dropped"], row["ratios_dropped"]),
+                        f"{row['read_us']:.1f}",
+                        _range(row["ratio"], row["ratios"]),
                     )
                     for name, row in replay.items()
                 ],
@@ -417,12 +416,10 @@ def drawn(found: Mapping[str, Any]) -> Any:
             us = found["stages"][name][stage]
             axis.barh(place, us, left=left, color=colour, height=0.5, label=stage if place == 0 else None)
             left += us
-        for name_of, colour in (("read", "#c9c2b8"), ("dropped", QUIET)):
-            label = {"read": "reading alone", "dropped": "the least of it"}[name_of] if place == 0 else None
-            axis.barh(place + 0.36, row[f"{name_of}_us"], color=colour, height=0.14, label=label)
-        most = found["at_most"]["replay"] * row["read_us"]
+        axis.barh(place + 0.36, row["dropped_us"], color=QUIET, height=0.14, label=None if place else "reading alone")
+        most = found["at_most"]["replay"] * row["dropped_us"]
         axis.plot([most, most], [place - 0.3, place + 0.45], color=LINE, lw=2)
-        axis.annotate("at most", (most, place - 0.3), (0, 4), textcoords="offset points", ha="center", color=LINE)
+        axis.annotate("asked for", (most, place - 0.3), (0, 4), textcoords="offset points", ha="center", color=LINE)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xlabel="microseconds of processor time a query", xlim=(0, None))

@@ -93,12 +93,15 @@ def labels_of(queries: Sequence[Query]) -> I32:
 
 
 def label_codes(labels: Sequence[str | int | None]) -> I32:
-    return np.array([NO_LABEL if label is None else _code(label) for label in labels], np.int32)
+    codes = [label if type(label) is int and 0 <= label < 2**31 else _code(label) for label in labels]
+    return np.array(codes, np.int32)
 
 
-def _code(label: str | int) -> int:
-    if isinstance(label, int) and 0 <= label < 2**31:
-        return label
+def _code(label: str | int | None) -> int:
+    if label is None:
+        return NO_LABEL
+    if isinstance(label, bool):
+        return int(label)
     return crc32(str(label).encode("utf-8", "surrogatepass")) & 0x7FFFFFFF
 
 
@@ -108,9 +111,9 @@ def top_of(queries: Sequence[Query]) -> F64:
     A single number p is read as the pair p, 1 - p.
     """
     found = [query.probabilities for query in queries]
-    sizes = {0 if p is None else len(p) for p in found}
-    if len(sizes) == 1 and 0 not in sizes:
-        pairs: F64 = _largest_two(matrix([p for p in found if p is not None]))
+    given = [p for p in found if p]
+    if len(given) == len(found) and len(set(map(len, given))) == 1:
+        pairs: F64 = _largest_two(matrix(given))
         return pairs
     top = np.full((len(queries), 2), ABSENT)
     for i, probabilities in enumerate(found):

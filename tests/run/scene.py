@@ -38,11 +38,13 @@ class Log:
 
 class LogSource:
     """Gives what is written, at most `size` records of a stream at a time; `turn` is called whenever nothing is left
-    and says whether there is more to come. `start` is where streams begin that the store does not know.
+    and says whether there is more to come. `start` is where streams begin that the store does not know; a source that
+    `joins` is given its streams when it reads first, like a member of a group.
     """
 
-    def __init__(self, log: Log, turn: Callable[[], bool], size: int, start: Mapping[str, int]) -> None:
+    def __init__(self, log: Log, turn: Callable[[], bool], size: int, start: Mapping[str, int], joins: bool) -> None:
         self._log, self._turn, self._size = log, turn, size
+        self._joined = not joins
         self._at = {stream: start.get(stream, 0) for stream in log.streams}
         self._ended = False
 
@@ -50,15 +52,16 @@ class LogSource:
         self._at |= positions
 
     def read(self, timeout_s: float) -> list[Chunk]:
+        self._joined = True
         if not any(self.lag().values()):
             self._ended = not self._turn()
         return [self._chunk(stream) for stream, behind in self.lag().items() if behind]
 
     def streams(self) -> list[str]:
-        return list(self._at)
+        return list(self.positions())
 
     def positions(self) -> dict[str, int]:
-        return dict(self._at)
+        return dict(self._at) if self._joined else {}
 
     def drained(self, streams: Collection[str]) -> set[str]:
         return {stream for stream in streams if not self.lag()[stream]}
@@ -102,10 +105,12 @@ class Scene:
         self._profile = profile
         self._turns = iter(turns)
 
-    def runner(self, size: int = 50, start: Mapping[str, int] = {}, **sections: Any) -> LocalRunner:
+    def runner(
+        self, size: int = 50, start: Mapping[str, int] = {}, joins: bool = False, **sections: Any
+    ) -> LocalRunner:
         """One that goes on from where the last one came to."""
         settings = settings_of(document(self.folder, self._profile, **sections))
-        source = LogSource(self.log, self._turn, size, start)
+        source = LogSource(self.log, self._turn, size, start, joins)
         settings = msgspec.structs.replace(settings, source=LogSettings(source))
         return LocalRunner(settings, monotonic=lambda: self.now)
 

@@ -47,12 +47,12 @@ def test_the_log_has_what_these_tests_are_about(undisturbed: Kept) -> None:
 
 
 @settings(max_examples=30)
-@given(turns=turns(0.0, 0.4, 1.5), fuses=FUSES, size=st.sampled_from([7, 50, 400]))
+@given(turns=turns(0.0, 0.4, 1.5), fuses=FUSES, size=st.sampled_from([7, 50, 400]), joins=st.booleans())
 def test_after_any_crashes_all_is_as_without_them(
-    saved: Path, undisturbed: Kept, turns: list[Turn], fuses: list[int], size: int
+    saved: Path, undisturbed: Kept, turns: list[Turn], fuses: list[int], size: int, joins: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        Scene(Path(folder), saved, hour().streams, [*turns, *REST]).run(*fuses, size=size)
+        Scene(Path(folder), saved, hour().streams, [*turns, *REST]).run(*fuses, size=size, joins=joins)
         assert kept(Path(folder)) == undisturbed
 
 
