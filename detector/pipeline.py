@@ -17,12 +17,13 @@ from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
-from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import F64, Batch, Chunk, DeadLetter, Query
+from detector.query import ABSENT, F64, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
+from features.contract import DIMS
 
 FUTURE = "future"
 LATE = "late"
@@ -209,18 +210,21 @@ class Pipeline:
 
     def _batch(self, queries: list[Query], inputs: F64) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
+        n = len(queries)
         if self.profile:
-            x, residual = self.profile.projection.apply(inputs)
+            x, residual, roughness = self.profile.projection.apply(inputs)
         else:
-            x, residual = np.zeros((len(queries), 16), np.int16), np.zeros(len(queries))
+            x, residual, roughness = np.zeros((n, DIMS), np.int16), np.zeros(n), np.full(n, ABSENT)
         batch = Batch(
             slots=self.clients.slots(clients),
             at=np.array([query.at for query in queries], np.int64),
             x=x,
             residual=residual,
+            roughness=roughness,
             labels=columns.labels_of(queries),
             top=columns.top_of(queries),
             ids=columns.id_hashes(queries, self._secret),
+            odd=np.zeros(n, np.uint8),
         )
         return batch, Naming([query.id for query in queries], clients)
 
@@ -255,7 +259,7 @@ class Pipeline:
         slots = self._group_level.entities.slots([group or "" for group in groups])
         ticks = np.maximum(clock // TICK_US, self._closed)
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
-        self._group_level.gather(Asked(ticks, slots, at, bins, ids, clients))
+        self._group_level.gather(Asked(ticks, slots, at, bins[:, ADDITIVE], ids, clients))
 
     def _judge(self, points: Sequence[Point], step: Step) -> None:
         step.points.extend(points)

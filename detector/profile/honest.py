@@ -165,15 +165,17 @@ def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, s
 def _batch(
     queries: list[Query], inputs: NDArray[np.float64], survey: Survey, projection: Projection, secret: np.uint64
 ) -> Batch:
-    x, residual = projection.apply(inputs)
+    projected = projection.apply(inputs)
     return Batch(
         slots=np.array([survey.index[q.client or ""] for q in queries], np.int64),
         at=np.array([q.at for q in queries], np.int64),
-        x=x,
-        residual=residual,
+        x=projected.x,
+        residual=projected.residual,
+        roughness=projected.roughness,
         labels=columns.labels_of(queries),
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, secret),
+        odd=np.zeros(len(queries), np.uint8),
     )
 
 
