@@ -21,7 +21,7 @@ from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLe
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import ABSENT, F64, Batch, Chunk, DeadLetter, Query
+from detector.query import ABSENT, F64, I64, NO_TIME, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
 from features.contract import DIMS
 
@@ -119,6 +119,7 @@ class Pipeline:
         queries, sources, refused = self._decode(chunk.payloads)
         for index, error in refused:
             step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
+        queries, sources = columns.with_unread(queries, sources, refused, self._model)
         wanted = self._wanted(chunk, queries, sources, step)
         if len(wanted) < len(queries):
             queries, sources = [queries[i] for i in wanted], [sources[i] for i in wanted]
@@ -192,23 +193,28 @@ class Pipeline:
         return wanted
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
+        at = columns.times_of(queries, self._clocks.get(chunk.stream, 0))
+        if not at[0]:  # nothing readable yet in all of the stream: there is no time to count it at
+            told = np.flatnonzero(at).tolist()
+            queries, sources, at = [queries[i] for i in told], [sources[i] for i in told], at[told]
         inputs, unfit = columns.inputs_of(queries, self._width)
+        odd = np.zeros(len(queries), np.uint8)
         if unfit and self.profile:
             for index, reason, message in unfit:
                 query = queries[index]
-                step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-            fit = sorted(set(range(len(queries))) - {u.place for u in unfit})
-            queries, sources, inputs = [queries[i] for i in fit], [sources[i] for i in fit], inputs[fit]
+                odd[index] = UNREAD
+                if query.at != NO_TIME:  # else there is a letter already
+                    step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
         if not queries:
             return
-        batch, naming = self._batch(queries, inputs)
+        batch, naming = self._batch(queries, at, inputs, odd)
         start = 0
         for part in self._client_level.advance(batch, naming):
             stop = start + len(part.status)
-            self._after(chunk, queries[start:stop], sources[start:stop], part, step)
+            self._after(chunk, queries[start:stop], sources[start:stop], batch.part(start, stop), part, step)
             start = stop
 
-    def _batch(self, queries: list[Query], inputs: F64) -> tuple[Batch, Naming]:
+    def _batch(self, queries: list[Query], at: I64, inputs: F64, odd: U8) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
         n = len(queries)
         if self.profile:
@@ -217,34 +223,36 @@ class Pipeline:
             x, residual, roughness = np.zeros((n, DIMS), np.int16), np.zeros(n), np.full(n, ABSENT)
         batch = Batch(
             slots=self.clients.slots(clients),
-            at=np.array([query.at for query in queries], np.int64),
+            at=at,
             x=x,
             residual=residual,
             roughness=roughness,
             labels=columns.labels_of(queries),
             top=columns.top_of(queries),
             ids=columns.id_hashes(queries, self._secret),
-            odd=np.zeros(n, np.uint8),
+            odd=odd,
         )
         return batch, Naming([query.id for query in queries], clients)
 
-    def _after(self, chunk: Chunk, queries: list[Query], sources: list[int], part: Weighed, step: Step) -> None:
-        step.judged += len(part.kept)
+    def _after(
+        self, chunk: Chunk, queries: list[Query], sources: list[int], batch: Batch, part: Weighed, step: Step
+    ) -> None:
+        step.judged += int(np.count_nonzero(batch.odd[part.kept] != UNREAD))
         if len(part.kept) < len(part.status):
             step.retries += int(np.count_nonzero(part.status == kernels.RETRY))
             for i in np.flatnonzero(part.status == kernels.LATE):
                 message = "the record is more than an epoch older than its client's latest"
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
-        self._note_times(chunk.stream, queries, part)
+        self._note_times(chunk.stream, queries, batch.at, part)
         self._judge([point for _, point in part.points], step)
 
-    def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> None:
+    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed) -> None:
         """Moves the stream's clock, and hands each query to the tick that it falls into."""
         if not len(part.kept):
             return
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
-        at = np.array([query.at for query in kept], np.int64)
+        at = at[part.kept]
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])
         if self._group_level is None:

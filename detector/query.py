@@ -17,6 +17,7 @@ U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
 ABSENT = np.nan  # a signal or confidence that the log does not carry: absent, never zero
+NO_TIME = -1  # of a record whose time could not be read
 NO_LABEL = -1  # int32 label code of an answer without a label
 USUAL, REUSED, UNREAD = 0, 1, 2  # how a query was put: its id was another's; its input could not be read
 

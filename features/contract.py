@@ -80,6 +80,17 @@ def nothing_to_learn(reference: Reference) -> dict[str, NDArray[Any]]:
     return {}
 
 
+LABELS = 16  # labels told apart; where there are more, some share a place
+
+
+@numba.njit(cache=True)
+def place_of(label):  # type: ignore[no-untyped-def]
+    """0 .. LABELS - 1; -1 without a label. Small numbers keep a place of their own."""
+    if label < LABELS:
+        return max(np.int64(label), -1)
+    return np.int64(((np.uint64(label) * np.uint64(2654435769)) & np.uint64(0xFFFFFFFF)) >> np.uint64(28))  # Knuth 6.4
+
+
 @numba.njit(cache=True)
 def stage_of(seen):  # type: ignore[no-untyped-def]
     """log2 of how many were seen: 0-1, 2-3, 4-7, ... 128-255, and all above."""

@@ -16,11 +16,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.query import NO_LABEL, Batch
+from detector.query import Batch
 from features.cells import CELLS, cells_of
-from features.contract import Feature, Field, Learned, Rows, Signal, nothing_to_learn, stage_of
+from features.contract import LABELS, Feature, Field, Learned, Rows, Signal, nothing_to_learn, place_of, stage_of
 
-LABELS = 16  # labels told apart; more share
 CONFIDENCES = 8  # halvings of the second largest probability against the largest
 FULL = 250  # of a count, at which all of its kind are halved: the mix of lately, in one byte each
 
@@ -64,11 +63,7 @@ def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float
 @numba.njit(cache=True)
 def _labels(labels, kinds):  # type: ignore[no-untyped-def]
     for i in range(labels.size):
-        code = labels[i]
-        if code >= LABELS:  # Fibonacci hashing, Knuth 6.4
-            kinds[i, 0] = (np.uint32(code) * np.uint32(2654435769)) >> np.uint32(28)
-        elif code != NO_LABEL:
-            kinds[i, 0] = code
+        kinds[i, 0] = place_of(labels[i])
 
 
 @numba.njit(cache=True)

@@ -17,9 +17,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.query import NO_LABEL, Batch
+from detector.query import Batch
 from features.chance import draw
-from features.contract import DIMS, Feature, Field, Learned, Rows, Signal, nothing_to_learn, stage_of
+from features.contract import DIMS, Feature, Field, Learned, Rows, Signal, nothing_to_learn, place_of, stage_of
 
 RECENT = 32
 SAMPLE = 176
@@ -29,7 +29,6 @@ MEMORY = RECENT + SAMPLE
 KEPT = 8  # dimensions
 COARSE = 64  # steps of x to a step of the memory
 FAR = 2**30  # beyond any squared distance of the memory
-LABELS = 16  # labels told apart; more share
 
 HIDES = "children of earlier queries, optimisation walks"
 
@@ -89,7 +88,7 @@ def _space(slots, x, labels, rows, values, stages):  # type: ignore[no-untyped-d
     for i in range(slots.size):
         row = rows[slots[i]]
         seen = np.int64(row.spacing_seen)
-        label = label_of(labels[i])
+        label = np.uint8(1 + place_of(labels[i]))
         for d in range(KEPT):
             point[d] = min(max((x[i, d] + COARSE // 2) // COARSE, -127), 127)
         _compare(row, point, label, min(seen, MEMORY), squared, nearest)
@@ -101,16 +100,6 @@ def _space(slots, x, labels, rows, values, stages):  # type: ignore[no-untyped-d
         remember(row, point, label, seen)
         row.spacing_last[:] = x[i]
         row.spacing_seen += 1
-
-
-@numba.njit(cache=True)
-def label_of(code):  # type: ignore[no-untyped-def]
-    """1 .. LABELS; 0 for none. Small numbers keep their own place."""
-    if code == NO_LABEL:
-        return np.uint8(0)
-    if code >= LABELS:  # Fibonacci hashing, Knuth 6.4
-        return np.uint8(1 + ((np.uint32(code) * np.uint32(2654435769)) >> np.uint32(28)))
-    return np.uint8(1 + code)
 
 
 @numba.njit(cache=True)

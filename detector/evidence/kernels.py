@@ -16,6 +16,7 @@ from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRES
 ADMITTED, RETRY, LATE = 0, 1, 2
 DAY_US = 86_400_000_000
 NO_BIN = 255
+AGAIN = 255  # beside USUAL and REUSED
 FULL = 65_534  # of one bin in both epochs, what 16 bits hold: then all counts of the signal are halved
 
 
@@ -38,7 +39,7 @@ def admit(slots, at, ids, x, labels, odd, epoch_us, secret, rows, status, clock,
             continue
         if odd[i] != UNREAD:
             repeats = _repeats(row, ids[i], content[i]) if ids[i] != 0 else USUAL
-            if repeats == RETRY:
+            if repeats == AGAIN:
                 status[i] = RETRY
                 continue
             odd[i] = repeats
@@ -70,12 +71,12 @@ def _on_count_grid(n):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _repeats(row, query_id, content):  # type: ignore[no-untyped-def]
-    """RETRY: the id and the content were seen; REUSED: the id alone was; USUAL: neither."""
+    """AGAIN: the id and the content were seen; REUSED: the id alone was; USUAL: neither."""
     found = USUAL
     for j in range(min(np.int64(row.n), RETRIES)):
         if row.retry_id[j] == np.uint32(query_id):
             if row.retry_content[j] == np.uint16(content):
-                return RETRY
+                return AGAIN
             found = REUSED
     return found
 
@@ -177,7 +178,7 @@ def weigh_ticks(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
-    """Counts live for the current and the previous epoch, each counted from the entity's first query. True: it turned."""
+    """Counts live for the current and the previous epoch, from the entity's first query on. True: it turned."""
     epoch = np.uint32((clock - row.first_at) // epoch_us)
     if epoch == row.epoch:
         return False

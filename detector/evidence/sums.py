@@ -1,7 +1,7 @@
 """What the evidence needs of an entity's counts, summed over bins and kept between its queries.
 
-Sums of multiples of GRAIN are exact, so that a line that was kept and moved on with each query is, bit for bit, the line
-that `refresh` makes of the counts: it is never saved, and who finds another entity's line in its place makes its own.
+Sums of multiples of GRAIN are exact, so that a line that was kept and moved on with each query is, bit for bit, the
+line that `refresh` makes of the counts: it is never saved, and who finds another's line in its place makes its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from detector.entities import BINS
 from detector.evidence.law import BETS, CHANNELS, DILUTION_BET, GRAIN, KINDS, KT, TABLE, TURN
 
 LINES = 4096  # entities whose lines are kept: those that asked lately
+LOST = -14.0  # nats below the largest term of a sum of exponentials: a millionth of it
+LOST_BETS = -2.0  # nats: no evidence for anything
 HALF_LOG_TWO_PI = 0.9189385332046727
 
 
@@ -111,7 +113,7 @@ def find(line, f, tables):  # type: ignore[no-untyped-def]
         return
     honest = _mixed(line.honest[f], f, total, tables)
     line.found[f, KT] = line.half[f] - half_sum(tables, f, total) - honest
-    line.found[f, DILUTION_BET] = _log_sum_exp(line.diluted[f], BETS) - log(BETS)
+    line.found[f, DILUTION_BET] = _diluted(line, f)
     line.found[f, TURN] = line.late[f] - half_sum(tables, f, recent) - honest + line.mark[f]
 
 
@@ -133,21 +135,24 @@ def _mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
     mass = 0.0
     for j in range(KINDS):
         below = likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j] - top
-        if below > -40.0:  # the rest is lost in the last bit
+        if below > LOST:
             mass += exp(below)
     return top + log(mass)
 
 
 @numba.njit(cache=True, forceinline=True)
-def _log_sum_exp(terms, size):  # type: ignore[no-untyped-def]
-    top = terms[0]
-    for j in range(1, size):
-        top = max(top, terms[j])
+def _diluted(line, f):  # type: ignore[no-untyped-def]
+    """Log mean of the bets. Where all have lost, as on nearly every honest client, the best of them will do."""
+    top = line.diluted[f, 0]
+    for e in range(1, BETS):
+        top = max(top, line.diluted[f, e])
+    if top < LOST_BETS:
+        return top - log(BETS)
     mass = 0.0
-    for j in range(size):
-        if terms[j] - top > -40.0:
-            mass += exp(terms[j] - top)
-    return top + log(mass)
+    for e in range(BETS):
+        if line.diluted[f, e] - top > LOST:
+            mass += exp(line.diluted[f, e] - top)
+    return top + log(mass / BETS)
 
 
 @numba.njit(cache=True, forceinline=True)

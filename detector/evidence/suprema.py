@@ -12,8 +12,8 @@ from detector.evidence.sums import refresh
 
 @numba.njit(cache=True)
 def of_entities(starts, stops, owner, bins, law, rows, lines, suprema):  # type: ignore[no-untyped-def]
-    """Each run from `starts` to `stops` is judged at once: one query of a client, or what a group's members asked in one
-    tick. owner (n,), bins (n, F) in log order; rows and lines fresh.
+    """Each run from `starts` to `stops` is judged at once: one query of a client, or what a group's members asked in
+    one tick. owner (n,), bins (n, F) in log order; rows and lines fresh.
 
     Fills suprema (entities, REACHES, F, CHANNELS), -inf where never seen.
     """

@@ -114,8 +114,8 @@ class Scale(NamedTuple):
 
 
 def standard(suprema: NDArray[np.float64]) -> Scale:
-    """From suprema (n,). The tail's shape is the likeliest under a normal belief around SHAPE: honest clients differ, and
-    a light tail that few clients show is none to trust (maximum a posteriori on a grid; Pickands 1975).
+    """From suprema (n,). The tail's shape is the likeliest under a normal belief around SHAPE: honest clients differ,
+    and a light tail that few clients show is none to trust (maximum a posteriori on a grid; Pickands 1975).
     """
     if len(suprema) == 0:
         return Scale(0.0, LEAST_SPREAD, LEAST_SPREAD, SHAPE)

@@ -321,8 +321,8 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by score:
-    a hundred times as rare as medium, by the tails of the channels' suprema.
+    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by
+    score, a hundred times as rare as medium by the tails of the channels' suprema.
     """
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     for level in levels:

@@ -68,7 +68,8 @@ def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
     levels = np.empty(runs, np.int32)
     kernels.weigh_ticks(
         starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
-        rows, sums.lines(len(ADDITIVE)), levels, np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
+        rows, sums.lines(len(ADDITIVE)), levels,
+        np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
         np.empty((*shape, BINS), np.uint32),
     )  # fmt: skip
     highest = np.zeros(len(rows), np.int64)

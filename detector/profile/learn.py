@@ -138,8 +138,8 @@ def _edges(f: int, teachers: Measured) -> NDArray[np.float64]:
 
 
 def with_made(f: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For what honest clients of the log may never have done: one made client in MADE_EACH does it now and then, so that
-    the first time is no proof.
+    """For what honest clients of the log may never have done: one made client in MADE_EACH does it now and then, so
+    that the first time is no proof.
     """
     events = len(SIGNALS[f].cuts)
     if not events:
@@ -180,9 +180,7 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
 
 def unscaled(found: Nulls, active: NDArray[np.bool_]) -> Law:
     flat, ones = np.zeros((len(active), CHANNELS)), np.ones((len(active), CHANNELS))
-    return laws.make(
-        active, found.edges, found.weight, found.alpha, found.shares, flat, flat, ones, ones, ones, 0.0
-    )
+    return laws.make(active, found.edges, found.weight, found.alpha, found.shares, flat, flat, ones, ones, ones, 0.0)
 
 
 def scaled(
