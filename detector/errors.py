@@ -36,12 +36,16 @@ class MissingExtra(QuerywardenError):
 
 
 class DecodeError(QuerywardenError):
-    """`reason` is one of a small fixed set (a metric label); the message says what was found."""
+    """`reason` is one of a small fixed set (a metric label); the message says what was found.
 
-    def __init__(self, reason: str, message: str, *, client: str | None = None) -> None:
+    client, at: who asked and when (microseconds), where that can be read all the same.
+    """
+
+    def __init__(self, reason: str, message: str, *, client: str | None = None, at: int | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.client = client
+        self.at = at
 
 
 class ProfileError(QuerywardenError):

@@ -21,7 +21,7 @@ from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLe
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import ABSENT, F64, I64, NO_TIME, U8, UNREAD, Batch, Chunk, DeadLetter, Query
+from detector.query import ABSENT, F64, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
 from features.contract import DIMS
 
@@ -193,28 +193,22 @@ class Pipeline:
         return wanted
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
-        at = columns.times_of(queries, self._clocks.get(chunk.stream, 0))
-        if not at[0]:  # nothing readable yet in all of the stream: there is no time to count it at
-            told = np.flatnonzero(at).tolist()
-            queries, sources, at = [queries[i] for i in told], [sources[i] for i in told], at[told]
         inputs, unfit = columns.inputs_of(queries, self._width)
         odd = np.zeros(len(queries), np.uint8)
         if unfit and self.profile:
             for index, reason, message in unfit:
                 query = queries[index]
                 odd[index] = UNREAD
-                if query.at != NO_TIME:  # else there is a letter already
+                if query.input:  # else it was refused, and there is a letter already
                     step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-        if not queries:
-            return
-        batch, naming = self._batch(queries, at, inputs, odd)
+        batch, naming = self._batch(queries, inputs, odd)
         start = 0
         for part in self._client_level.advance(batch, naming):
             stop = start + len(part.status)
             self._after(chunk, queries[start:stop], sources[start:stop], batch.part(start, stop), part, step)
             start = stop
 
-    def _batch(self, queries: list[Query], at: I64, inputs: F64, odd: U8) -> tuple[Batch, Naming]:
+    def _batch(self, queries: list[Query], inputs: F64, odd: U8) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
         n = len(queries)
         if self.profile:
@@ -223,7 +217,7 @@ class Pipeline:
             x, residual, roughness = np.zeros((n, DIMS), np.int16), np.zeros(n), np.full(n, ABSENT)
         batch = Batch(
             slots=self.clients.slots(clients),
-            at=at,
+            at=np.array([query.at for query in queries], np.int64),
             x=x,
             residual=residual,
             roughness=roughness,

@@ -17,9 +17,10 @@ from detector.errors import DecodeError
 from detector.logs.native import decode_many
 from detector.pipeline import FUTURE, IDENTITY, LATE, Pipeline, State, restore_rows
 from detector.policy import Budget, Dated, Policy, Suppression, Threshold, in_force
-from detector.profile.artefact import Profile
+from detector.profile.artefact import CLIENT_ROW, Profile
 from detector.query import Chunk
 from detector.tape import Point
+from features import SIGNALS
 from tests import people, strategies
 from tests.driving import Outcome, drive, outcome, pipeline, rows, steps
 
@@ -33,6 +34,10 @@ def of_client(found: Outcome, client: str) -> tuple[Any, ...]:
         [p for p in found.points if (p.kind, p.id) == ("client", client)],
         [a for a in found.alerts if (a.entity.kind, a.entity.id) == ("client", client)],
     )
+
+
+def row_of(found: Outcome, client: str) -> Any:
+    return np.frombuffer(found.rows[("client", client)], CLIENT_ROW)[0]
 
 
 def of_groups(found: Outcome) -> tuple[Any, ...]:
@@ -140,10 +145,34 @@ def test_a_record_that_cannot_be_judged_leaves_the_others_as_they_were(profile: 
         drive(pipeline(profile), [people.chunk(records)]),
         drive(pipeline(profile), [people.chunk(without)]),
     )
-    if odd != "infinite":  # that one can be judged
-        assert found.rows == expected.rows
-        assert (found.points, found.alerts) == (expected.points, expected.alerts)
+    for client in ("c1", "c2", "c3"):
+        assert of_client(found, client) == of_client(expected, client)
     assert expected.alerts
+
+
+@pytest.mark.parametrize("odd", ["broken", "narrow", "text"])
+def test_a_record_that_cannot_be_read_counts_for_whoever_sent_it(profile: Profile, odd: str) -> None:
+    good = [strategies.Event(0, "asks", i % 32, 7_000_000) for i in range(12)]
+    records = strategies.written([*good[:6], strategies.Event(0, odd, 3, 0), *good[6:]])
+    expected = strategies.written([*good[:6], strategies.Event(0, "asks", 3, 0), *good[6:]])
+    found, others = (
+        drive(pipeline(profile), [people.chunk(records)]),
+        drive(pipeline(profile), [people.chunk(expected)]),
+    )
+    mine, theirs = row_of(found, "c0"), row_of(others, "c0")
+    assert (mine["n"], mine["asked_today"]) == (theirs["n"], theirs["asked_today"])
+    odds = [signal.name for signal in SIGNALS].index("conduct.odd")
+    assert mine["counts"][0, odds].tolist()[:3] == [12, 0, 1]
+    assert mine["spacing_seen"] == 12
+
+
+def test_who_sends_much_that_cannot_be_read_is_named(profile: Profile) -> None:
+    good = [strategies.Event(0, "asks", i % 32, 7_000_000) for i in range(30)]
+    bad = [strategies.Event(0, "narrow", 3, 7_000_000) for _ in range(30)]
+    asked = strategies.written([one for pair in zip(good, bad, strict=True) for one in pair])
+    alerts = drive(pipeline(profile), [people.chunk(asked)]).alerts
+    assert {alert.entity.id for alert in alerts if alert.entity.kind == "client"} == {"c0"}
+    assert alerts[0].reasons[0].signal == "conduct.odd"
 
 
 def client_of(record: bytes) -> str | None:
@@ -295,7 +324,7 @@ def test_deciding_anew_over_the_tape_is_what_a_rerun_would_have_said(
 
 def test_the_tape_holds_all_that_can_be_said(profile: Profile) -> None:
     """So that the property above is not about nothing."""
-    thresholds = {"client": (Threshold("low", 1.0), Threshold("high", 5.0))}
+    thresholds = {"client": (Threshold("low", 2.2), Threshold("high", 4.5))}
     policy = Policy("1", thresholds, suppressions=(Suppression("client", "copier", people.END_US, "made"),))
     found = drive(pipeline(profile, [Dated(0, policy)]), people.chunks(TAPE_LOG)).alerts
     assert {a.action for a in found if a.entity.id == "thief"} == {"open", "escalate", "resolve"}

@@ -10,10 +10,10 @@ import numpy as np
 from detector.entities import BINS, RETRIES
 from detector.evidence.polya import bin_of, counted, score_of, strongest
 from detector.evidence.sums import bump, find, refresh, refresh_signal
-from detector.query import REUSED, UNREAD, USUAL
+from detector.query import NO_TIME, REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
 
-ADMITTED, RETRY, LATE = 0, 1, 2
+ADMITTED, RETRY, LATE, UNTIMED = 0, 1, 2, 3
 DAY_US = 86_400_000_000
 NO_BIN = 255
 AGAIN = 255  # beside USUAL and REUSED
@@ -22,7 +22,8 @@ FULL = 65_534  # of one bin in both epochs, what 16 bits hold: then all counts o
 
 @numba.njit(cache=True)
 def admit(slots, at, ids, x, labels, odd, epoch_us, secret, rows, status, clock, ordinal, asked, budget, content):  # type: ignore[no-untyped-def]
-    """Numbers each entity's queries and moves its clock; what is a retry or too late gets a status and no number.
+    """Numbers each entity's queries and moves its clock; what is a retry, too late, or its entity's first and without a
+    time, gets a status and no number. Fills `at` where a record told none.
 
     odd: UNREAD where the input could not be read; REUSED is set here, where an id comes again with another content.
     epoch_us: length of an epoch; asked: queries of the entity on that day, and budget: that number is a step of the
@@ -31,6 +32,11 @@ def admit(slots, at, ids, x, labels, odd, epoch_us, secret, rows, status, clock,
     for i in range(slots.size):
         row = rows[slots[i]]
         content[i] = _hash(x[i], labels[i], secret)
+        if at[i] == NO_TIME:  # its entity's own clock will do, where there is one
+            if row.n == 0:
+                status[i] = UNTIMED
+                continue
+            at[i] = row.clock
         if row.n == 0:
             row.first_at = at[i]
             row.clock = at[i]

@@ -8,7 +8,7 @@ calibration entities the share that passes follows Beta(m + 1 - k, k).
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import ceil, log
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -124,17 +124,15 @@ def standard(suprema: NDArray[np.float64]) -> Scale:
     beyond = suprema[suprema > knee] - knee
     if len(beyond) < FEWEST_BEYOND:
         return Scale(float(centre), float(knee), max(float(beyond.mean()) if len(beyond) else 0.0, LEAST_SPREAD), SHAPE)
-    likely = np.array([_tail(beyond, spread, shape) for spread, shape in _grid(beyond)])
-    spread, shape = _grid(beyond)[int(likely.argmax())]
+    spread, shape = _likeliest(beyond)
     return Scale(float(centre), float(knee), max(spread, LEAST_SPREAD), shape)
 
 
-def _grid(beyond: NDArray[np.float64]) -> list[tuple[float, float]]:
-    mean = float(beyond.mean())
-    return [(mean * part, shape) for part in np.geomspace(0.1, 2.0, 25) for shape in np.linspace(0.05, 1.5, 30)]
-
-
-def _tail(beyond: NDArray[np.float64], spread: float, shape: float) -> float:
-    """Log likelihood, and the belief."""
-    likely = -len(beyond) * log(spread) - (1 + 1 / shape) * np.log1p(shape * beyond / spread).sum()
-    return float(likely - 0.5 * ((shape - SHAPE) / SHAPE_SPREAD) ** 2)
+def _likeliest(beyond: NDArray[np.float64]) -> tuple[float, float]:
+    """Scale and shape of the generalised Pareto law of excesses (n,)."""
+    spread = (beyond.mean() * np.geomspace(0.03, 2.0, 30))[:, None]
+    shape = np.linspace(0.05, 1.5, 30)[None, :]
+    logs = np.log1p(shape[:, :, None] * beyond / spread[:, :, None]).sum(2)
+    likely = -len(beyond) * np.log(spread) - (1 + 1 / shape) * logs - 0.5 * ((shape - SHAPE) / SHAPE_SPREAD) ** 2
+    i, j = np.unravel_index(likely.argmax(), likely.shape)
+    return float(spread[i, 0]), float(shape[0, j])

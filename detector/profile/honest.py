@@ -13,7 +13,7 @@ from detector import columns
 from detector.errors import ProfileError
 from detector.logs.contract import Decode
 from detector.profile.projection import Projection
-from detector.query import NO_TIME, UNREAD, Batch, Chunk, Query
+from detector.query import UNREAD, Batch, Chunk, Query
 
 Read = Callable[[], Iterator[Chunk]]
 PREFERRED_GROUPS = ("organisation", "organization", "org", "tenant", "team", "customer", "account")
@@ -149,17 +149,14 @@ def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, s
     """
     parts: list[Batch] = []
     misfits = 0
-    clocks: dict[str, int] = {}
     for chunk in read():
         queries = _asked(chunk, decode, survey)
         if queries:
-            at = columns.times_of(queries, clocks.get(chunk.stream, 0))
-            clocks[chunk.stream] = max(clocks.get(chunk.stream, 0), int(at.max()))
             inputs, unfit = columns.inputs_of(queries, projection.width)
-            misfits += sum(queries[u.place].at != NO_TIME for u in unfit)
+            misfits += sum(bool(queries[u.place].input) for u in unfit)
             odd = np.zeros(len(queries), np.uint8)
             odd[[u.place for u in unfit]] = UNREAD
-            parts.append(_batch(queries, at, inputs, odd, survey, projection, secret))
+            parts.append(_batch(queries, inputs, odd, survey, projection, secret))
     if not any((part.odd != UNREAD).any() for part in parts):
         raise ProfileError(f"none of the log's inputs has the {projection.width} numbers of the training data")
     return Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in Batch.__slots__)), misfits
@@ -167,7 +164,6 @@ def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, s
 
 def _batch(
     queries: list[Query],
-    at: NDArray[np.int64],
     inputs: NDArray[np.float64],
     odd: NDArray[np.uint8],
     survey: Survey,
@@ -177,7 +173,7 @@ def _batch(
     projected = projection.apply(inputs)
     return Batch(
         slots=np.array([survey.index[q.client or ""] for q in queries], np.int64),
-        at=at,
+        at=np.array([q.at for q in queries], np.int64),
         x=projected.x,
         residual=projected.residual,
         roughness=projected.roughness,

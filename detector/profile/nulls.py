@@ -21,6 +21,7 @@ FEW = 30  # values that a stage needs for edges of its own; below, it borrows th
 CAP = 1000.0  # queries that a client counts for at most when the law over clients is fitted
 CLIENTS_A_KIND = 40  # below which there are fewer than KINDS
 ROUNDS = 8
+STEPS = 10  # of the search for a kind's law in one round: the next goes on from there
 PRIOR = 4.0
 LOG_ALPHA = (np.log(1e-6), np.log(1e6))
 
@@ -79,7 +80,8 @@ def fit_honest(counts: NDArray[np.int64]) -> Honest:
     weight = np.full(kinds, 1.0 / kinds)
     for _ in range(ROUNDS if kinds > 1 else 1):
         with threadpool_limits(1):  # vectors of 16 numbers: more threads only wait for each other
-            alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical) for j in range(kinds)])
+            steps = STEPS if kinds > 1 else STEPS * ROUNDS
+            alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical, steps) for j in range(kinds)])
         weight = (belongs.sum(0) + 1.0) / (len(n) + kinds)
         likely = np.stack([log_likelihood(n, alpha) for alpha in alphas], 1) + np.log(weight)
         belongs = np.exp(likely - logsumexp(likely, axis=1, keepdims=True))
@@ -106,13 +108,18 @@ def _first_guess(n: NDArray[np.float64], kinds: int) -> NDArray[np.float64]:
 
 
 def _fit_alpha(
-    n: NDArray[np.float64], weight: NDArray[np.float64], start: NDArray[np.float64], typical: NDArray[np.float64]
+    n: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    start: NDArray[np.float64],
+    typical: NDArray[np.float64],
+    steps: int,
 ) -> NDArray[np.float64]:
     # A made client of PRIOR typical queries keeps each kind from closing around the few clients that it was fitted on.
     everyone = np.vstack([n, PRIOR * typical])
     weights = np.append(weight, 1.0)
+    bounds, options = [LOG_ALPHA] * BINS, {"maxiter": steps}
     found = minimize(
-        _loss, np.log(start), args=(everyone, weights), jac=True, method="L-BFGS-B", bounds=[LOG_ALPHA] * BINS
+        _loss, np.log(start), (everyone, weights), method="L-BFGS-B", jac=True, bounds=bounds, options=options
     )
     return np.asarray(np.exp(found.x))
 

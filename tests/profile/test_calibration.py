@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
 from detector.errors import PromiseRefused
-from detector.profile.calibration import entities_needed, rank_of, smallest_share, standard, threshold
+from detector.evidence import polya
+from detector.profile import calibration
+from detector.profile.calibration import Scale, entities_needed, rank_of, smallest_share, standard, threshold
 from detector.tape import FLOOR, TOP_LEVEL, score_of
 
 shares = st.sampled_from((0.002, 0.01, 0.05, 0.2, 1 / 3))
@@ -144,36 +146,44 @@ def test_ten_rounds_of_leaving_out_keep_the_promise_only_when_they_are_counted()
 # -- one scale
 
 
-@pytest.mark.parametrize("n", [200, 1_000])
-def test_standard_brings_the_median_to_0_and_the_99th_percentile_to_1(n: int) -> None:
-    rng = np.random.default_rng(n)
-    found = np.array([3.0 + 2.0 * rng.exponential(size=n) for _ in range(60)])
-    scaled = [(own - centre) / unit for own in found for centre, unit in [standard(own)]]
-    assert np.median(scaled, 1) == pytest.approx(0.0, abs=1e-9)
-    tops = np.quantile(scaled, 0.99, axis=1)
-    assert (tops <= 1 + 1e-9).all()
-    assert np.median(tops) == pytest.approx(0.95, abs=0.06)
+def score(nats: float, scale: Scale) -> float:
+    return float(polya.standard(nats, *scale))
 
 
-def test_few_suprema_are_extrapolated_log_linearly() -> None:
-    """Forty of an exponential law: the true 99th percentile comes to lie near 1 on average."""
-    rng = np.random.default_rng(2)
-    tops = []
-    for _ in range(400):
-        centre, unit = standard(rng.exponential(size=40))
-        tops.append((np.log(100) - centre) / unit)
-    assert np.median(tops) == pytest.approx(1.0, abs=0.12)
+def pareto(rng: np.random.Generator, shape: float, size: int) -> np.ndarray:
+    """Median far below, and a generalised Pareto tail of this shape and scale 2 beyond the 90th percentile."""
+    body = rng.uniform(0, 3, size)
+    tail = 3 + 2 / shape * (rng.uniform(size=size) ** -shape - 1)
+    return np.where(rng.random(size) < 0.1, tail, body)
 
 
-def test_one_heavy_tail_is_not_cut_off() -> None:
-    """Where the percentile can be read off and lies beyond the extrapolation, it counts."""
-    found = np.concatenate([np.zeros(980), np.full(20, 500.0)])
-    centre, unit = standard(found)
-    assert (500.0 - centre) / unit <= 1.0
+@pytest.mark.parametrize("shape", [0.1, 0.2, 0.3, 0.4])  # about what is believed beforehand
+def test_the_score_of_a_supremum_is_its_rarity_whatever_the_tail(shape: float) -> None:
+    """0 at the median, 1/2 at the 90th percentile, 1 at the 99th, 3/2 at the 99.9th, on average over scale sets."""
+    rng = np.random.default_rng(1)
+    scales = [standard(pareto(rng, shape, 300)) for _ in range(200)]
+    truth = {0.0: 1.667, 0.5: 3.0} | {
+        0.5 + 0.5 * tens: 3 + 2 / shape * (0.1**-tens) ** shape - 2 / shape for tens in (1, 2)
+    }
+    for expected, nats in truth.items():
+        assert np.median([score(nats, scale) for scale in scales]) == pytest.approx(expected, abs=0.15)
+
+
+def test_few_suprema_borrow_the_shape_of_the_tail() -> None:
+    assert standard(np.arange(20.0)).shape == calibration.SHAPE
+
+
+def test_one_heavy_tail_does_not_set_the_threshold_of_all() -> None:
+    """What one client in a hundred shows is 1 in every channel, however far out it lies."""
+    rng = np.random.default_rng(3)
+    light, heavy = pareto(rng, 0.05, 2_000), pareto(rng, 0.9, 2_000)
+    for found in (light, heavy):
+        assert score(float(np.quantile(found, 0.99)), standard(found)) == pytest.approx(1.0, abs=0.25)
 
 
 @pytest.mark.parametrize("found", [[], [2.0], [2.0] * 50])
-def test_what_does_not_vary_still_has_a_unit(found: list[float]) -> None:
-    centre, unit = standard(np.array(found))
-    assert centre == (found[0] if found else 0.0)
-    assert unit > 0
+def test_what_does_not_vary_still_has_a_scale(found: list[float]) -> None:
+    scale = standard(np.array(found))
+    assert scale.centre == (found[0] if found else 0.0)
+    assert scale.centre < scale.knee
+    assert scale.spread > 0
