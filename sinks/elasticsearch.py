@@ -13,7 +13,7 @@ from detector.errors import MissingExtra, SettingsError
 from detector.secret import Secret
 
 if TYPE_CHECKING:
-    from sinks.elasticsearch_stream import ElasticsearchSink
+    from sinks.data_stream import DataStreamSink
 
 PART = re.compile(r"[a-z0-9_.]{1,100}")  # data stream naming scheme: no upper case, no hyphen
 
@@ -61,10 +61,11 @@ class ElasticsearchSettings(
     def has_credentials(self) -> bool:
         return self.api_key is not None or self.username is not None
 
-    def open(self) -> ElasticsearchSink:
+    def open(self) -> DataStreamSink:
         """Raises MissingExtra without the packages of [elasticsearch], SettingsError for secrets or CA files."""
         try:
-            from sinks.elasticsearch_stream import ElasticsearchSink, connect
+            from sinks.data_stream import DataStreamSink
+            from sinks.elasticsearch_stream import ElasticsearchStream, connect
         except ModuleNotFoundError as error:
             if not (error.name or "").startswith("elastic"):
                 raise
@@ -73,7 +74,8 @@ class ElasticsearchSettings(
             client = connect(self.urls, timeout_s=self.timeout_s, **self._credentials(), **self._tls())
         except (OSError, ValueError) as error:
             raise SettingsError(f'sink "{self.name}": {error}') from error
-        return ElasticsearchSink(self, client)
+        stream = ElasticsearchStream(self, client)
+        return DataStreamSink(stream, dataset=self.dataset, namespace=self.namespace)
 
     def _faults(self) -> list[str]:
         faults = [fault for url in self.urls for fault in _url_faults(url)] or ([] if self.urls else ["`url` is empty"])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from sinks.data_stream import payload
 from sinks.ecs import document
-from sinks.elasticsearch_stream import payload
 from sinks.file import FileSettings
 from tests.sinks.alerts import golden
 
