@@ -30,7 +30,7 @@ class Collector:
         if channel is not None:
             self._headers["X-Splunk-Request-Channel"] = channel
         if tls.get("cert_reqs") == "CERT_NONE" and "assert_fingerprint" not in tls:
-            urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # asked for in the settings; not at every request
+            urllib3.disable_warnings(exceptions.InsecureRequestWarning)  # it was asked for, once and for all
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, timeout=timeout_s, retries=False, **tls)
 
     def health(self) -> Answer:
@@ -59,6 +59,8 @@ class Collector:
             answer = self._pool.request(method, f"{self._root}/{path}", body=body, headers=headers, redirect=False)
         except exceptions.SSLError as error:
             raise SinkRefused(f"no trusted connection to Splunk: {error}") from error
+        except exceptions.NewConnectionError as error:  # to urllib3 a kind of timeout
+            raise SinkBusy(f"Splunk cannot be reached: {error}") from error
         except exceptions.TimeoutError as error:
             raise SinkBusy(f"Splunk did not answer within {self._timeout_s:g} s") from error
         except exceptions.HTTPError as error:

@@ -7,7 +7,7 @@ since 1970 with milliseconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -28,17 +28,23 @@ class Event(msgspec.Struct, frozen=True):
 
 def event(alert: Alert, metadata: Mapping[str, str]) -> Event:
     """metadata: `index`, `source`, `sourcetype`, `host`, as far as they are given."""
-    envelope: dict[str, Any] = {"time": seconds(alert.at), **metadata, "event": cim.event(alert)}
+    at = seconds(alert.at)
+    time = {} if at is None else {"time": at}  # without one Splunk takes the time at which it arrives
+    envelope: dict[str, Any] = {**time, **metadata, "event": cim.event(alert)}
     return Event(alert.id, msgspec.json.encode(envelope))
 
 
-def seconds(at: str) -> float:
-    """Seconds since 1970, in whole milliseconds.
+def seconds(at: str) -> float | None:
+    """Seconds since 1970, in whole milliseconds; UTC where no offset is given, none for what is no time.
 
     >>> seconds("2026-03-02T08:30:00.250400Z")
     1772440200.25
     """
-    return round(datetime.fromisoformat(at).timestamp(), 3)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), 3)
 
 
 def body(events: Iterable[Event]) -> bytes:

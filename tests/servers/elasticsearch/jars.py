@@ -70,7 +70,7 @@ def _fetch(build: Path, mvn: str) -> None:
     jars, lib, plugins = build / "jars", build / "lib", build / "plugins"
     for folder in (jars, lib, plugins):
         folder.mkdir()
-    _run([mvn, "-q", "-B", "-f", str(HERE / "pom.xml"), f"-Des.version={VERSION}", COPY, f"-DoutputDirectory={jars}"])
+    run([mvn, "-q", "-B", "-f", str(HERE / "pom.xml"), f"-Des.version={VERSION}", COPY, f"-DoutputDirectory={jars}"])
     for jar in jars.glob("*.jar"):
         plugin = next((name for name in PLUGINS if jar.name.startswith(name + "-")), None)
         jar.rename(plugins / f"{plugin}.jar" if plugin else lib / jar.name)
@@ -98,16 +98,16 @@ def _compile(build: Path, name: str, sources: list[Path], target: Path) -> None:
     javac = java_home(JAVA, compiler=True) / "bin" / "javac"
     out = build / "classes" / name
     classpath = os.pathsep.join((f"{build / 'lib'}/*", f"{build / 'plugins'}/*"))
-    _run([str(javac), "-nowarn", "--release", str(JAVA), "-cp", classpath, "-d", str(out), *map(str, sources)])
+    run([str(javac), "-nowarn", "--release", str(JAVA), "-cp", classpath, "-d", str(out), *map(str, sources)])
     with zipfile.ZipFile(target / f"{name}.jar", "w") as jar:
         for path in sorted(out.rglob("*.class")):
             jar.write(path, path.relative_to(out).as_posix())
 
 
-def _run(command: list[str]) -> None:
+def run(command: list[str]) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        raise ServerUnavailable(f"the Elasticsearch server for tests cannot be built: {command[0]}\n{done.stdout}")
+        raise ServerUnavailable(f"a server for tests cannot be built: {command[0]}\n{done.stdout}")
 
 
 def _system_zstd() -> str | None:
