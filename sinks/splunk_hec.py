@@ -32,7 +32,11 @@ class SplunkHecSettings(
 
     index: where alerts go; by default the token's own.
 
-    source, sourcetype, host: the event's metadata; the app knows `querywarden:alert`. By default `host` is the token's.
+    source: of the events.
+
+    sourcetype: of the events; the app knows `querywarden:alert`.
+
+    host: of the events; by default what Splunk takes for it.
 
     acknowledge: wait until Splunk has indexed an alert. The token must have indexer acknowledgement (Splunk Enterprise
     only).

@@ -163,5 +163,5 @@ def _in_the_order_of_arrival(url: str, stream: str) -> list[str]:
             return json.load(answer)
 
     ask("_refresh", {})
-    found = ask("_search", {"size": 2 * COUNT, "sort": [{"_seq_no": "asc"}], "_source": False})
-    return [hit["_id"] for hit in found["hits"]["hits"]]
+    hits = ask("_search", {"size": 2 * COUNT, "seq_no_primary_term": True, "_source": False})["hits"]["hits"]
+    return [hit["_id"] for hit in sorted(hits, key=lambda hit: hit["_seq_no"])]
