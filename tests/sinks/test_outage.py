@@ -120,13 +120,13 @@ def test_splunk_with_acknowledgement_gets_again_what_a_restart_lost(hec: HecServ
 @pytest.fixture
 def elastic(elasticsearch: ElasticsearchServer, namespace: str) -> tuple[ElasticsearchServer, SinkSettings]:
     return elasticsearch, ElasticsearchSettings(
-        url=elasticsearch.url, namespace=namespace, batch_size=20, timeout_s=2.0
+        url=elasticsearch.url, namespace=namespace, batch_size=25, timeout_s=0.7
     )
 
 
 @pytest.fixture
 def opensearched(opensearch: OpenSearchServer, namespace: str) -> tuple[OpenSearchServer, SinkSettings]:
-    return opensearch, OpenSearchSettings(url=opensearch.url, namespace=namespace, batch_size=20, timeout_s=2.0)
+    return opensearch, OpenSearchSettings(url=opensearch.url, namespace=namespace, batch_size=25, timeout_s=0.7)
 
 
 @pytest.mark.server
@@ -156,12 +156,13 @@ def test_a_data_stream_gets_all_in_order_once(
 def _in_the_order_of_arrival(url: str, stream: str) -> list[str]:
     """Asked over plain HTTP, which both products answer alike."""
 
-    def ask(path: str, body: dict[str, Any]) -> Any:
+    def ask(path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"}
-        sent = urllib.request.Request(f"{url}/{stream}/{path}", json.dumps(body).encode(), headers)
+        sent = urllib.request.Request(f"{url}/{stream}/{path}", body, headers, method="POST")
         with urllib.request.urlopen(sent) as answer:
             return json.load(answer)
 
-    ask("_refresh", {})
-    hits = ask("_search", {"size": 2 * COUNT, "seq_no_primary_term": True, "_source": False})["hits"]["hits"]
+    ask("_refresh", None)
+    wanted = {"size": 2 * COUNT, "seq_no_primary_term": True, "_source": False}
+    hits = ask("_search", json.dumps(wanted).encode())["hits"]["hits"]
     return [hit["_id"] for hit in sorted(hits, key=lambda hit: hit["_seq_no"])]
