@@ -75,11 +75,11 @@ class SplunkHecSink:
                 left = tuple(one.alert_id for rest in (part, *todo) for one in rest)
                 pause = error.retry_after_s if isinstance(error, SinkBusy) else None
                 return Delivery(left, tuple(refused), pause)
-            begun = True
             if fault is not None:
                 rest, refusals = isolate(part, fault)
                 todo.extendleft(reversed(rest))
                 refused += refusals
+            begun = begun or fault is None or bool(refused)
         return Delivery(refused=tuple(refused))
 
     def _post(self, part: Sequence[Event]) -> Answer | None:
@@ -99,8 +99,10 @@ def isolate(part: Sequence[Event], fault: Answer) -> tuple[list[list[Event]], li
 
     A part of one is its own culprit. `invalid-event-number` counts from 0.
     """
-    named = 0 if len(part) == 1 else fault.at_fault
-    if named is not None and 0 <= named < len(part) and not (fault.too_large and len(part) > 1):
+    named = fault.at_fault if fault.blames_an_event else None
+    if len(part) == 1:
+        named = 0
+    if named is not None and 0 <= named < len(part):
         others = [*part[:named], *part[named + 1 :]]
         return ([others] if others else []), [Refusal(part[named].alert_id, _reason(fault))]
     half = len(part) // 2

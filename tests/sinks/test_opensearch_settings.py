@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import ssl
 import sys
 import threading
 from http.server import HTTPServer
@@ -66,6 +68,31 @@ def test_something_else_at_the_url_holds_the_queue() -> None:
             sink.deliver([alert(1)])
         sink.close()
         server.shutdown()
+
+
+def test_tls_is_verified_by_file_by_fingerprint_or_not_at_all(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("QUERYWARDEN_TEST_KEY", "secret")
+    right = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+    trusting = ({"ca_certs": str(certificate)}, {"ssl_assert_fingerprint": right}, {"verify": False})
+    with HTTPServer(("127.0.0.1", 0), SomethingElse) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for tls, said in [
+            *((one, "is not OpenSearch") for one in trusting),
+            ({}, "no trusted connection"),
+            ({"ssl_assert_fingerprint": "aa" * 32}, "no trusted connection"),
+        ]:
+            url = f"https://127.0.0.1:{server.server_port}"
+            sink = OpenSearchSettings(url=url, username="me", password=KEY, **tls).open()
+            with pytest.raises(SinkRefused, match=said):
+                sink.check()
+            sink.close()
+        server.shutdown()
+    assert not recwarn.list
 
 
 def test_the_template_is_elasticsearchs_without_what_opensearch_does_not_know() -> None:

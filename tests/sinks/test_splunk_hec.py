@@ -294,6 +294,12 @@ def test_a_large_request_is_halved_until_it_fits(hec: HecServer, open_sink: Open
     assert hec.ids() == ids(*range(5))
 
 
+def test_a_token_that_is_refused_after_halving_is_said(hec: HecServer, sink: SplunkHecSink) -> None:
+    hec.script.extend([Reply(413, b""), coded(4)])
+    with pytest.raises(SinkRefused, match="code 4 "):  # nothing has arrived
+        sink.deliver([alert(1), alert(2)])
+
+
 # The connection
 
 
