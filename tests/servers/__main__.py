@@ -6,7 +6,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from tests.servers.elasticsearch.jars import JAVA, VERSION, cache_folder
+from tests.servers.elasticsearch.jars import JAVA, VERSION
+from tests.servers.fetched import cache_folder
 from tests.servers.java import NoJava, java_home
 from tests.servers.kafka.server import cache
 from tests.servers.opensearch.jars import VERSION as OPENSEARCH

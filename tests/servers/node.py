@@ -8,9 +8,17 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.servers.fetched import ServerUnavailable
+from tests.servers.java import NoJava
 
 POLL_S = 0.1
+N = TypeVar("N", bound="Node")
 
 
 class Node(ABC):
@@ -88,6 +96,21 @@ class Node(ABC):
 
     def _tail(self) -> str:
         return "\n".join((self.home / "server.log").read_text(errors="replace").splitlines()[-40:])
+
+
+def running(node: N) -> Iterator[N]:
+    """The body of a fixture: yields a started node, and stops it.
+
+    A machine that cannot have it fails the test and says what is missing: it never skips.
+    """
+    try:
+        node.start()
+    except (NoJava, ServerUnavailable) as error:
+        pytest.fail(str(error), pytrace=False)
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 def free_ports() -> tuple[int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.servers.elasticsearch.home import User, lay_out
-from tests.servers.elasticsearch.jars import JAVA, cache_folder, prepared
+from tests.servers.elasticsearch.jars import JAVA, prepared
 from tests.servers.java import java_home
 from tests.servers.node import Node, free_ports
 
@@ -48,7 +48,7 @@ class ElasticsearchServer(Node):
         self._settings = settings or {}
 
     def _prepared(self) -> list[str]:
-        jars = prepared(cache_folder())
+        jars = prepared()
         lay_out(self.home, jars, self._config(), self.users)
         for source, target in zip(self._tls or (), ("http.crt", "http.key"), strict=False):
             shutil.copy(source, self.home / "config" / target)

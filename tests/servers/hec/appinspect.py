@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.servers.elasticsearch.jars import cache_folder, run
+from tests.servers.fetched import cache_folder, run
 
 PYPI = "splunk-appinspect==4.3.1"
 

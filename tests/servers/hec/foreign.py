@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from tests.servers.elasticsearch.jars import ServerUnavailable, cache_folder, run
+from tests.servers.fetched import fetched, program, run
 
 NPM = "splunk-logging@0.11.1"
 PYPI = "splunk-hec-handler==1.2.0"
@@ -27,22 +26,16 @@ for message in messages:
 
 
 def npm_client() -> Path:
-    """The folder in which Node finds it; fetched once into the cache."""
-    folder = cache_folder() / "hec-npm"
-    npm = shutil.which("npm")
-    if not (folder / "node_modules" / "splunk-logging").exists():
-        if npm is None:
-            raise ServerUnavailable("this test needs Node 20 (npm) on PATH")
-        folder.mkdir(parents=True, exist_ok=True)
-        run([npm, "install", "--silent", "--no-save", "--ignore-scripts", "--prefix", str(folder), NPM])
-    return folder
+    """The folder in which Node finds it."""
+    return fetched(
+        "hec-npm", lambda build: run([program("npm", "Node 20"), "install", "--silent", "--prefix", str(build), NPM])
+    )
 
 
 def pypi_client() -> Path:
-    folder = cache_folder() / "hec-pypi"
-    if not (folder / "splunk_hec_handler").exists():
-        run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), PYPI])
-    return folder
+    return fetched(
+        "hec-pypi", lambda build: run([sys.executable, "-m", "pip", "install", "--quiet", "--target", str(build), PYPI])
+    )
 
 
 def send_with_npm(url: str, token: str, *messages: Any, path: str = "/services/collector/event/1.0") -> dict[str, Any]:

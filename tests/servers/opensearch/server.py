@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.servers.elasticsearch.home import LOG4J2
-from tests.servers.elasticsearch.jars import cache_folder
 from tests.servers.java import java_home
 from tests.servers.node import Node, free_ports
 from tests.servers.opensearch.jars import JAVA, prepared
@@ -28,7 +27,7 @@ class OpenSearchServer(Node):
         self._settings = settings or {}
 
     def _prepared(self) -> list[str]:
-        jars = prepared(cache_folder())
+        jars = prepared()
         for name in ("config", "data", "logs", "modules", "plugins", "tmp"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         lines = [f"{key}: {json.dumps(value)}\n" for key, value in self._config().items()]
