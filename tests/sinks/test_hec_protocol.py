@@ -1,4 +1,4 @@
-"""Our stand-in for Splunk's collector is strict: what Splunk refuses it refuses, with Splunk's code and event number."""
+"""Our stand-in for Splunk's collector is strict: it refuses what Splunk refuses, with its code and event number."""
 
 from __future__ import annotations
 
