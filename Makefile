@@ -1,4 +1,5 @@
-# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven and openssl; `bench` Node 20.
+# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20 and openssl; `bench`
+# Node 20.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,15 +12,17 @@ BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
 # Compiled kernels stay with the clone.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 
-.PHONY: help setup demo test check bench docs lock clean
+.PHONY: help setup demo test check bench docs lock splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
-	@echo "make test    everything: check, tests, tests against a real Kafka and a real Elasticsearch"
+	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
 	@echo "make docs    write the schemas and docs/settings.md from the code"
 	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
+	@echo "make splunk-app        pack deploy/splunk/querywarden into build/querywarden.spl"
+	@echo "make check-splunk-app  let Splunk's own checker (splunk-appinspect) look at it"
 	@echo "make clean   remove what was built; the environment too"
 
 setup: $(READY)
@@ -61,6 +64,12 @@ lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --all-extras --group dev -o requirements.lock pyproject.toml
+
+splunk-app:
+	$(PYTHON) deploy/splunk/package.py build/querywarden.spl
+
+check-splunk-app: $(READY)
+	$(BIN)/python -m pytest -m "" tests/sinks/test_splunk_app.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

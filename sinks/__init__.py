@@ -5,9 +5,11 @@ from __future__ import annotations
 from sinks.contract import Sink
 from sinks.elasticsearch import ElasticsearchSettings
 from sinks.file import FileSettings
+from sinks.opensearch import OpenSearchSettings
+from sinks.splunk_hec import SplunkHecSettings
 
-SINKS: tuple[type[FileSettings | ElasticsearchSettings], ...] = (FileSettings, ElasticsearchSettings)
-AnySinkSettings = FileSettings | ElasticsearchSettings  # what msgspec decodes by `type`
+AnySinkSettings = FileSettings | ElasticsearchSettings | OpenSearchSettings | SplunkHecSettings  # decoded by `type`
+SINKS: tuple[type[AnySinkSettings], ...] = (FileSettings, ElasticsearchSettings, OpenSearchSettings, SplunkHecSettings)
 
 
 def open_sink(settings: AnySinkSettings) -> Sink:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from detector.errors import MissingExtra, SettingsError
 from detector.secret import Secret
+from sinks.data_stream_faults import address_faults, name_faults, tls_faults
 
 if TYPE_CHECKING:
-    from sinks.elasticsearch_stream import ElasticsearchSink
-
-PART = re.compile(r"[a-z0-9_.]{1,100}")  # data stream naming scheme: no upper case, no hyphen
+    from sinks.data_stream import DataStreamSink
 
 
 class ElasticsearchSettings(
@@ -61,10 +58,11 @@ class ElasticsearchSettings(
     def has_credentials(self) -> bool:
         return self.api_key is not None or self.username is not None
 
-    def open(self) -> ElasticsearchSink:
+    def open(self) -> DataStreamSink:
         """Raises MissingExtra without the packages of [elasticsearch], SettingsError for secrets or CA files."""
         try:
-            from sinks.elasticsearch_stream import ElasticsearchSink, connect
+            from sinks.data_stream import DataStreamSink
+            from sinks.elasticsearch_stream import ElasticsearchStream, connect
         except ModuleNotFoundError as error:
             if not (error.name or "").startswith("elastic"):
                 raise
@@ -73,20 +71,20 @@ class ElasticsearchSettings(
             client = connect(self.urls, timeout_s=self.timeout_s, **self._credentials(), **self._tls())
         except (OSError, ValueError) as error:
             raise SettingsError(f'sink "{self.name}": {error}') from error
-        return ElasticsearchSink(self, client)
+        stream = ElasticsearchStream(self, client)
+        return DataStreamSink(stream, dataset=self.dataset, namespace=self.namespace)
 
     def _faults(self) -> list[str]:
-        faults = [fault for url in self.urls for fault in _url_faults(url)] or ([] if self.urls else ["`url` is empty"])
+        faults = address_faults(
+            self.urls, example="https://es.example:9200", credentials="`api_key`, or `username` and `password`"
+        )
         if self.api_key is not None and self.username is not None:
             faults.append("give `api_key`, or `username` and `password`, not both")
         if (self.username is None) != (self.password is None):
             faults.append("`username` and `password` go together")
-        for part, value in (("dataset", self.dataset), ("namespace", self.namespace)):
-            if not PART.fullmatch(value):
-                faults.append(f"`{part}` may hold lower-case letters, digits, `_` and `.` only")
         tls = self.ca_certs is not None or self.ssl_assert_fingerprint is not None or not self.verify
-        if tls and not all(url.startswith("https://") for url in self.urls):
-            faults.append("`ca_certs`, `ssl_assert_fingerprint` and `verify` need an https url")
+        faults += name_faults(dataset=self.dataset, namespace=self.namespace)
+        faults += tls_faults(self.urls, asked_for=tls)
         return faults
 
     def _credentials(self) -> dict[str, Any]:
@@ -104,17 +102,3 @@ class ElasticsearchSettings(
         if not self.verify:
             options |= {"verify_certs": False, "ssl_show_warn": False}
         return options
-
-
-def _url_faults(url: str) -> list[str]:
-    """Never repeats the address: someone may have written a password into it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return ["`url` is not an address such as https://es.example:9200"]
-    if parts.username is not None or parts.password is not None:
-        return ["`url` must not hold credentials: use `api_key`, or `username` and `password`"]
-    if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
-        return ["`url` needs scheme, host and port, such as https://es.example:9200"]
-    return []

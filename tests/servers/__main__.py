@@ -6,9 +6,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from tests.servers.elasticsearch.jars import JAVA, VERSION, cache_folder
+from tests.servers.elasticsearch.jars import JAVA, VERSION
+from tests.servers.fetched import cache_folder
 from tests.servers.java import NoJava, java_home
 from tests.servers.kafka.server import cache
+from tests.servers.opensearch.jars import VERSION as OPENSEARCH
 
 
 def missing() -> Iterator[str]:
@@ -17,9 +19,12 @@ def missing() -> Iterator[str]:
         java_home(JAVA, compiler=True)
     except NoJava as error:
         yield str(error)
-    fetched = (cache() / "kafka" / "jars").exists() and (cache_folder() / f"elasticsearch-{VERSION}").exists()
+    elasticsearch, opensearch = cache_folder() / f"elasticsearch-{VERSION}", cache_folder() / f"opensearch-{OPENSEARCH}"
+    fetched = (cache() / "kafka" / "jars").exists() and elasticsearch.exists() and opensearch.exists()
     if not fetched and shutil.which("mvn") is None:
         yield "the servers' jars were not fetched yet, and Maven (mvn), which fetches them, is not on PATH"
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        yield "Node 20 (node, npm), whose client of Splunk's collector the tests use, is not on PATH"
     if shutil.which("openssl") is None:
         yield "openssl, which makes the certificates of the TLS tests, is not on PATH"
 

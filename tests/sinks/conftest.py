@@ -1,4 +1,4 @@
-"""The Elasticsearch servers of these tests, and an example of each registered sink."""
+"""The servers of these tests, and an example of each registered sink."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+from opensearchpy import OpenSearch
 
 from sinks import AnySinkSettings
 from tests.servers.elasticsearch import ElasticsearchServer, elasticsearch_server
+from tests.servers.hec import HecServer
+from tests.servers.opensearch import OpenSearchServer, opensearch_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "elasticsearch"
+DEPLOY_OPENSEARCH = DEPLOY.with_name("opensearch")
+TOKEN = "12345678-90ab-cdef-1234-567890abcdef"
+TOKEN_IN = "QUERYWARDEN_TEST_HEC_TOKEN"
 LARGEST_REQUEST = "64kb"  # 413 above this
 PRESSURE = "48kb"  # 429 above this
 
@@ -26,6 +32,17 @@ def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elastics
     for server in elasticsearch_server(tmp_path_factory.mktemp("elasticsearch"), settings=limits):
         with Elasticsearch(server.url) as client:
             load_template(client)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearchServer]:
+    """A server without plugins that has our index template, and takes small requests only."""
+    limits = {"http.max_content_length": LARGEST_REQUEST}
+    for server in opensearch_server(tmp_path_factory.mktemp("opensearch"), settings=limits):
+        with OpenSearch(server.url) as client:
+            template = json.loads((DEPLOY_OPENSEARCH / "index-template.json").read_text())
+            client.indices.put_index_template(name="logs-querywarden.alert", body=template)
         yield server
 
 
@@ -49,6 +66,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def hec(monkeypatch: pytest.MonkeyPatch) -> Iterator[HecServer]:
+    monkeypatch.setenv(TOKEN_IN, TOKEN)
+    with HecServer(TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
 def client(elasticsearch: ElasticsearchServer) -> Iterator[Elasticsearch]:
     with Elasticsearch(elasticsearch.url, max_retries=0) as client:
         yield client
@@ -68,7 +92,20 @@ def examples(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Callab
         server: ElasticsearchServer = request.getfixturevalue("elasticsearch")
         return {"url": server.url, "namespace": request.getfixturevalue("namespace")}
 
-    return {"file": lambda: {"path": str(tmp_path / "alerts.jsonl")}, "elasticsearch": elasticsearch_example}
+    def opensearch_example() -> dict[str, Any]:
+        server: OpenSearchServer = request.getfixturevalue("opensearch")
+        return {"url": server.url, "namespace": request.getfixturevalue("namespace")}
+
+    def splunk_example() -> dict[str, Any]:
+        server: HecServer = request.getfixturevalue("hec")
+        return {"url": server.url, "token": {"env": TOKEN_IN}}
+
+    return {
+        "file": lambda: {"path": str(tmp_path / "alerts.jsonl")},
+        "elasticsearch": elasticsearch_example,
+        "opensearch": opensearch_example,
+        "splunk_hec": splunk_example,
+    }
 
 
 def load_template(client: Elasticsearch) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from sinks.data_stream import payload
 from sinks.ecs import document
-from sinks.elasticsearch_stream import payload
 from sinks.file import FileSettings
+from sinks.splunk_hec_events import body, event
 from tests.sinks.alerts import golden
 
 GOLDEN = Path(__file__).parent / "golden"
+METADATA = {"source": "querywarden", "sourcetype": "querywarden:alert"}
 STREAM = {"dataset": "querywarden.alert", "namespace": "default"}
 
 
@@ -22,6 +24,7 @@ def golden_files() -> dict[str, bytes]:
     return {
         "alerts.jsonl": _file_lines(),
         "bulk.ndjson": b"".join(line + b"\n" for line in payload(golden(), **STREAM)),
+        "hec.json": body(event(alert, METADATA) for alert in golden()),
         "ecs.json": msgspec.json.format(msgspec.json.encode(documents), indent=2) + b"\n",
     }
 

@@ -14,9 +14,14 @@ from tests.sinks.alerts import alert
 from tests.sinks.conftest import tag_of
 
 Examples = dict[str, Callable[[], dict[str, Any]]]
-NEEDS_A_SERVER = ("elasticsearch",)
+NEEDS_A_SERVER = ("elasticsearch", "opensearch")
 TAGS = [pytest.param(tag, marks=[pytest.mark.server] if tag in NEEDS_A_SERVER else []) for tag in map(tag_of, SINKS)]
-MINIMAL = {"file": {"path": "alerts.jsonl"}, "elasticsearch": {"url": "http://es.example:9200"}}
+MINIMAL: dict[str, dict[str, Any]] = {
+    "file": {"path": "alerts.jsonl"},
+    "elasticsearch": {"url": "http://es.example:9200"},
+    "opensearch": {"url": "http://os.example:9200"},
+    "splunk_hec": {"url": "http://splunk.example:8088", "token": {"env": "HEC_TOKEN"}},
+}
 
 
 def read(tag: str, settings: dict[str, Any]) -> AnySinkSettings:

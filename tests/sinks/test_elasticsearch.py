@@ -9,13 +9,13 @@ from elasticsearch import Elasticsearch
 
 from detector.errors import SinkBusy, SinkRefused
 from sinks.contract import Delivery
+from sinks.data_stream import DataStreamSink
 from sinks.elasticsearch import ElasticsearchSettings
-from sinks.elasticsearch_stream import ElasticsearchSink
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.sinks.alerts import alert, golden
 
 pytestmark = pytest.mark.server
-Open = Callable[..., ElasticsearchSink]
+Open = Callable[..., DataStreamSink]
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def stream(namespace: str) -> str:
 @pytest.fixture
 def open_sink(elasticsearch: ElasticsearchServer, namespace: str) -> Iterator[Open]:
     """Opens sinks on the test's own data stream; a second one is what a restart after a crash is."""
-    opened: list[ElasticsearchSink] = []
+    opened: list[DataStreamSink] = []
 
-    def open_one(timeout_s: float = 10.0) -> ElasticsearchSink:
+    def open_one(timeout_s: float = 10.0) -> DataStreamSink:
         opened.append(ElasticsearchSettings(url=elasticsearch.url, namespace=namespace, timeout_s=timeout_s).open())
         return opened[-1]
 
@@ -38,7 +38,7 @@ def open_sink(elasticsearch: ElasticsearchServer, namespace: str) -> Iterator[Op
 
 
 @pytest.fixture
-def sink(open_sink: Open) -> ElasticsearchSink:
+def sink(open_sink: Open) -> DataStreamSink:
     return open_sink()
 
 
@@ -57,12 +57,12 @@ def backing(client: Elasticsearch, stream: str) -> list[str]:
     return names
 
 
-def test_alerts_arrive_under_their_ids(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_alerts_arrive_under_their_ids(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     assert sink.deliver([alert(1), alert(2)]) == Delivery()
     assert ids(client, stream) == expected(1, 2)
 
 
-def test_the_template_takes_every_shape_of_alert(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_the_template_takes_every_shape_of_alert(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     assert sink.deliver(golden()) == Delivery()
     assert len(ids(client, stream)) == len(golden())
     nested = {"range": {"querywarden.reasons.evidence_db": {"gte": 31}}}
@@ -70,20 +70,18 @@ def test_the_template_takes_every_shape_of_alert(sink: ElasticsearchSink, client
     assert [hit["_id"] for hit in found["hits"]["hits"]] == [golden()[0].id]
 
 
-def test_a_repeated_id_is_delivered_and_not_doubled(
-    sink: ElasticsearchSink, client: Elasticsearch, stream: str
-) -> None:
+def test_a_repeated_id_is_delivered_and_not_doubled(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     sink.deliver([alert(1), alert(2)])
     assert sink.deliver([alert(2), alert(3)]) == Delivery()
     assert ids(client, stream) == expected(1, 2, 3)
 
 
-def test_an_id_that_the_look_missed_is_a_409_and_delivered(sink: ElasticsearchSink) -> None:
+def test_an_id_that_the_look_missed_is_a_409_and_delivered(sink: DataStreamSink) -> None:
     assert sink.deliver([alert(1)]) == Delivery()
     assert sink._send([alert(1)]) == Delivery()
 
 
-def test_one_bad_alert_is_refused_alone(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_one_bad_alert_is_refused_alone(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     bad = alert(2, at="yesterday")
     delivery = sink.deliver([alert(1), bad, alert(3)])
     assert [refusal.alert_id for refusal in delivery.refused] == [bad.id]
@@ -92,12 +90,12 @@ def test_one_bad_alert_is_refused_alone(sink: ElasticsearchSink, client: Elastic
     assert ids(client, stream) == expected(1, 3)
 
 
-def test_a_request_under_pressure_comes_again(sink: ElasticsearchSink) -> None:
+def test_a_request_under_pressure_comes_again(sink: DataStreamSink) -> None:
     with pytest.raises(SinkBusy, match="429 es_rejected_execution_exception"):
         sink.deliver([alert(1, message="x" * 55_000)])
 
 
-def test_an_alert_under_a_full_disk_comes_again(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_an_alert_under_a_full_disk_comes_again(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     sink.deliver([alert(1)])
     block = {"index.blocks.read_only_allow_delete": True}
     client.indices.put_settings(index=stream, settings=block)
@@ -107,21 +105,21 @@ def test_an_alert_under_a_full_disk_comes_again(sink: ElasticsearchSink, client:
     assert ids(client, stream) == expected(1, 2, 3)
 
 
-def test_a_blocked_index_holds_the_queue(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_a_blocked_index_holds_the_queue(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     sink.deliver([alert(1)])
     client.indices.put_settings(index=stream, settings={"index.blocks.write": True})
     with pytest.raises(SinkRefused, match="lift the block"):
         sink.deliver([alert(2)])
 
 
-def test_a_large_batch_is_halved_until_it_fits(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_a_large_batch_is_halved_until_it_fits(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     large = [alert(number, message="x" * 40_000) for number in range(5)]
     assert sink.deliver(large) == Delivery()
     assert ids(client, stream) == expected(*range(5))
 
 
 def test_an_alert_that_is_too_large_alone_is_refused_alone(
-    sink: ElasticsearchSink, client: Elasticsearch, stream: str
+    sink: DataStreamSink, client: Elasticsearch, stream: str
 ) -> None:
     delivery = sink.deliver([alert(1), alert(2, message="x" * 70_000), alert(3)])
     assert [refusal.alert_id for refusal in delivery.refused] == [alert(2).id]
@@ -129,7 +127,7 @@ def test_an_alert_that_is_too_large_alone_is_refused_alone(
     assert ids(client, stream) == expected(1, 3)
 
 
-def test_a_half_under_pressure_comes_again_and_the_other_is_taken(sink: ElasticsearchSink) -> None:
+def test_a_half_under_pressure_comes_again_and_the_other_is_taken(sink: DataStreamSink) -> None:
     delivery = sink.deliver([alert(1, message="x" * 20_000), alert(2, message="x" * 55_000)])
     assert delivery == Delivery(retry=(alert(2).id,))
 
@@ -162,14 +160,14 @@ def test_after_a_crash_and_a_rollover_nothing_is_doubled(
     assert ids(client, stream) == expected(1, 2, 3)
 
 
-def test_without_the_look_a_rollover_does_double(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_without_the_look_a_rollover_does_double(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     sink.deliver([alert(1)])
     client.indices.rollover(alias=stream)
     sink._send([alert(1)])
     assert ids(client, stream) == expected(1, 1)  # when this fails, Elasticsearch has become kinder: drop the look
 
 
-def test_a_closed_old_index_does_not_stop_the_rest(sink: ElasticsearchSink, client: Elasticsearch, stream: str) -> None:
+def test_a_closed_old_index_does_not_stop_the_rest(sink: DataStreamSink, client: Elasticsearch, stream: str) -> None:
     sink.deliver([alert(1)])
     client.indices.rollover(alias=stream)
     client.indices.close(index=backing(client, stream)[0])

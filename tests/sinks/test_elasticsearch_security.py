@@ -15,15 +15,15 @@ from elasticsearch import Elasticsearch
 from detector.errors import SinkRefused
 from detector.secret import Secret
 from sinks.contract import Delivery
+from sinks.data_stream import DataStreamSink
 from sinks.elasticsearch import ElasticsearchSettings
-from sinks.elasticsearch_answers import PRIVILEGES
-from sinks.elasticsearch_stream import ElasticsearchSink
+from sinks.elasticsearch_stream import PRIVILEGES
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.sinks.alerts import alert
 from tests.sinks.conftest import DEPLOY, load_template
 
 pytestmark = pytest.mark.server
-Open = Callable[..., ElasticsearchSink]
+Open = Callable[..., DataStreamSink]
 SECRET = "QUERYWARDEN_TEST_SECRET"
 
 
@@ -39,9 +39,9 @@ def admin(guarded: ElasticsearchServer, certificate: Path) -> Iterator[Elasticse
 def open_sink(
     guarded: ElasticsearchServer, certificate: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Open]:
-    opened: list[ElasticsearchSink] = []
+    opened: list[DataStreamSink] = []
 
-    def open_one(*, key: str | None = None, password: str | None = None, **tls: Any) -> ElasticsearchSink:
+    def open_one(*, key: str | None = None, password: str | None = None, **tls: Any) -> DataStreamSink:
         monkeypatch.setenv(SECRET, key or password or "")
         secret = Secret(env=SECRET)
         who: dict[str, Any] = {"api_key": secret} if key else {"username": "admin", "password": secret}

@@ -66,6 +66,9 @@ def test_several_urls_and_tls_settings_open_without_io(monkeypatch: pytest.Monke
 
 
 class SomethingElse(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

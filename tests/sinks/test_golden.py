@@ -16,7 +16,7 @@ from tests.sinks.conftest import DEPLOY
 from tests.sinks.regenerate import GOLDEN, STREAM, golden_files
 
 
-@pytest.mark.parametrize("name", ["alerts.jsonl", "bulk.ndjson", "ecs.json"])
+@pytest.mark.parametrize("name", ["alerts.jsonl", "bulk.ndjson", "ecs.json", "hec.json"])
 def test_what_goes_out_is_as_before(name: str) -> None:
     assert golden_files()[name].decode() == (GOLDEN / name).read_text(encoding="utf-8")
 

@@ -1,37 +1,34 @@
-"""Knows how to run one real Elasticsearch node on loopback: start, pause, stop, kill, and start again on its data."""
+"""Knows what one real Elasticsearch node on loopback is started with, and when it is ready."""
 
 from __future__ import annotations
 
-import atexit
 import base64
 import contextlib
 import json
 import shutil
-import signal
-import socket
 import ssl
-import subprocess
-import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from tests.servers.elasticsearch.home import User, lay_out
-from tests.servers.elasticsearch.jars import JAVA, cache_folder, prepared
+from tests.servers.elasticsearch.jars import JAVA, prepared
 from tests.servers.java import java_home
+from tests.servers.node import Node, free_ports
 
 NO_USERS: Mapping[str, User] = MappingProxyType({})
-POLL_S = 0.1
 
 
-class ElasticsearchServer:
-    """The same object may be started again after stop() or kill(): port and data stay.
+class ElasticsearchServer(Node):
+    """A node with its data in `home`.
 
     users: name -> (password, comma-separated roles such as "superuser"). Given, the security module is on (basic
     auth, API keys, roles); otherwise the node takes any request. tls: (certificate, key) as PEM files, for HTTPS.
     settings: more lines for elasticsearch.yml.
     """
+
+    name = "Elasticsearch"
 
     def __init__(
         self,
@@ -43,59 +40,19 @@ class ElasticsearchServer:
     ) -> None:
         assert users or tls is None, "tls needs users"
 
-        self.home = home
+        super().__init__(home)
         self.users = users
-        self.port, self._transport_port = _free_ports()
+        self.port, self._transport_port = free_ports()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._tls = tls
         self._settings = settings or {}
-        self._process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.kill)
 
-    def start(self, timeout_s: float = 120.0) -> None:
-        """Returns when the node answers over HTTP (4-9 s, 25 s on a busy machine)."""
-        assert self._process is None, "already started"
-        jars = prepared(cache_folder())
+    def _prepared(self) -> list[str]:
+        jars = prepared()
         lay_out(self.home, jars, self._config(), self.users)
         for source, target in zip(self._tls or (), ("http.crt", "http.key"), strict=False):
             shutil.copy(source, self.home / "config" / target)
-        with (self.home / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                _command(jars, self.home),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.home,
-                start_new_session=True,
-            )
-        self._wait(timeout_s)
-
-    def stop(self, timeout_s: float = 30.0) -> None:
-        """Ends it in good order (SIGTERM); SIGKILL if that takes longer than `timeout_s`."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """As kill -9: what was acknowledged must survive it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def pause(self) -> None:
-        """SIGSTOP: it keeps its connections and answers nothing, as if hung; resume() lets it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        return _command(jars, self.home)
 
     def _config(self) -> dict[str, object]:
         config: dict[str, object] = {
@@ -115,19 +72,6 @@ class ElasticsearchServer:
             config["xpack.security.http.ssl.key"] = "http.key"
         return config | dict(self._settings)
 
-    def _wait(self, timeout_s: float) -> None:
-        assert self._process is not None
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                code, self._process = self._process.returncode, None
-                raise RuntimeError(f"Elasticsearch ended with {code}:\n{self._tail()}")
-            if self._healthy():
-                return
-            time.sleep(POLL_S)  # a process that starts announces nothing that could be awaited
-        self.kill()
-        raise TimeoutError(f"Elasticsearch is not ready after {timeout_s} s:\n{self._tail()}")
-
     def _healthy(self) -> bool:
         request = urllib.request.Request(self.url + "/_cluster/health?wait_for_status=yellow&timeout=1s")
         for name, (password, _) in list(self.users.items())[:1]:
@@ -139,9 +83,6 @@ class ElasticsearchServer:
         with contextlib.suppress(OSError, ValueError), opener.open(request, timeout=5) as answer:
             return json.load(answer)["status"] in ("yellow", "green")
         return False
-
-    def _tail(self) -> str:
-        return "\n".join((self.home / "server.log").read_text(errors="replace").splitlines()[-40:])
 
 
 def _command(jars: Path, home: Path) -> list[str]:
@@ -162,11 +103,3 @@ def _command(jars: Path, home: Path) -> list[str]:
             "-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false",
         ]
     return [*command, "-cp", f"{jars / 'lib'}/*", "EsNode", str(home)]
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports that were free a moment ago; both are held at once so that they differ."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]

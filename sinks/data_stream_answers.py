@@ -1,4 +1,7 @@
-"""What each answer of Elasticsearch means for an alert: taken, come again, never, or not until a human acts."""
+"""What each answer of Elasticsearch or OpenSearch means for an alert: taken, come again, never, or a human must act.
+
+The two answer alike; what they are called and what a human must do there is in `Place`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from datetime import date, timedelta
 from re import compile as pattern
 from typing import Any
 
+import msgspec
+
 from detector.alert import Alert
 from detector.errors import SinkBusy, SinkError, SinkRefused
 from sinks.contract import Delivery, Refusal
@@ -14,10 +19,22 @@ from sinks.contract import Delivery, Refusal
 LONGEST_REASON = 500  # characters; a parsing error can quote the document
 CREATED_ON = pattern(r"-(\d{4})\.(\d{2})\.(\d{2})-\d{6}$")  # ends the name of a backing index, whatever stands before
 A_DAY = timedelta(days=1)
-PRIVILEGES = ("create_doc", "auto_configure", "read")  # write; make the stream; look
 
 
-def delivery_of(items: Iterable[Mapping[str, Any]], stream: str) -> Delivery:
+class Place(msgspec.Struct, frozen=True):
+    """Where alerts go, for sentences: the product, the data stream, and what it takes to write there.
+
+    versions: the product as it must be. privileges: of the credentials. template: the file to load.
+    """
+
+    product: str
+    versions: str
+    stream: str
+    privileges: tuple[str, ...]
+    template: str
+
+
+def delivery_of(items: Iterable[Mapping[str, Any]], place: Place) -> Delivery:
     """Reads `items` of a `_bulk` answer, which can hold failures although the whole has status 200.
 
     201 is taken; 409 too: the id is there already. 429 and 5xx come again. 401, 403 and 404 hold for the whole data
@@ -36,7 +53,7 @@ def delivery_of(items: Iterable[Mapping[str, Any]], stream: str) -> Delivery:
         elif status == 429 or status >= 500:
             retry.append(result["_id"])
         elif status in (401, 403, 404):
-            raise refusal(status, result.get("error"), stream)
+            raise refusal(status, result.get("error"), place)
         elif status != 409:
             refused.append(Refusal(result["_id"], reason_of(result.get("error")) or f"status {status}"))
     return Delivery(tuple(retry), tuple(refused))
@@ -47,31 +64,39 @@ def merged(first: Delivery, second: Delivery) -> Delivery:
     return Delivery(first.retry + second.retry, first.refused + second.refused, max(pauses, default=None))
 
 
-def error_of(status: int, body: object, headers: Mapping[str, str], stream: str) -> SinkError:
+def error_of(status: int, body: object, headers: Mapping[str, str], place: Place) -> SinkError:
     """What a request that failed as a whole means."""
     if status in (408, 429) or status >= 500:
         reason = reason_of(_error(body))
-        return SinkBusy(f"Elasticsearch answers {status} {reason}".rstrip(), retry_after_s=_seconds(headers))
-    return refusal(status, _error(body), stream)
+        return SinkBusy(f"{place.product} answers {status} {reason}".rstrip(), retry_after_s=_seconds(headers))
+    return refusal(status, _error(body), place)
 
 
-def refusal(status: int, error: object, stream: str) -> SinkRefused:
+def refusal(status: int, error: object, place: Place) -> SinkRefused:
     reason = reason_of(error)
     if status == 401:
-        advice = "the credentials are missing or wrong: see `api_key`, `username` and `password`"
+        advice = "the credentials are missing or wrong: see the settings"
     elif status == 403 and "cluster_block_exception" in reason:
-        advice = f"{stream} is blocked: lift the block"
+        advice = f"{place.stream} is blocked: lift the block"
     elif status == 403:
-        advice = f"the credentials need the index privileges {', '.join(PRIVILEGES)} on {stream}"
+        advice = f"the credentials need {', '.join(place.privileges)} on {place.stream}"
     elif status == 404 and "index_not_found_exception" in reason:
-        advice = f"no index template makes {stream} a data stream: load deploy/elasticsearch/index-template.json"
+        advice = no_template(place)
     else:
-        advice = "is `url` an Elasticsearch 9, without a path that does not belong to it?"
-    return SinkRefused(f"Elasticsearch answers {status} ({reason or 'no reason given'}); {advice}")
+        advice = f"is `url` an {place.versions}, without a path that does not belong to it?"
+    return SinkRefused(f"{place.product} answers {status} ({reason or 'no reason given'}); {advice}")
+
+
+def no_template(place: Place) -> str:
+    return f"no index template makes {place.stream} a data stream: load {place.template}"
 
 
 def reason_of(error: object) -> str:
-    """Type and reason, with those of the first cause."""
+    """Type and reason, with those of the first cause.
+
+    >>> reason_of({"type": "a", "reason": "b", "caused_by": {"type": "c", "reason": "d"}})
+    'a: b (c: d)'
+    """
     if not isinstance(error, Mapping):
         return " ".join(str(error).split())[:LONGEST_REASON] if error else ""  # a page of a proxy
     text = f"{error.get('type')}: {error.get('reason')}"

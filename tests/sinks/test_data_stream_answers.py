@@ -8,10 +8,11 @@ import pytest
 
 from detector.errors import SinkBusy, SinkRefused
 from sinks.contract import Delivery, Refusal
-from sinks.elasticsearch_answers import LONGEST_REASON, delivery_of, error_of, merged, reason_of, where_they_can_be
+from sinks.data_stream_answers import LONGEST_REASON, Place, delivery_of, error_of, merged, reason_of, where_they_can_be
 from tests.sinks.alerts import alert
 
 STREAM = "logs-querywarden.alert-default"
+PLACE = Place("Elasticsearch", "Elasticsearch 9", STREAM, ("create_doc",), "index-template.json")
 DAYS = [f".ds-{STREAM}-{day}-{n:06}" for n, day in enumerate(["2026.01.01", "2026.01.31", "2026.03.02", "2026.04.01"])]
 
 
@@ -23,11 +24,11 @@ def test_each_status_has_its_meaning() -> None:
     error = {"type": "document_parsing_exception", "reason": "bad date", "caused_by": {"type": "x", "reason": "y"}}
     items = [item("a", 201), item("b", 409), item("c", 429), item("d", 503), item("e", 400, error=error)]
     refused = (Refusal("e", "document_parsing_exception: bad date (x: y)"),)
-    assert delivery_of(items, STREAM) == Delivery(retry=("c", "d"), refused=refused)
+    assert delivery_of(items, PLACE) == Delivery(retry=("c", "d"), refused=refused)
 
 
 def test_the_failure_store_is_not_the_data_stream() -> None:
-    (refusal,) = delivery_of([item("a", 201, failure_store="used")], STREAM).refused
+    (refusal,) = delivery_of([item("a", 201, failure_store="used")], PLACE).refused
     assert "failure store" in refusal.reason
 
 
@@ -42,19 +43,19 @@ def test_the_failure_store_is_not_the_data_stream() -> None:
 )
 def test_what_is_wrong_with_the_stream_holds_the_queue(status: int, error: dict[str, str], advice: str) -> None:
     with pytest.raises(SinkRefused, match=advice):
-        delivery_of([item("a", 201), item("b", status, error=error)], STREAM)
+        delivery_of([item("a", 201), item("b", status, error=error)], PLACE)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_request_that_may_do_better_later(status: int) -> None:
-    error = error_of(status, "<html>busy</html>", {"retry-after": "7"}, STREAM)
+    error = error_of(status, "<html>busy</html>", {"retry-after": "7"}, PLACE)
     assert isinstance(error, SinkBusy)
     assert error.retry_after_s == 7.0
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405])
 def test_a_request_that_will_not(status: int) -> None:
-    assert isinstance(error_of(status, None, {}, STREAM), SinkRefused)
+    assert isinstance(error_of(status, None, {}, PLACE), SinkRefused)
 
 
 def test_a_long_reason_is_cut() -> None:
