@@ -173,7 +173,8 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from detector.run.local import LocalRunner, check_group
+    from detector.run.judge import check_group
+    from detector.run.local import LocalRunner
     from detector.sources import KafkaSettings
 
     environ = dict(os.environ)

@@ -134,6 +134,15 @@ class Entities:
         slot = self.slot(id_)  # before `rows` is looked at: a new slot may enlarge it
         self.rows[slot] = np.frombuffer(record, self.dtype)[0]
 
+    def forget(self, id_: str) -> None:
+        """Makes an entity's row that of one never seen. Its name leaves memory when the process ends."""
+        slot = self.find(id_)
+        if slot is not None:
+            salt = self.rows[slot]["salt"]
+            self.rows[slot] = np.zeros((), self.dtype)
+            self.rows[slot]["salt"] = salt
+            self.dirty[slot] = False
+
     def _add(self, id_: str) -> int:
         slot = len(self.ids)
         if slot == len(self.rows):

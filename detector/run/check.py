@@ -9,7 +9,7 @@ from pathlib import Path
 from detector.errors import QuerywardenError
 from detector.profile import artefact
 from detector.run.health import Health, heartbeat
-from detector.run.local import check_group
+from detector.run.judge import check_group
 from detector.settings import Settings
 from detector.sources import AnySourceSettings, KafkaSettings
 from detector.sources.kafka import probe

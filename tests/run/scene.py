@@ -168,9 +168,12 @@ def crashed(runner: LocalRunner, moments: int) -> bool:
 
         return burning
 
-    runner._outbox.put = around(runner._outbox.put)  # type: ignore[method-assign]
-    for name in ("save", "dead_letter", "prune_tape", "journal_policy"):
-        setattr(runner._store, name, around(getattr(runner._store, name)))
+    for judge in runner._judges:
+        for name in ("put", "erase"):
+            setattr(judge.outbox, name, around(getattr(judge.outbox, name)))
+        for name in ("save", "dead_letter", "prune_tape", "journal_policy"):
+            setattr(judge.store, name, around(getattr(judge.store, name)))
+        judge.forgettings.erase = around(judge.forgettings.erase)  # type: ignore[method-assign]
     try:
         runner.run()
     except Crash:

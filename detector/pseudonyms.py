@@ -1,0 +1,95 @@
+"""Pseudonyms: ids of clients and groups, replaced right behind decode: nothing later knows whom the log named.
+
+A pseudonym is `p-` and 16 hexadecimal digits of a BLAKE2b (RFC 7693) of level and id, keyed with a secret of the
+operator's. The same key gives the same pseudonyms, in `fit` and in `run`; who has the key can find a pseudonym again by
+computing it, and nobody can compute a name from it other than by trying names. 64 bits: among a million clients two
+share one with a probability of 3e-8.
+
+The log's query ids and the words of a record that cannot be read are not touched: a log that writes names there keeps
+them there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from detector.errors import DecodeError, SettingsError
+from detector.logs import DECODERS
+from detector.logs.contract import Decode, Decoded
+from detector.query import Query
+from detector.secret import Secret
+
+CLIENT = "client"
+SHORTEST_KEY = 16  # characters: below that, names can be found by trying keys
+_FORM = re.compile(r"p-[0-9a-f]{16}")
+
+
+class Pseudonyms:
+    """Computes pseudonyms with a key. Raises SettingsError for one that is too short."""
+
+    def __init__(self, key: str) -> None:
+        if len(key) < SHORTEST_KEY:
+            raise SettingsError(f"the key of the pseudonyms has {len(key)} characters, it needs {SHORTEST_KEY} or more")
+        self._key = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+
+    def of(self, kind: str, id_: str) -> str:
+        """The pseudonym of an entity.
+
+        >>> Pseudonyms("a key that nobody knows").of("client", "alice")
+        'p-d34b36d2021469a8'
+        """
+        digest = hashlib.blake2b(digest_size=8, key=self._key)
+        for part in (kind, id_):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(4, "little") + data)
+        return f"p-{digest.hexdigest()}"
+
+    def found(self, kind: str, id_: str) -> str:
+        """The pseudonym that a person means: the one that he gives, or that of the id that he gives."""
+        return id_ if is_pseudonym(id_) else self.of(kind, id_)
+
+
+def is_pseudonym(text: str) -> bool:
+    return _FORM.fullmatch(text) is not None
+
+
+def decoder(format_: str, key: Secret | None) -> Decode:
+    """The decoder of a log format, with pseudonyms where there is a key. Raises SettingsError."""
+    decode = DECODERS[format_]
+    return decode if key is None else pseudonymous(decode, Pseudonyms(key.reveal()))
+
+
+def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
+    """The same format, whose queries and refusals name pseudonyms."""
+
+    def decoded(payloads: Sequence[bytes]) -> Decoded:
+        known: dict[tuple[str, str], str] = {}  # of this chunk only: no table of all names
+
+        def of(kind: str, id_: str) -> str:
+            name = (kind, id_)
+            if name not in known:
+                known[name] = pseudonyms.of(kind, id_)
+            return known[name]
+
+        queries, sources, refused = decode(payloads)
+        return [_query(query, of) for query in queries], sources, [(i, _refusal(error, of)) for i, error in refused]
+
+    return decoded
+
+
+def _query(query: Query, of: Callable[[str, str], str]) -> Query:
+    client = None if query.client is None else of(CLIENT, query.client)
+    return msgspec.structs.replace(query, client=client, groups=_groups(query.groups, of))
+
+
+def _groups(groups: Mapping[str, str] | None, of: Callable[[str, str], str]) -> dict[str, str] | None:
+    return None if groups is None else {kind: of(kind, id_) for kind, id_ in groups.items()}
+
+
+def _refusal(error: DecodeError, of: Callable[[str, str], str]) -> DecodeError:
+    client = None if error.client is None else of(CLIENT, error.client)
+    return DecodeError(error.reason, str(error), client=client)
