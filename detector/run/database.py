@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,6 +134,23 @@ class Database:
         """Row by row: only where the reader is done before the next write (loading)."""
         with self.explained("cannot be read"):
             yield from self.connection.execute(sql, values)
+
+    def copy_to(self, target: Path) -> None:
+        """Writes the file as it is at this moment to `target`: one file, durable, while others read and write this one.
+
+        All pages in one step: SQLite begins a copy in several steps anew whenever somebody writes meanwhile.
+        """
+        target.unlink(missing_ok=True)
+        with self.explained(f"cannot be copied to {target}"), closing(sqlite3.connect(target)) as copy:
+            self.connection.backup(copy, pages=-1)
+            copy.execute("PRAGMA journal_mode=DELETE")
+
+    def check(self) -> None:
+        """Raises StoreError when the file is damaged."""
+        with self.explained("cannot be read"):
+            found = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(f"{self.path} is damaged: {found}")
 
     @contextmanager
     def transaction(self, failed: str) -> Iterator[sqlite3.Connection]:

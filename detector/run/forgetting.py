@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ CLIENT = "client"
 class Forgetting(msgspec.Struct, frozen=True):
     """Who is to be forgotten. positions: where the log stood when the runner first saw it; None: it has not yet.
 
-    keep_alerts: those that still wait for a sink are delivered first, and stay.
+    keep_alerts: those that still wait for a sink are delivered first, and stay. entity: empty where only the `key` is
+    known, since a restored store has to forget again whom it had forgotten.
     """
 
     id: int
@@ -38,6 +39,7 @@ class Forgetting(msgspec.Struct, frozen=True):
     entity: str
     keep_alerts: bool
     positions: dict[str, int] | None
+    key: bytes | None = None
 
     def due(self, positions: Mapping[str, int], streams: Sequence[str]) -> bool:
         """Whether the log was read to where it stood. A stream that is no more keeps nobody."""
@@ -58,11 +60,12 @@ class Forgettings:
         version = int(self._db.read("PRAGMA data_version")[0][0])
         if version != self._seen_version:
             rows = self._db.read(
-                "SELECT id, kind, entity, keep_alerts, positions FROM forgettings WHERE state = 'waiting' ORDER BY id"
+                "SELECT id, kind, entity, keep_alerts, positions, key FROM forgettings WHERE state = 'waiting'"
+                " ORDER BY id"
             )
             self._waiting = tuple(
-                Forgetting(id_, kind, entity, bool(keep), _POSITIONS.decode(at) if at is not None else None)
-                for id_, kind, entity, keep, at in rows
+                Forgetting(id_, kind, entity, bool(keep), _POSITIONS.decode(at) if at is not None else None, key)
+                for id_, kind, entity, keep, at, key in rows
             )
             self._seen_version = version
         return self._waiting
@@ -82,12 +85,19 @@ class Forgettings:
         with self._db.transaction("could not forget an entity") as db:
             for table in ("rows", "names", "cases", "tape"):
                 db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608  # a name from the line above
-            if one.kind == CLIENT:
+            if one.kind == CLIENT and one.entity:
                 _erase_letters(db, one.entity)
                 _erase_member(db, one.entity)
             db.execute("UPDATE forgettings SET state = 'done', entity = '', key = ? WHERE id = ?", (key, one.id))
         self._seen_version = -1
         self._db.read("PRAGMA wal_checkpoint(TRUNCATE)")  # or the name stays in the write-ahead log for a while
+
+
+def named(one: Forgetting, names: Iterable[tuple[bytes, str]]) -> Forgetting:
+    """The same with the entity's id where only its key is known, if there is one among `names` (key, id)."""
+    if one.entity:
+        return one
+    return msgspec.structs.replace(one, entity=next((id_ for key, id_ in names if key == one.key), ""))
 
 
 def _erase_letters(db: sqlite3.Connection, client: str) -> None:
@@ -166,13 +176,15 @@ def forget_at_rest(store: Store, outbox: Outbox, model: str, secret: bytes) -> i
     forgettings = Forgettings(store.db)
     saved = store.load()
     waiting = forgettings.noted(saved.positions)
-    for one in waiting:
+    for asked in waiting:
+        one = named(asked, ((key, id_) for key, _, _, id_ in store.load().names))
         if "state" in saved.extras:
             state = msgspec.msgpack.decode(saved.extras["state"], type=State)
             saved.extras["state"] = msgspec.msgpack.encode(without(state, one.kind, one.entity))
             store.save(positions={}, rows=[], extras={"state": saved.extras["state"]})
-        outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
-        forgettings.erase(one, entity_key(Name(model, one.kind, one.entity), secret))
+        if one.entity:
+            outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+        forgettings.erase(one, one.key or entity_key(Name(model, one.kind, one.entity), secret))
     return len(waiting)
 
 

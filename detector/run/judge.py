@@ -5,7 +5,7 @@ A runner drives one, and beside it, where a new profile is tried, a second one w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder
 from detector.query import Chunk, DeadLetter
 from detector.reasons import rfc3339
-from detector.run.forgetting import Forgetting, Forgettings, without, without_letters, without_member
+from detector.run.forgetting import Forgetting, Forgettings, named, without, without_letters, without_member
 from detector.run.journal import Journal
 from detector.run.outbox import Outbox
 from detector.run.store import Store
@@ -137,7 +137,8 @@ class Judge:
 
     def due(self, streams: Sequence[str]) -> list[Forgetting]:
         """Who is to be forgotten now."""
-        return [one for one in self.forgettings.noted(self.positions) if one.due(self.positions, streams)]
+        found = [one for one in self.forgettings.noted(self.positions) if one.due(self.positions, streams)]
+        return [named(one, self._names()) for one in found]
 
     def drop(self, one: Forgetting) -> None:
         """Forgets an entity in memory. Save a snapshot, then `erase`."""
@@ -154,11 +155,18 @@ class Judge:
 
     def erase(self, one: Forgetting) -> None:
         """Forgets an entity on disk."""
-        self.outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+        if one.entity:
+            self.outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
         self.forgettings.erase(one, self._key(one))
         log.info("An entity was forgotten", request=one.id, kind=one.kind)
 
+    def _names(self) -> Iterator[tuple[bytes, str]]:
+        for table in self.pipeline.tables:
+            yield from zip(table.keys, table.ids, strict=True)
+
     def _key(self, one: Forgetting) -> bytes:
+        if one.key is not None:
+            return one.key
         secret = self.profile.secret if self.profile else b""
         return entity_key(Name(self.pipeline.clients.model, one.kind, one.entity), secret)
 

@@ -7,7 +7,7 @@ A file of its own beside the store, so that no courier waits while a large snaps
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -127,10 +127,14 @@ class Outbox:
         if not moved:
             raise StoreError(f"the outbox {self.db.path} knows no sink {sink}: it has to join first")
 
+    def kept(self) -> Iterator[Alert]:
+        """The alerts that were not pruned, oldest first."""
+        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL ORDER BY seq")
+        return (self._alert(seq, payload) for seq, payload in rows)
+
     def latest(self) -> str:
         """The latest log time of the alerts that are kept, as they write it; empty when there are none."""
-        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL")
-        return max((self._alert(seq, payload).at for seq, payload in rows), default="")
+        return max((alert.at for alert in self.kept()), default="")
 
     def backlog(self, sink: str) -> int:
         """How many alerts wait for the sink. Known ids use up no number, so the difference is the count."""
