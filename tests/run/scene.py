@@ -10,6 +10,7 @@ import msgspec
 
 from detector.policy import Policy
 from detector.query import Chunk
+from detector.run.forgetting import ask
 from detector.run.local import LocalRunner
 from detector.run.store import request_policy
 from detector.settings import settings_of
@@ -17,12 +18,15 @@ from tests import people
 
 
 class Turn(NamedTuple):
-    """What happens before the source is read: a stream gets so many records, time passes, someone wants a policy."""
+    """What happens before the source is read: a stream gets so many records, time passes, someone wants a policy, or a
+    client to be forgotten.
+    """
 
     stream: str
     records: int
     passes_s: float = 0.0
     policy: Policy | None = None
+    forget: str | None = None
 
 
 class Log:
@@ -128,6 +132,8 @@ class Scene:
             self.now += turn.passes_s
             if turn.policy is not None:
                 request_policy(self.folder / "store" / "state.sqlite", turn.policy)
+            if turn.forget is not None:
+                ask(self.folder / "store" / "state.sqlite", "client", turn.forget, keep_alerts=False)
         return turn is not None
 
 
