@@ -14,8 +14,11 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
+from detector.entities import Entities
 from detector.errors import SettingsError
+from detector.pipeline import FOREVER_US
 from detector.profile import artefact
 from detector.query import Chunk
 from detector.run.judge import Judge, check_group
@@ -27,10 +30,14 @@ log = structlog.get_logger(__name__)
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What a shadow has seen. since: log time, microseconds, from which it missed nothing; 0: no record yet."""
+    """What a shadow has seen. since: log time, microseconds, from which it missed nothing; 0: no record yet.
+
+    whole: it began with the log that the main one reads, at the earliest of its records.
+    """
 
     since: int = 0
     judged: int = 0
+    whole: bool = False
 
 
 class Shadow:
@@ -48,7 +55,7 @@ class Shadow:
         """Goes on from its last snapshot, where `main` stands or ahead of it."""
         judge = self.judge
         body = judge.restore().get(MARK)
-        self._mark = msgspec.msgpack.decode(body, type=Mark) if body is not None else Mark()
+        self._mark = msgspec.msgpack.decode(body, type=Mark) if body is not None else Mark(whole=True)
         behind = {s: at for s, at in main.positions.items() if judge.positions.get(s, -1) < at}
         if any(stream in judge.positions for stream in behind):
             log.warning("The shadow missed a part of the log: what it has seen counts from now", streams=len(behind))
@@ -63,12 +70,20 @@ class Shadow:
             return
         step = self.judge.advance(chunk.part(bisect_left(chunk.offsets, at), len(chunk.offsets)))
         self.judge.settle(step)
-        since = self._mark.since or self.judge.pipeline.newest_clock
-        self._mark = Mark(since, self._mark.judged + step.judged)
+        self._mark = replace(self._mark, judged=self._mark.judged + step.judged)
 
     def tick(self, streams: Sequence[str] | None) -> None:
         self.judge.settle(self.judge.pipeline.tick(streams))
 
     def snapshot(self, streams: Sequence[str], idle: Collection[str]) -> None:
+        if self._mark.whole:
+            first = _first(self.judge.pipeline.clients)
+            self._mark = replace(self._mark, since=min(first, self._mark.since or first))
         self.judge.snapshot(streams, idle, {MARK: msgspec.msgpack.encode(self._mark)})
         self.tick(streams)
+
+
+def _first(clients: Entities) -> int:
+    """The time of the first query of all, microseconds; 0 before there is one."""
+    rows = clients.rows[: len(clients)]
+    return int(rows["first_at"][rows["n"] > 0].min(initial=FOREVER_US)) % FOREVER_US
