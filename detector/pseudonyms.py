@@ -64,6 +64,11 @@ def decoder(format_: str, key: Secret | None) -> Decode:
     return decode if key is None else pseudonymous(decode, Pseudonyms(key.reveal()))
 
 
+def mark(key: Secret | None) -> str:
+    """What tells stores of one key from those of another; empty without a key. Raises SettingsError."""
+    return "" if key is None else Pseudonyms(key.reveal()).of("", "")
+
+
 def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
     """The same format, whose queries and refusals name pseudonyms. Costs 0.6 µs a query."""
 

@@ -15,10 +15,10 @@ import structlog
 from detector.alert import Alert
 from detector.decide import Case
 from detector.entities import Name, entity_key
-from detector.errors import SettingsError
+from detector.errors import QuerywardenError, SettingsError
 from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
-from detector.pseudonyms import decoder
+from detector.pseudonyms import decoder, mark
 from detector.query import Chunk, DeadLetter
 from detector.reasons import rfc3339
 from detector.run.forgetting import Forgetting, Forgettings, named, without, without_letters, without_member
@@ -54,6 +54,11 @@ class Judge:
         self.outbox_path = folder / "outbox.sqlite"
         self.outbox = Outbox(self.outbox_path)
         self.store = Store(folder / "state.sqlite", profile=profile.summary.id if profile else LEARNING)
+        try:
+            self.store.bind_ids(mark(settings.entities.pseudonyms))
+        except QuerywardenError:
+            self.close()
+            raise
         self.forgettings = Forgettings(self.store.db)
 
     def restore(self) -> Mapping[str, bytes]:

@@ -177,6 +177,21 @@ class Store(Reader):
                 "store of its own, run it in shadow for a horizon or replay the log into it, then let it take over"
             )
 
+    def bind_ids(self, mark: str) -> None:
+        """Binds the store to how ids are kept: `mark` tells one key of pseudonyms from another, empty: without any.
+
+        Raises StoreError when it holds ids that were kept otherwise: everybody would begin anew, and names would stay.
+        """
+        with self.db.transaction("cannot be bound to how ids are kept") as db:
+            begun = db.execute("SELECT 1 FROM positions").fetchone() is not None
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('ids', ?)", ("" if begun else mark,))
+        bound = str(self.db.read("SELECT value FROM meta WHERE name = 'ids'")[0][0])
+        if bound != mark:
+            how = "without pseudonyms" if not bound else "with pseudonyms of another key" if mark else "with pseudonyms"
+            raise StoreError(
+                f"{self.db.path} keeps its ids {how}: give the ids that entities.pseudonyms makes a store of their own"
+            )
+
     def load(self) -> Saved:
         return Saved(
             positions=dict(self.db.read("SELECT stream, next_offset FROM positions")),
