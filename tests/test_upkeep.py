@@ -157,6 +157,18 @@ def test_a_store_is_shown_copied_put_back_and_upgraded(call: Call, tmp_path: Pat
     assert call("store", "upgrade", "--config", config)[1].count("nothing to do") == 2
 
 
+def test_check_says_how_the_shadow_and_the_key_are(
+    call: Call, day: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(config, f'[shadow]\nprofile = "{day}/new"\nstore = "s"\n[entities]\npseudonyms = {{ env = "KEY_OF_IDS" }}\n')
+    status, out, _ = call("check", "--config", config)
+    assert status == 1
+    assert "\nshadow: ok, " in out
+    assert "\npseudonyms: FAILED, the environment variable KEY_OF_IDS" in out
+    monkeypatch.setenv("KEY_OF_IDS", KEY)
+    assert "\npseudonyms: ok, the key can be read" in call("check", "--config", config)[1]
+
+
 def test_profiles_are_compared_with_whom_each_names(call: Call, day: Path) -> None:
     status, out, err = call("profile", "compare", day / "profile", day / "new", "--log", day / "log.jsonl")
     assert (status, err) == (0, "")
