@@ -6,6 +6,7 @@ A runner drives one, and beside it, where a new profile is tried, a second one w
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +16,7 @@ import structlog
 from detector.alert import Alert
 from detector.decide import Case
 from detector.entities import Name, entity_key
-from detector.errors import QuerywardenError, SettingsError
+from detector.errors import SettingsError
 from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder, mark
@@ -52,13 +53,13 @@ class Judge:
         self._not_before = rfc3339(micros(before)) if before else ""
         folder.mkdir(parents=True, exist_ok=True)
         self.outbox_path = folder / "outbox.sqlite"
-        self.outbox = Outbox(self.outbox_path)
-        self.store = Store(folder / "state.sqlite", profile=profile.summary.id if profile else LEARNING)
-        try:
+        with ExitStack() as opened:
+            self.outbox = opened.enter_context(closing(Outbox(self.outbox_path)))
+            self.store = opened.enter_context(
+                closing(Store(folder / "state.sqlite", profile=profile.summary.id if profile else LEARNING))
+            )
             self.store.bind_ids(mark(settings.entities.pseudonyms))
-        except QuerywardenError:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
         self.forgettings = Forgettings(self.store.db)
 
     def restore(self) -> Mapping[str, bytes]:
@@ -176,8 +177,7 @@ class Judge:
         return entity_key(Name(self.pipeline.clients.model, one.kind, one.entity), secret)
 
     def close(self) -> None:
-        self.outbox.close()
-        self.store.close()
+        self._opened.close()
 
 
 def check_group(settings: Settings, profile: Profile | None) -> None:

@@ -118,7 +118,8 @@ class Outbox:
         now = self._wall()
         with self.db.transaction("could not move a sink's position") as db:
             db.executemany(
-                "INSERT OR REPLACE INTO sink_dead_letters SELECT ?, id, ?, ?, payload FROM outbox WHERE id = ?",
+                "INSERT OR REPLACE INTO sink_dead_letters SELECT ?, id, ?, ?, payload FROM outbox WHERE id = ?"
+                " AND payload IS NOT NULL",  # or it was erased while the sink had it in its hands
                 [(sink, refusal.reason, now, refusal.alert_id) for refusal in refused],
             )
             moved = db.execute(

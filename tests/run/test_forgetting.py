@@ -194,6 +194,16 @@ def test_alerts_lose_him_and_keep_their_ids(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_an_alert_that_is_erased_while_a_sink_refuses_it_holds_nobody_up(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    outbox.join("s")
+    outbox.put([alert(1)])
+    outbox.erase("client", alert(1).entity.id)
+    outbox.advance("s", 1, [Refusal(alert(1).id, "too long")])
+    assert (outbox.position("s"), outbox.refused("s")) == (1, ())
+    outbox.close()
+
+
 def test_open_ticks_lose_his_queries(saved: Path) -> None:
     columns = {"groups": ["a", "b", "a"], "tick": [1, 2, 3], "bins": b"xxyyzz", "clients": ["ann", "bob", "ann"]}
     state = State({"s": 1}, 0, msgspec.msgpack.encode(columns))
