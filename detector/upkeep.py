@@ -102,7 +102,9 @@ def _forget_in(folder: Path, profile: Profile | None, kind: str, entity: str, ke
     except StoreLocked:
         return f"{folder}: asked to forget {kind} {entity} (request {number}); the runner takes it within a second."
     with closing(store), closing(Outbox(folder / "outbox.sqlite")) as outbox:
-        forget_at_rest(store, outbox, profile.summary.model if profile else "", profile.secret if profile else b"")
+        model, secret = (profile.summary.model, profile.secret) if profile else ("", b"")
+        if number not in forget_at_rest(store, outbox, model, secret):
+            return f"{folder}: {kind} {entity} will be forgotten when the log was read to where it stood."
     return f"{folder}: {kind} {entity} is forgotten."
 
 

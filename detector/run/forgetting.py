@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,14 @@ class Forgetting(msgspec.Struct, frozen=True):
     positions: dict[str, int] | None
     key: bytes | None = None
 
-    def due(self, positions: Mapping[str, int], streams: Sequence[str]) -> bool:
-        """Whether the log was read to where it stood. A stream that is no more keeps nobody."""
-        wanted = self.positions or {}
-        return all(positions.get(stream, 0) >= at for stream, at in wanted.items() if stream in streams)
+    def due(self, positions: Mapping[str, int], streams: Collection[str]) -> bool:
+        """Whether the log was read to where it stood. A stream that is no more among those that are read keeps nobody;
+        while there are none, nobody knows which will come.
+        """
+        gone = {stream for stream in self.positions or {} if streams and stream not in streams}
+        return all(
+            positions.get(stream, 0) >= at for stream, at in (self.positions or {}).items() if stream not in gone
+        )
 
 
 class Forgettings:
@@ -171,13 +175,15 @@ def ask(path: str | Path, kind: str, entity: str, *, keep_alerts: bool) -> int:
         reader.close()
 
 
-def forget_at_rest(store: Store, outbox: Outbox, model: str, secret: bytes) -> int:
-    """Does what was asked of a store that nobody runs; returns how many were forgotten."""
-    forgettings = Forgettings(store.db)
+def forget_at_rest(store: Store, outbox: Outbox, model: str, secret: bytes) -> set[int]:
+    """Does what was asked of a store that nobody runs; returns the requests that were done.
+
+    Those that have to wait until the log was read again to where it stood are left to the runner.
+    """
+    forgettings, done = Forgettings(store.db), set()
     saved = store.load()
-    waiting = forgettings.noted(saved.positions)
-    for asked in waiting:
-        one = named(asked, ((key, id_) for key, _, _, id_ in store.load().names))
+    names = [(key, id_) for key, _, _, id_ in saved.names]
+    for one in (named(one, names) for one in forgettings.noted(saved.positions) if one.due(saved.positions, ())):
         if "state" in saved.extras:
             state = msgspec.msgpack.decode(saved.extras["state"], type=State)
             saved.extras["state"] = msgspec.msgpack.encode(without(state, one.kind, one.entity))
@@ -185,7 +191,8 @@ def forget_at_rest(store: Store, outbox: Outbox, model: str, secret: bytes) -> i
         if one.entity:
             outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
         forgettings.erase(one, one.key or entity_key(Name(model, one.kind, one.entity), secret))
-    return len(waiting)
+        done.add(one.id)
+    return done
 
 
 _ENCODER = msgspec.msgpack.Encoder()

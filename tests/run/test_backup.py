@@ -196,19 +196,21 @@ def test_a_backup_takes_no_folder_with_something_in_it_and_no_damaged_file(copy:
     assert not (tmp_path / "other").exists()
 
 
-def test_who_was_forgotten_after_the_copy_is_forgotten_again(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("turn", [0, 3, 6], ids=["before-he-came", "half-way", "after-all"])
+def test_who_was_forgotten_after_the_copy_is_forgotten_again(saved: Path, tmp_path: Path, turn: int) -> None:
+    """When the log was read to where it stood: what he had asked between the copy and then does not bring him back."""
     gone = "n1"
-    turns = [*ALL, Turn(STREAMS[0], 0, 1.5, forget=gone), Turn(STREAMS[0], 0, 1.5)]
-    scene = Watched(tmp_path, saved, hour().streams, turns).copied_at(len(ALL), tmp_path / "copy")
+    turns = [*HALF, *ALL, Turn(STREAMS[0], 0, 1.5, forget=gone), Turn(STREAMS[0], 0, 1.5)]
+    scene = Watched(tmp_path, saved, hour().streams, turns).copied_at(turn, tmp_path / "copy")
     scene.run()
     assert ("client", gone) not in kept(tmp_path).rows
     done = restore(tmp_path / "copy", tmp_path / "store", profile_of(saved), force=True, at=AT)
     assert done.forgotten == 1
-    assert ("client", gone) in kept(tmp_path).rows
     scene._turns = iter([])
     scene.run()
     assert ("client", gone) not in kept(tmp_path).rows
     assert gone not in {a.entity.id for a in alerts(tmp_path)}
+    assert "forgotten: 1; asked for: 0" in "\n".join(show(tmp_path / "store"))
 
 
 # -- upgrading

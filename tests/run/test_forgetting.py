@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from detector.errors import StoreError
 from detector.pipeline import State
 from detector.profile import artefact
 from detector.query import DeadLetter
-from detector.run.forgetting import Forgettings, ask, forget_at_rest, without
+from detector.run.forgetting import Forgetting, Forgettings, ask, forget_at_rest, without
 from detector.run.outbox import Outbox
 from detector.run.store import Reader, Store
 from sinks.contract import Refusal
@@ -91,9 +92,9 @@ def test_who_does_not_come_again_leaves_no_byte_behind(saved: Path, tmp_path: Pa
         assert not [one for one in reader.dead_letters() if one.client == GONE]
 
 
-def as_if_first_seen_behind_the_positions(folder: Path, saved: Path, fuses: Sequence[int], size: int) -> None:
+def as_if_first_seen_behind_the_positions(folder: Path, saved: Path, fuses: Sequence[int], **options: Any) -> None:
     scene = Scene(folder / "a", saved, hour().streams, halves())
-    scene.run(*fuses, size=size)
+    scene.run(*fuses, **options)
     ((state, entity, at),) = journal(folder / "a")
     assert (state, entity) == ("done", "")
     found, expected = kept(folder / "a"), only_later(folder / "b", saved, at)
@@ -103,14 +104,33 @@ def as_if_first_seen_behind_the_positions(folder: Path, saved: Path, fuses: Sequ
 
 @pytest.mark.parametrize("moments", range(30, 44))
 def test_after_a_crash_while_he_is_forgotten_he_is(saved: Path, tmp_path: Path, moments: int) -> None:
-    as_if_first_seen_behind_the_positions(tmp_path, saved, [moments, 12], 400)
+    as_if_first_seen_behind_the_positions(tmp_path, saved, [moments, 12], size=400)
 
 
 @settings(max_examples=20)
-@given(fuses=st.lists(st.integers(0, 60), max_size=5), size=st.sampled_from([7, 50, 400]))
-def test_after_any_crashes_he_is_forgotten(saved: Path, fuses: list[int], size: int) -> None:
+@given(fuses=st.lists(st.integers(0, 60), max_size=5), size=st.sampled_from([7, 50, 400]), joins=st.booleans())
+def test_after_any_crashes_he_is_forgotten(saved: Path, fuses: list[int], size: int, joins: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        as_if_first_seen_behind_the_positions(Path(folder), saved, fuses, size)
+        as_if_first_seen_behind_the_positions(Path(folder), saved, fuses, size=size, joins=joins)
+
+
+def test_he_goes_only_when_the_log_was_read_to_where_it_stood() -> None:
+    one = Forgetting(1, "client", "ann", False, {"a": 5, "b": 3})
+    assert one.due({"a": 5, "b": 4}, ["a", "b"])
+    assert not one.due({"a": 4, "b": 4}, ["a", "b"])
+    assert one.due({"a": 5}, ["a"])  # b is no more
+    assert not one.due({"a": 5}, [])  # nobody knows yet
+
+
+def test_who_is_to_be_forgotten_later_is_left_to_the_runner(tmp_path: Path) -> None:
+    state, outbox_path = tmp_path / "state.sqlite", tmp_path / "outbox.sqlite"
+    with closing(Store(state, profile="p")) as store, closing(Outbox(outbox_path)) as outbox:
+        store.save(positions={"s": 3}, rows=[])
+        ask(state, "client", "ann", keep_alerts=False)
+        Forgettings(store.db).noted({"s": 5})  # then it crashed
+        assert forget_at_rest(store, outbox, "m", b"") == set()
+        store.save(positions={"s": 5}, rows=[])
+        assert forget_at_rest(store, outbox, "m", b"") == {1}
 
 
 def test_a_store_that_nobody_runs_forgets_at_once(saved: Path, tmp_path: Path) -> None:
@@ -121,8 +141,8 @@ def test_a_store_that_nobody_runs_forgets_at_once(saved: Path, tmp_path: Path) -
     ask(path, "client", GONE, keep_alerts=False)
     with closing(Store(path, profile=profile.summary.id)) as store:
         outbox = Outbox(path.with_name("outbox.sqlite"))
-        assert forget_at_rest(store, outbox, profile.summary.model, profile.secret) == 1
-        assert forget_at_rest(store, outbox, profile.summary.model, profile.secret) == 0
+        assert forget_at_rest(store, outbox, profile.summary.model, profile.secret) == {1}
+        assert forget_at_rest(store, outbox, profile.summary.model, profile.secret) == set()
         outbox.close()
     assert ("client", GONE) not in kept(tmp_path).rows
     assert GONE not in {a.entity.id for a in alerts(tmp_path)}
@@ -167,7 +187,7 @@ def test_not_a_byte_of_the_name_is_left_in_the_files(tmp_path: Path) -> None:
             store.save(positions={}, rows=[(mine, b"")], names=[(mine, "m", "client", name)], points=points)
         assert ask(tmp_path / "state.sqlite", "client", name, keep_alerts=False) == 1
         assert any(name.encode() in path.read_bytes() for path in tmp_path.iterdir())
-        assert forget_at_rest(store, outbox, "m", b"secret") == 1
+        assert forget_at_rest(store, outbox, "m", b"secret") == {1}
     outbox.close()
     assert not [path.name for path in tmp_path.iterdir() if name.encode() in path.read_bytes()]
 
