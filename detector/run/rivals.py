@@ -29,7 +29,8 @@ Name = tuple[str, str]  # level, id
 
 def named(alerts: Iterable[Alert], since: str = "") -> set[Name]:
     """The entities on which a case was opened, from a log time on (RFC 3339 as alerts write it)."""
-    return {(a.entity.kind, a.entity.id) for a in alerts if a.action == "open" and a.at >= since}
+    about = (a for a in alerts if a.kind not in ("population", "health"))
+    return {(a.entity.kind, a.entity.id) for a in about if a.action == "open" and a.at >= since}
 
 
 def in_log(profile: Profile, logs: Logs, decode: Decode) -> set[Name]:
