@@ -135,13 +135,14 @@ class Entities:
         self.rows[slot] = np.frombuffer(record, self.dtype)[0]
 
     def forget(self, id_: str) -> None:
-        """Makes an entity's row that of one never seen. Its name leaves memory when the process ends."""
-        slot = self.find(id_)
+        """Lets go of an entity. Who comes again under this id is new, in another slot: what is kept beside rows by
+        their slots is not taken for his. The old slot stays empty and nobody's.
+        """
+        slot = self._slots.pop(id_, None)
         if slot is not None:
-            salt = self.rows[slot]["salt"]
             self.rows[slot] = np.zeros((), self.dtype)
-            self.rows[slot]["salt"] = salt
             self.dirty[slot] = False
+            self.ids[slot], self.keys[slot] = "", b""
 
     def _add(self, id_: str) -> int:
         slot = len(self.ids)

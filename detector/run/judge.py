@@ -149,12 +149,13 @@ class Judge:
     def drop(self, one: Forgetting) -> None:
         """Forgets an entity in memory. Save a snapshot, then `erase`."""
         key, pipeline = self._key(one), self.pipeline
+        state = without(pipeline.state(), one.kind, one.entity)  # while the tables still know the name
         for table in pipeline.tables:
             if table.kind == one.kind:
                 table.forget(one.entity)
+        pipeline.restore(state)
         pipeline.cases.pop(key, None)
         pipeline.changed_cases.discard(key)
-        pipeline.restore(without(pipeline.state(), one.kind, one.entity))
         others = (point for point in self._points if point.key != key)
         self._points = [without_member(point, one.entity) if one.kind == "client" else point for point in others]
         self._letters = list(without_letters(self._letters, one.kind, one.entity))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,11 +19,13 @@ from detector.entities import Name, entity_key
 from detector.errors import StoreError
 from detector.pipeline import State
 from detector.profile import artefact
-from detector.query import DeadLetter
+from detector.profile.artefact import Profile
+from detector.query import Chunk, DeadLetter
 from detector.run.forgetting import Forgetting, Forgettings, ask, forget_at_rest, without
 from detector.run.outbox import Outbox
 from detector.run.store import Reader, Store
 from sinks.contract import Refusal
+from tests import people
 from tests.run.hour import STREAMS, hour
 from tests.run.kept import Kept, alerts, kept
 from tests.run.made import alert, key, point
@@ -222,6 +225,41 @@ def test_an_alert_that_is_erased_while_a_sink_refuses_it_holds_nobody_up(tmp_pat
     outbox.advance("s", 1, [Refusal(alert(1).id, "too long")])
     assert (outbox.position("s"), outbox.refused("s")) == (1, ())
     outbox.close()
+
+
+def test_a_group_is_forgotten_with_its_open_ticks(saved: Path, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, saved, hour().streams, [Turn(stream, 60, 0.0) for stream in STREAMS])
+    runner = scene.runner()
+    judge = runner._main
+    judge.restore()
+    for stream in STREAMS:
+        judge.advance(Chunk(stream, hour().streams[stream][:60], list(range(60)), 60, [people.END_US] * 60))
+    groups = judge.pipeline.tables[1]
+    assert "ring" in groups.ids
+    waiting = msgspec.msgpack.decode(judge.pipeline.state().waiting)["groups"]
+    judge.drop(Forgetting(1, "organisation", "ring", False, {}))
+    left = msgspec.msgpack.decode(judge.pipeline.state().waiting)["groups"]
+    assert left == [group for group in waiting if group != "ring"]
+    assert len(left) < len(waiting)
+    assert groups.find("ring") is None
+    assert "ring" not in groups.ids
+    runner.run()
+
+
+def test_who_comes_again_has_another_slot_and_the_same_key(profile: Profile) -> None:
+    """What is kept beside rows by their slots is nobody's then."""
+    table = profile.entities("client")
+    old, other = table.slot("ann"), table.slot("bob")
+    key, row = table.keys[old], table.rows[old].tobytes()
+    table.rows[old]["n"] = 7
+    table.touched(np.array([old, other]))
+    table.forget("ann")
+    table.forget("nobody")
+    assert [id_ for *_, id_ in table.changed_names()] == ["bob"]
+    assert table.find("ann") is None
+    new = table.slot("ann")
+    assert new not in (old, other)
+    assert (table.keys[new], table.rows[new].tobytes()) == (key, row)
 
 
 def test_open_ticks_lose_his_queries(saved: Path) -> None:
