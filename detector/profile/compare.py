@@ -7,21 +7,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.evidence.law import Law
 from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.report import span
+
+TAIL = 0.015  # of the old honest traffic: what counts as its extremes
 
 
 class Moved(NamedTuple):
     """How a signal moved, by the bins of the old profile.
 
     moved: share of the new honest traffic that lies in other bins than the old traffic did (total variation, 0 to 1).
-    low, high: the new share where the old traffic's lowest and highest 1% were.
+    low, high: the shares of the old and of the new traffic in the bins at either end that held about 1% of the old.
     """
 
     signal: str
     moved: float
-    low: float
-    high: float
+    low: tuple[float, float]
+    high: tuple[float, float]
 
 
 def compare(old: Profile, new: Profile) -> list[str]:
@@ -46,15 +49,22 @@ def moves(old: Profile, new: Profile) -> list[Moved]:
             continue
         g = new.summary.signals.index(name)
         if was.active[f] and now.active[g]:
-            into = _edges(was.edges[f])
-            shares = _rebinned(now.shares[g], _edges(now.edges[g]), into)
-            moved = 0.5 * float(np.abs(shares - _rebinned(was.shares[f], into, into)).sum())
-            tails = np.cumsum(shares)
-            found.append(Moved(name, moved, float(tails[LOWEST]), float(1.0 - tails[HIGHEST])))
+            found.append(_moved(name, was, f, now, g))
     return sorted(found, key=lambda one: -one.moved)
 
 
-LOWEST, HIGHEST = 3, -5  # bins: nulls.CUTS has 1% as its third cut and 99% as its third from the end
+def _moved(name: str, was: Law, f: int, now: Law, g: int) -> Moved:
+    into = _edges(was.edges[f])
+    before = _rebinned(was.shares[f], into, into)
+    after = _rebinned(now.shares[g], _edges(now.edges[g]), into)
+    moved = 0.5 * float(np.abs(after - before).sum())
+    return Moved(name, moved, _tail(before, after), _tail(before[::-1], after[::-1]))
+
+
+def _tail(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[float, float]:
+    """What both have in the first bins that hold at most TAIL of the old."""
+    bins = int(np.count_nonzero(np.cumsum(before) <= TAIL))
+    return float(before[:bins].sum()), float(after[:bins].sum())
 
 
 def _edges(by_stage: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -114,8 +124,8 @@ def _signals(old: Profile, new: Profile) -> list[str]:
     lines += [f"  {name}: off in both" for name in off[0] if name in off[1]]
     for one in moves(old, new):
         lines.append(
-            f"  {one.signal}: {one.moved:.1%} of honest queries moved; {one.low:.1%} where the lowest 1% were, "
-            f"{one.high:.1%} where the highest 1% were"
+            f"  {one.signal}: {one.moved:.1%} of honest queries moved; {one.low[1]:.1%} where the lowest "
+            f"{one.low[0]:.1%} were, {one.high[1]:.1%} where the highest {one.high[0]:.1%} were"
         )
     return ["Signals, the new honest clients by the old profile's bins:", *lines]
 
