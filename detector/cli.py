@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from detector import upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -56,7 +57,11 @@ def _parser() -> argparse.ArgumentParser:
                 "--from", dest="start", metavar="WHERE", help="earliest, latest, a time or offset:N (Kafka)"
             )
             sub.add_argument("--no-alerts-before", metavar="TIME", help="RFC 3339; what came earlier alerts nobody")
-    _profile_arguments(commands.add_parser("profile", help="look at a profile"))
+    about = commands.add_parser("profile", help="look at a profile").add_subparsers(required=True, metavar="WHAT")
+    show = about.add_parser("show", help="what was learned and promised")
+    show.add_argument("profile", type=Path)
+    show.set_defaults(command=_profile_show)
+    upkeep.add(commands, about, _shown)
     _explain_arguments(commands.add_parser("explain", help="one client's evidence over time"))
     _policy_arguments(commands.add_parser("policy", help="ask a running querywarden for another policy"))
     config = commands.add_parser("config", help="about the settings").add_subparsers(required=True, metavar="WHAT")
@@ -82,6 +87,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="native", help="log format")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, type=Path, help="folder of the profile")
+    upkeep.add_pseudonyms(parser)
     parser.set_defaults(command=_fit)
 
 
@@ -91,13 +97,18 @@ def _replay_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alerts", required=True, type=Path, help="where to write the alerts, one JSON object a line")
     parser.add_argument("--config", type=Path, help="take the policy of these settings instead of the profile's")
     parser.add_argument("--format", default="native")
+    upkeep.add_pseudonyms(parser)
     parser.set_defaults(command=_replay)
 
 
-def _profile_arguments(parser: argparse.ArgumentParser) -> None:
-    show = parser.add_subparsers(required=True, metavar="WHAT").add_parser("show", help="what was learned and promised")
-    show.add_argument("profile", type=Path)
-    show.set_defaults(command=_profile_show)
+def _shown(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], list[str]]) -> None:
+    """A command that only says something."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        _say(*command(arguments))
+        return 0
+
+    parser.set_defaults(command=run)
 
 
 def _explain_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,6 +118,7 @@ def _explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, help="PNG to write (explain-CLIENT.png beside you by default)")
     parser.add_argument("--no-plot", action="store_true")
     parser.add_argument("client", metavar="CLIENT")
+    upkeep.add_pseudonyms(parser)
     parser.set_defaults(command=_explain)
 
 
@@ -125,7 +137,8 @@ def _fit(arguments: argparse.Namespace) -> int:
     from detector.progress import Progress
     from detector.run.replay import read_logs
 
-    decode = _decoder(arguments.format)
+    key = upkeep.secret_of(arguments.pseudonyms)
+    decode = _decoder(arguments)
     options = fit.Options(
         promise=arguments.promise,
         confidence=arguments.confidence,
@@ -133,7 +146,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         model=arguments.model,
         group=arguments.group,
-        exclude=frozenset(arguments.exclude),
+        exclude=frozenset(upkeep.meant(client, "client", key) for client in arguments.exclude),
         presumed=arguments.presumed_honest,
         scale_short_log=arguments.scale_short_log,
     )
@@ -151,13 +164,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     from detector.run.replay import read_logs, replay, write_alerts
     from detector.settings import PolicySettings
 
+    decode = _decoder(arguments)
     profile = artefact.load(arguments.profile)
     asked_for = _settings(arguments.config).policy if arguments.config else PolicySettings()
     policy = asked_for.over(profile.summary.policy.thresholds)
     write_alerts([], arguments.alerts)  # whether it can be written turns out now, not after an hour
     with Progress("replay") as progress:
         progress.stage("replaying")
-        done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))
+        done = replay(profile, policy, read_logs(arguments.log, progress.add), decode)
     write_alerts(done.alerts, arguments.alerts)
     named = {alert.entity.id for alert in done.alerts if alert.action == "open"}
     _say(
@@ -173,7 +187,8 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from detector.run.local import LocalRunner, check_group
+    from detector.run.judge import check_group
+    from detector.run.local import LocalRunner
     from detector.sources import KafkaSettings
 
     environ = dict(os.environ)
@@ -217,10 +232,12 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     profile = artefact.load(arguments.profile)
     policy = profile.summary.policy
-    found = explain(profile, policy, read_logs(arguments.log), _decoder(arguments.format), arguments.client)
+    key = upkeep.secret_of(arguments.pseudonyms)
+    client = upkeep.meant(arguments.client, "client", key)
+    found = explain(profile, policy, read_logs(arguments.log), _decoder(arguments), client)
     _say(*sentences(profile, policy, found))
     if not arguments.no_plot:
-        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in arguments.client)
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in client)
         path = arguments.plot or Path(f"explain-{safe}.png")
         draw(policy, found, path)
         _say(f"Plot: {path}")
@@ -270,13 +287,10 @@ def _settings(path: Path, environ: dict[str, str] | None = None):  # type: ignor
     return load(path, os.environ if environ is None else environ)
 
 
-def _decoder(name: str):  # type: ignore[no-untyped-def]
-    from detector.errors import nearest_name
-    from detector.logs import DECODERS
+def _decoder(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from detector.pseudonyms import decoder
 
-    if name not in DECODERS:
-        raise SettingsError(f"--format: unknown format {name!r}; {nearest_name(name, DECODERS)}")
-    return DECODERS[name]
+    return decoder(arguments.format, upkeep.secret_of(arguments.pseudonyms))
 
 
 def _share(text: str) -> float:

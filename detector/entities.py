@@ -135,6 +135,16 @@ class Entities:
         slot = self.slot(id_)  # before `rows` is looked at: a new slot may enlarge it
         self.rows[slot] = np.frombuffer(record, self.dtype)[0]
 
+    def forget(self, id_: str) -> None:
+        """Lets go of an entity. Who comes again under this id is new, in another slot: what is kept beside rows by
+        their slots is not taken for his. The old slot stays empty and nobody's.
+        """
+        slot = self._slots.pop(id_, None)
+        if slot is not None:
+            self.rows[slot] = np.zeros((), self.dtype)
+            self.dirty[slot] = False
+            self.ids[slot], self.keys[slot] = "", b""
+
     def _add(self, id_: str) -> int:
         slot = len(self.ids)
         if slot == len(self.rows):

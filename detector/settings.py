@@ -16,6 +16,8 @@ from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
 from detector.policy import Budget, Policy, Suppression, Threshold
+from detector.pseudonyms import is_pseudonym
+from detector.secret import Secret
 from detector.sources import AnySourceSettings
 from sinks import AnySinkSettings
 
@@ -152,9 +154,23 @@ class EntitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Who is judged beside clients.
 
     group: the name of a logged group, such as `organisation`, whose members' evidence is summed. Unset: clients only.
+    pseudonyms: the key with which ids of clients and groups are replaced right behind decode: state, alerts and logs
+    name pseudonyms only. Unset: they name what the log names.
     """
 
     group: str | None = None
+    pseudonyms: Secret | None = None
+
+
+class ShadowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A second profile that judges the same records and alerts nobody, until it takes over. Set both keys or none.
+
+    profile: the folder of the profile that is tried.
+    store: a folder of its own for its state.
+    """
+
+    profile: str | None = None
+    store: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     profile: ProfileSettings = ProfileSettings()
     entities: EntitySettings = EntitySettings()
     store: StoreSettings = StoreSettings()
+    shadow: ShadowSettings = ShadowSettings()
     policy: PolicySettings = PolicySettings()
     sinks: tuple[AnySinkSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
@@ -201,12 +218,28 @@ def settings_of(document: Mapping[str, Any]) -> Settings:
     if settings.log.format not in DECODERS:
         near = nearest_name(settings.log.format, DECODERS)
         raise SettingsError(f'log.format: unknown format "{settings.log.format}"; {near}')
+    if (settings.shadow.profile is None) != (settings.shadow.store is None):
+        raise SettingsError("shadow: set both profile and store, or none of them")
+    _check_names(settings)
+    return settings
+
+
+def _check_names(settings: Settings) -> None:
     seen: set[str] = set()
     for index, sink in enumerate(settings.sinks):
         if sink.name in seen:
             raise SettingsError(f'sinks[{index}].name: "{sink.name}" names two sinks; give each its own name')
         seen.add(sink.name)
-    return settings
+    if settings.entities.pseudonyms is None:
+        return
+    if settings.log.keep_payload_of_dead_letters:
+        raise SettingsError("log.keep_payload_of_dead_letters: payloads hold the names that entities.pseudonyms hides")
+    for index, suppression in enumerate(settings.policy.suppressions):
+        if not is_pseudonym(suppression.id):
+            raise SettingsError(
+                f'policy.suppressions[{index}].id: "{suppression.id}" is no pseudonym, and entities.pseudonyms is set: '
+                "`querywarden pseudonym` prints the right one"
+            )
 
 
 def micros(moment: datetime) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from detector.errors import QuerywardenError
 from detector.profile import artefact
+from detector.pseudonyms import mark
 from detector.run.health import Health, heartbeat
-from detector.run.local import check_group
+from detector.run.judge import check_group
 from detector.settings import Settings
 from detector.sources import AnySourceSettings, KafkaSettings
 from detector.sources.kafka import probe
@@ -19,6 +20,10 @@ from sinks import AnySinkSettings, open_sink
 def check(settings: Settings) -> tuple[list[str], bool]:
     """One line for each part, and whether all are well."""
     parts = [("profile", _profile), ("source", _source)]
+    if settings.shadow.profile is not None:
+        parts.append(("shadow", _shadow))
+    if settings.entities.pseudonyms is not None:
+        parts.append(("pseudonyms", _pseudonyms))
     lines, well = [], True
     for name, look in parts:
         line, good = _said(name, lambda look=look: look(settings))
@@ -43,7 +48,21 @@ def _said(name: str, look) -> tuple[str, bool]:  # type: ignore[no-untyped-def]
 def _profile(settings: Settings) -> str:
     if settings.profile.path is None:
         return "none is set: learning mode, budgets only"
-    profile = artefact.load(Path(settings.profile.path))
+    return _loaded(Path(settings.profile.path), settings)
+
+
+def _shadow(settings: Settings) -> str:
+    assert settings.shadow.profile is not None
+    return _loaded(Path(settings.shadow.profile), settings)
+
+
+def _pseudonyms(settings: Settings) -> str:
+    mark(settings.entities.pseudonyms)
+    return "the key can be read"
+
+
+def _loaded(path: Path, settings: Settings) -> str:
+    profile = artefact.load(path)
     check_group(settings, profile)
     settings.policy.over(profile.summary.policy.thresholds)
     return f"{profile.summary.id} of the model {profile.summary.model}, promise {profile.summary.promise:.2%}"

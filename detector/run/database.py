@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,29 +35,48 @@ MEANINGS = {
 
 
 class Schema(NamedTuple):
-    """`part` names who owns the tables, `version` grows with every change that an older program would misread."""
+    """`part` names who owns the tables; `steps[n]` are the statements that lead from version n to n + 1.
+
+    Every change that an older program would misread is a step. One that was ever released is never changed.
+    """
 
     part: str
-    version: int
-    tables: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
+
+    @property
+    def version(self) -> int:
+        return len(self.steps)
 
 
 class Database:
-    """One connection to one file, for the thread that opened it."""
+    """One connection to one file, for the thread that opened it.
 
-    def __init__(self, path: str | Path, schema: Schema, *, page_size: int = 4096, must_exist: bool = False) -> None:
+    as_found: takes the file in whatever version it is, to look at it or to upgrade it; makes none.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        schema: Schema,
+        *,
+        page_size: int = 4096,
+        must_exist: bool = False,
+        as_found: bool = False,
+    ) -> None:
         self.path = Path(path)
-        if must_exist and not self.path.exists():
+        if (must_exist or as_found) and not self.path.exists():
             raise StoreError(f"there is no {schema.part} at {self.path}")
         with self.explained("cannot be opened"):
             self.connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         try:
-            self._prepare(schema, page_size)
+            self._prepare(page_size)
+            if not as_found:
+                self._fit(schema)
         except StoreError:
             self.connection.close()
             raise
 
-    def _prepare(self, schema: Schema, page_size: int) -> None:
+    def _prepare(self, page_size: int) -> None:
         with self.explained("cannot be opened"):
             self.connection.execute(f"PRAGMA page_size={page_size}")  # holds for a new file only
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -65,7 +84,10 @@ class Database:
             self.connection.execute("PRAGMA fullfsync=1")  # macOS: fsync alone stops at the drive's own cache
             self.connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
             self.connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-        found = self._version(schema.part)
+            self.connection.execute("PRAGMA secure_delete=1")  # what is forgotten is overwritten, not only unlinked
+
+    def _fit(self, schema: Schema) -> None:
+        found = self.version(schema.part)
         if found is None:
             found = self._create(schema)
         if found > schema.version:
@@ -76,10 +98,11 @@ class Database:
         if found < schema.version:
             raise StoreError(
                 f"{self.path} has {schema.part} schema {found}, this querywarden needs {schema.version}: "
-                "start with another file and replay the log"
+                "run `querywarden store upgrade`, which tries it on a copy first and keeps one"
             )
 
-    def _version(self, part: str) -> int | None:
+    def version(self, part: str) -> int | None:
+        """The version of a part's tables; None where the file has none of them."""
         if not self.read("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"):
             return None
         rows = self.read("SELECT version FROM schema_version WHERE part = ?", part)
@@ -91,10 +114,16 @@ class Database:
             known = db.execute("SELECT version FROM schema_version WHERE part = ?", (schema.part,)).fetchone()
             if known:  # another thread was first
                 return int(known[0])
-            for statement in schema.tables:
-                db.execute(statement)
-            db.execute("INSERT INTO schema_version VALUES (?, ?)", (schema.part, schema.version))
+            db.execute("INSERT INTO schema_version VALUES (?, 0)", (schema.part,))
+            _step(db, schema, 0)
         return schema.version
+
+    def upgrade(self, schema: Schema) -> None:
+        """Takes the steps that the file has not taken, all or none of them."""
+        with self.transaction("cannot be upgraded") as db:
+            found = self.version(schema.part)
+            if found is not None:
+                _step(db, schema, found)
 
     def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows at once, so that no read stays open and keeps the write-ahead log from being moved."""
@@ -105,6 +134,23 @@ class Database:
         """Row by row: only where the reader is done before the next write (loading)."""
         with self.explained("cannot be read"):
             yield from self.connection.execute(sql, values)
+
+    def copy_to(self, target: Path) -> None:
+        """Writes the file as it is at this moment to `target`: one file, durable, while others read and write this one.
+
+        All pages in one step: SQLite begins a copy in several steps anew whenever somebody writes meanwhile.
+        """
+        target.unlink(missing_ok=True)
+        with self.explained(f"cannot be copied to {target}"), closing(sqlite3.connect(target)) as copy:
+            self.connection.backup(copy, pages=-1)
+            copy.execute("PRAGMA journal_mode=DELETE")
+
+    def check(self) -> None:
+        """Raises StoreError when the file is damaged."""
+        with self.explained("cannot be read"):
+            found = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(f"{self.path} is damaged: {found}")
 
     @contextmanager
     def transaction(self, failed: str) -> Iterator[sqlite3.Connection]:
@@ -130,3 +176,10 @@ class Database:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _step(db: sqlite3.Connection, schema: Schema, found: int) -> None:
+    for step in schema.steps[found:]:
+        for statement in step:
+            db.execute(statement)
+    db.execute("UPDATE schema_version SET version = ? WHERE part = ?", (schema.version, schema.part))

@@ -20,12 +20,12 @@ def what_is_missing(clients: Entities, newest: int) -> str:
     >>> what_is_missing(Entities("m", "client", CLIENT_ROW, b""), 0)[:60]
     'no profile yet: 0 clients seen over 0.0 days, 0 of them for '
     """
-    first = clients.rows["first_at"][: len(clients)]
-    days = (newest - int(first.min())) / DAY_US if len(clients) else 0.0
+    first = clients.rows["first_at"][: len(clients)][clients.rows["n"][: len(clients)] > 0]  # not the forgotten
+    days = (newest - int(first.min())) / DAY_US if len(first) else 0.0
     closed = int(np.count_nonzero(first + HORIZON_DAYS * DAY_US <= newest))
     need = int(np.ceil(entities_needed(PROMISE, None) / CALIBRATE_SHARE))
     return (
-        f"no profile yet: {len(clients):,} clients seen over {days:.1f} days, {closed:,} of them for "
+        f"no profile yet: {len(first):,} clients seen over {days:.1f} days, {closed:,} of them for "
         f"{HORIZON_DAYS} days; a promise of {PROMISE:.0%} needs about {need} such; budgets run meanwhile. "
         "`querywarden fit` makes a profile from the kept log"
     )

@@ -3,7 +3,8 @@
 What is durable when: an alert before the next chunk is read (outbox); rows, cases, ticks and the tape together with the
 positions that they include, every `snapshot_s` (store). After a crash the log since the last snapshot is read again:
 the same records give the same rows and alerts, and an alert whose id the outbox knows is not told twice. What is *not*
-in the log, and decides, is made durable before it is used: policies (journal), and which streams are idle (a snapshot).
+in the log, and decides, is made durable before it is used: policies (journal), which streams are idle (a snapshot), and
+where the log stood when a client was to be forgotten (forgetting.py).
 """
 
 from __future__ import annotations
@@ -19,33 +20,25 @@ import msgspec
 import structlog
 
 from detector.alert import Alert
-from detector.decide import Case
-from detector.errors import SettingsError, SourceBusy, SourceRefused
-from detector.logs import DECODERS
-from detector.pipeline import Pipeline, State, Step, restore_rows
+from detector.errors import QuerywardenError, SourceBusy, SourceRefused
+from detector.pipeline import Step
 from detector.profile import artefact
 from detector.profile.artefact import Profile
-from detector.query import DeadLetter
-from detector.reasons import rfc3339
 from detector.run.delivery import Courier, Couriers, Standing
 from detector.run.health import Health, Rate
 from detector.run.idle import Silence
-from detector.run.journal import Journal
+from detector.run.judge import Judge, check_group
 from detector.run.learning import what_is_missing
-from detector.run.outbox import Outbox
-from detector.run.store import Store
+from detector.run.shadow import Shadow
 from detector.run.telemetry import Endpoint, Telemetry
-from detector.settings import Settings, micros
+from detector.settings import Settings
 from detector.sources.contract import Source
-from detector.tape import Point
 
-LEARNING = "learning"  # the store's profile id while there is none
 READ_S = 0.2
 LOOK_S = 1.0  # between looks at gauges and requested policies
 BUSY_PAUSE_S = 5.0
 PRUNE_S = 3_600.0
 STUCK_S = 300.0  # longer than anything that the loop waits for: brokers, a large snapshot
-DAY_US = 86_400_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -60,21 +53,18 @@ class LocalRunner:
         self._stopping = threading.Event()
         self._health = Health(ready=False)
         self._rate = Rate(monotonic())
-        self._positions: dict[str, int] = {}
-        self._resumed = False  # the store knew streams
-        self._points: list[Point] = []
-        self._letters: list[DeadLetter] = []
         self._silence = Silence(monotonic)
         self._turned = self._next_prune = monotonic()  # when the loop last came round
         path = settings.profile.path
         self.profile: Profile | None = artefact.load(Path(path)) if path else None
         check_group(settings, self.profile)
-        self._not_before = rfc3339(micros(settings.run.no_alerts_before)) if settings.run.no_alerts_before else ""
-        root = Path(settings.store.path)
-        root.mkdir(parents=True, exist_ok=True)
-        self._outbox_path = root / "outbox.sqlite"
-        self._outbox = Outbox(self._outbox_path)
-        self._store = Store(root / "state.sqlite", profile=self.profile.summary.id if self.profile else LEARNING)
+        self._main = Judge(Path(settings.store.path), self.profile, settings)
+        try:
+            self._shadow = self._made_shadow()
+        except QuerywardenError:
+            self._main.close()
+            raise
+        self._judges = [self._main] + ([self._shadow.judge] if self._shadow else [])
 
     def stop(self) -> None:
         """Asks for an orderly end: what was read is settled and saved, the couriers drain."""
@@ -88,9 +78,9 @@ class LocalRunner:
     def run(self) -> None:
         """Raises SourceRefused, StoreError or SettingsError when a human is needed."""
         with ExitStack() as closing:
-            closing.callback(self._store.close)
-            closing.callback(self._outbox.close)
-            self._pipeline = self._restored()
+            for judge in self._judges:
+                closing.callback(judge.close)
+            self._restore()
             self._couriers = self._made_couriers()
             if endpoint := self._served():
                 closing.callback(endpoint.close)
@@ -115,7 +105,7 @@ class LocalRunner:
 
     def _finish(self, source: Source) -> None:
         if source.exhausted:
-            self._settle(self._pipeline.tick())
+            self._tick(None)
         self._snapshot(source)
         self._look(source)
 
@@ -126,14 +116,16 @@ class LocalRunner:
             self._turned = self._now()
             chunks = source.read(READ_S)
             for chunk in chunks:
-                self._settle(self._pipeline.advance(chunk))
-                self._positions[chunk.stream] = chunk.next_offset
+                self._settle(self._main.advance(chunk))
+                if self._shadow:
+                    self._shadow.advance(chunk)
                 self._silence.heard(chunk.stream)
             self._adopt(source)
             if chunks:
-                self._settle(self._pipeline.tick(source.streams()))
+                self._tick(source.streams())
             elif source.exhausted:
                 break
+            self._forget(source)
             if self._now() >= next_look:
                 self._look(source)
                 next_look = self._now() + LOOK_S
@@ -142,23 +134,35 @@ class LocalRunner:
                 next_snapshot = self._now() + self.settings.store.snapshot_s
 
     def _adopt(self, source: Source) -> None:
-        """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash.
-
-        A run that goes on closes the ticks that were told of for streams that are new to it, as if they had come then.
-        """
-        new = {stream: at for stream, at in source.positions().items() if stream not in self._positions}
-        if new:
-            if self._resumed:
-                self._pipeline.begin(new, self._journal.told)
-            self._positions |= new
+        """Stores where new streams begin, before anything of them is lost: "latest" is another place after a crash."""
+        positions = source.positions()
+        new = [judge.adopt(positions) for judge in reversed(self._judges)]
+        if any(new):
             self._snapshot(source)
+
+    def _tick(self, streams: Sequence[str] | None) -> None:
+        self._settle(self._main.pipeline.tick(streams))
+        if self._shadow:
+            self._shadow.tick(streams)
+
+    def _forget(self, source: Source) -> None:
+        """Forgets whom it was asked to, once the log was read to where it stood then."""
+        streams = source.streams()
+        for judge in self._judges:
+            due = judge.due(streams)
+            for one in due:
+                judge.drop(one)
+            if due:
+                self._snapshot(source)
+            for one in due:
+                judge.erase(one)
 
     def _opened(self, source: Source) -> bool:
         """Opens the source, waiting for it while it may come; False when asked to stop meanwhile."""
         said = ""
         while not self._stopping.is_set():
             try:
-                source.open(self._positions)
+                source.open(self._main.positions)
             except SourceBusy as error:
                 if str(error) != said:
                     log.warning("The source is away", reason=str(error))
@@ -171,12 +175,9 @@ class LocalRunner:
         return False
 
     def _settle(self, step: Step) -> None:
-        """Makes a step's alerts durable; the rest waits for the next snapshot."""
-        alerts = [alert for alert in step.alerts if alert.at >= self._not_before]
-        if alerts and self._outbox.put(alerts):
+        alerts, new = self._main.settle(step)
+        if new:
             self._couriers.ring()
-        self._points.extend(step.points)
-        self._letters.extend(step.letters)
         self._count(step, alerts)
 
     def _count(self, step: Step, alerts: Sequence[Alert]) -> None:
@@ -194,100 +195,77 @@ class LocalRunner:
     def _snapshot(self, source: Source) -> None:
         began = self._now()
         streams = source.streams()
-        self._pipeline.rest(source.drained(self._silence.silent(streams)), streams)
-        self._pipeline.close(streams)
-        tables = self._pipeline.tables
-        rows = [row for table in tables for row in table.changed()]
-        cases = [(key, msgspec.msgpack.encode(self._pipeline.cases[key])) for key in self._pipeline.changed_cases]
-        if self._letters:
-            self._store.dead_letter(self._letters)
-        self._store.save(
-            positions=self._positions,
-            rows=rows,
-            names=[name for table in tables for name in table.changed_names()],
-            cases=cases,
-            extras={"state": msgspec.msgpack.encode(self._pipeline.state())},
-            points=self._points,
-        )
-        for table in tables:
-            table.settled()
-        self._pipeline.changed_cases.clear()
-        self._points, self._letters = [], []
-        self._store.prune_tape(self._pipeline.newest_clock - self.settings.store.tape_days * DAY_US)
-        source.commit(self._positions)
-        self._settle(self._pipeline.tick(streams))
+        idle = source.drained(self._silence.silent(streams))
+        if self._shadow:  # first: it may be ahead of the main one after a crash, and is never behind
+            self._shadow.snapshot(streams, idle)
+        rows = self._main.snapshot(streams, idle)
+        source.commit(self._main.positions)
+        self._settle(self._main.pipeline.tick(streams))
         self.telemetry.snapshot_s.observe(self._now() - began)
-        self.telemetry.snapshot_rows.set(len(rows))
+        self.telemetry.snapshot_rows.set(rows)
 
     def _look(self, source: Source) -> None:
-        """Takes requested policies, and shows how things stand."""
-        for request in self._store.requested():
-            self._journal.take(request, self._pipeline)
+        """Takes requests, and shows how things stand."""
+        self._main.look()
+        self._forget(source)
         if self._now() >= self._next_prune:
-            self._outbox.prune([sink.name for sink in self.settings.sinks])
+            self._main.outbox.prune([sink.name for sink in self.settings.sinks])
             self._next_prune = self._now() + PRUNE_S
+        pipeline = self._main.pipeline
         lag = source.lag()
         wall = time.time()
         for stream, behind in lag.items():
-            clock = self._pipeline.clocks.get(stream, 0) / 1e6
+            clock = pipeline.clocks.get(stream, 0) / 1e6
             self.telemetry.lag.labels(stream).set(behind)
             self.telemetry.lag_s.labels(stream).set(max(wall - clock, 0.0) if behind and clock else 0.0)
-        newest = self._pipeline.newest_clock / 1e6
+        newest = pipeline.newest_clock / 1e6
         self.telemetry.watermark_s.set(newest)
-        self.telemetry.entities.set(sum(len(table) for table in self._pipeline.tables))
+        self.telemetry.entities.set(sum(len(table) for table in pipeline.tables))
         standings = self._couriers.standings()
         for standing in standings:
-            self.telemetry.sink(standing, self._outbox.backlog(standing.sink))
+            self.telemetry.sink(standing, self._main.outbox.backlog(standing.sink))
         self._health = Health(
             reasons=self._troubles(standings),
             queries_per_s=self._rate.add(0, self._now()),
             lag_s=max(wall - newest, 0.0) if newest and any(lag.values()) else 0.0,
             model=self.profile.summary.model if self.profile else "",
             profile=self.profile.summary.id if self.profile else "none",
-            policy=self._pipeline.policies[-1].policy.version,
+            policy=pipeline.policies[-1].policy.version,
         )
 
     def _troubles(self, standings: Sequence[Standing]) -> tuple[str, ...]:
         bad = [s for s in standings if s.state in ("busy", "refused", "store", "crashed")]
         troubles = [f"sink {s.sink} is {s.state}: {s.reason}" for s in bad]
         if self.profile is None:
-            troubles.append(what_is_missing(self._pipeline.clients, self._pipeline.newest_clock))
+            troubles.append(what_is_missing(self._main.pipeline.clients, self._main.pipeline.newest_clock))
         return tuple(troubles)
 
     # -- starting
 
-    def _restored(self) -> Pipeline:
-        saved = self._store.load()
-        self._positions = saved.positions
-        self._resumed = bool(saved.positions)
-        log_settings = self.settings.log
-        pipeline = Pipeline(
-            self.profile,
-            self._store.policies(),
-            DECODERS[log_settings.format],
-            keep_payloads=log_settings.keep_payload_of_dead_letters,
-        )
-        restore_rows(pipeline.tables, saved.names, dict(saved.rows))
-        pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
-        if "state" in saved.extras:
-            pipeline.restore(msgspec.msgpack.decode(saved.extras["state"], type=State))
-        self._journal = Journal(
-            self._store, self._outbox, self.profile.summary.policy.thresholds if self.profile else {}
-        )
-        self._journal.begin(self.settings.policy, pipeline)
+    def _made_shadow(self) -> Shadow | None:
+        wanted = self.settings.shadow
+        if wanted.profile is None or wanted.store is None:
+            return None
+        return Shadow(Path(wanted.profile), Path(wanted.store), self.settings)
+
+    def _restore(self) -> None:
+        main = self._main
+        main.restore()
+        if self._shadow:
+            self._shadow.restore(main)
         log.info(
             "Detection starts",
             profile=self.profile.summary.id if self.profile else None,
-            entities=sum(len(table) for table in pipeline.tables),
-            streams=len(self._positions),
+            entities=sum(len(table) for table in main.pipeline.tables),
+            streams=len(main.positions),
+            shadow=self.settings.shadow.profile,
         )
-        return pipeline
 
     def _made_couriers(self) -> Couriers:
         instance = f"{socket.gethostname()}:{self.settings.store.path}"
         heartbeat_s = self.settings.delivery.heartbeat_s
         return Couriers(
-            Courier(sink, self._outbox_path, self.health, instance=instance, heartbeat_s=heartbeat_s)
+            Courier(sink, self._main.outbox_path, self.health, instance=instance, heartbeat_s=heartbeat_s)
             for sink in self.settings.sinks
         )
 
@@ -298,13 +276,3 @@ class LocalRunner:
         endpoint = Endpoint(self.telemetry, self.health, host=where.host, port=where.port)
         log.info("Metrics and health are served", address="{}:{}".format(*endpoint.address))
         return endpoint
-
-
-def check_group(settings: Settings, profile: Profile | None) -> None:
-    """Raises SettingsError when the settings name another group level than the profile was fitted with."""
-    wanted = settings.entities.group
-    if wanted is not None and profile is not None and profile.summary.group != wanted:
-        raise SettingsError(
-            f'entities.group: "{wanted}", but the profile judges {profile.summary.group or "no groups"}: '
-            f"fit it with --group {wanted}"
-        )

@@ -7,7 +7,7 @@ A file of its own beside the store, so that no courier waits while a large snaps
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,18 +20,20 @@ from sinks.contract import Refusal
 
 DAY_S = 86_400.0
 
-SCHEMA = Schema(
-    "outbox",
-    1,
-    (
-        "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
-        " at REAL NOT NULL, payload BLOB)",  # NULL: the alert was pruned, its id is remembered
-        "CREATE INDEX outbox_at ON outbox(at)",
-        "CREATE TABLE sink_positions(sink TEXT PRIMARY KEY, seq INTEGER NOT NULL, last_ack REAL)",
-        "CREATE TABLE sink_dead_letters(sink TEXT NOT NULL, alert_id TEXT NOT NULL, reason TEXT NOT NULL,"
-        " at REAL NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (sink, alert_id))",
-    ),
+# Step 1 of the schema: the tables of the first version. It never changes.
+FIRST = (
+    "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+    " at REAL NOT NULL, payload BLOB)",  # NULL: the alert was pruned, its id is remembered
+    "CREATE INDEX outbox_at ON outbox(at)",
+    "CREATE TABLE sink_positions(sink TEXT PRIMARY KEY, seq INTEGER NOT NULL, last_ack REAL)",
+    "CREATE TABLE sink_dead_letters(sink TEXT NOT NULL, alert_id TEXT NOT NULL, reason TEXT NOT NULL,"
+    " at REAL NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (sink, alert_id))",
 )
+
+# What was erased behind a sink's position is no backlog of his.
+ERASED = ("CREATE INDEX outbox_erased ON outbox(seq) WHERE payload IS NULL",)
+
+SCHEMA = Schema("outbox", (FIRST, ERASED))
 
 
 class Waiting(NamedTuple):
@@ -116,7 +118,8 @@ class Outbox:
         now = self._wall()
         with self.db.transaction("could not move a sink's position") as db:
             db.executemany(
-                "INSERT OR REPLACE INTO sink_dead_letters SELECT ?, id, ?, ?, payload FROM outbox WHERE id = ?",
+                "INSERT OR REPLACE INTO sink_dead_letters SELECT ?, id, ?, ?, payload FROM outbox WHERE id = ?"
+                " AND payload IS NOT NULL",  # or it was erased while the sink had it in its hands
                 [(sink, refusal.reason, now, refusal.alert_id) for refusal in refused],
             )
             moved = db.execute(
@@ -125,15 +128,22 @@ class Outbox:
         if not moved:
             raise StoreError(f"the outbox {self.db.path} knows no sink {sink}: it has to join first")
 
+    def kept(self) -> Iterator[Alert]:
+        """The alerts that were not pruned, oldest first."""
+        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL ORDER BY seq")
+        return (self._alert(seq, payload) for seq, payload in rows)
+
     def latest(self) -> str:
         """The latest log time of the alerts that are kept, as they write it; empty when there are none."""
-        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL")
-        return max((self._alert(seq, payload).at for seq, payload in rows), default="")
+        return max((alert.at for alert in self.kept()), default="")
 
     def backlog(self, sink: str) -> int:
         """How many alerts wait for the sink. Known ids use up no number, so the difference is the count."""
         rows = self.db.read(
-            "SELECT COALESCE((SELECT max(seq) FROM outbox), 0) - seq FROM sink_positions WHERE sink = ?", sink
+            "SELECT COALESCE((SELECT max(seq) FROM outbox), 0) - seq"
+            " - (SELECT count(*) FROM outbox WHERE seq > sink_positions.seq AND payload IS NULL)"
+            " FROM sink_positions WHERE sink = ?",
+            sink,
         )
         return max(0, rows[0][0]) if rows else 0
 
@@ -144,6 +154,34 @@ class Outbox:
             *(sink, limit),
         )
         return tuple(SinkDeadLetter(sink, at, reason, self._alert(id_, payload)) for at, reason, id_, payload in rows)
+
+    def erase(self, kind: str, entity: str, *, keep_waiting: bool = False) -> int:
+        """Drops the payloads of alerts on an entity, and its name from those that list it as a member.
+
+        The ids stay, so that nothing is told again. keep_waiting: leaves those that some sink has not taken. Returns
+        how many alerts were touched.
+        """
+        taken = "SELECT COALESCE(min(seq), 0) FROM sink_positions" if keep_waiting else "SELECT max(seq) FROM outbox"
+        name = entity.encode("utf-8", "surrogatepass")
+        with self.db.transaction("could not erase alerts") as db:
+            mine = db.execute(
+                f"SELECT seq, payload FROM outbox WHERE seq <= ({taken}) AND instr(payload, ?) > 0",  # noqa: S608
+                (name,),
+            ).fetchall()
+            left = [(_left(self._alert(seq, body), kind, entity), body, seq) for seq, body in mine]
+            touched = [(new, seq) for new, old, seq in left if new != old]
+            db.executemany("UPDATE outbox SET payload = ? WHERE seq = ?", touched)
+            refused = db.execute(
+                "SELECT rowid, payload FROM sink_dead_letters WHERE instr(payload, ?) > 0", (name,)
+            ).fetchall()
+            for rowid, body in refused:
+                new = _left(self._alert(rowid, body), kind, entity)
+                if new is None:
+                    db.execute("DELETE FROM sink_dead_letters WHERE rowid = ?", (rowid,))
+                else:
+                    db.execute("UPDATE sink_dead_letters SET payload = ? WHERE rowid = ?", (new, rowid))
+        self.db.read("PRAGMA wal_checkpoint(TRUNCATE)")  # or the name stays in the write-ahead log for a while
+        return len(touched)
 
     def prune(self, sinks: Iterable[str], *, payloads_s: float = 30 * DAY_S, ids_s: float = 400 * DAY_S) -> int:
         """Drops what all of `sinks` have taken: payloads after `payloads_s`, ids after `ids_s` (wall clock).
@@ -174,6 +212,17 @@ class Outbox:
             return _DECODER.decode(payload)
         except msgspec.DecodeError as error:
             raise StoreError(f"{self.db.path}: alert {which} cannot be read: {error}") from error
+
+
+def _left(alert: Alert, kind: str, entity: str) -> bytes | None:
+    """What is left of an alert when an entity is forgotten: nothing when it was about it."""
+    about = alert.entity
+    if (about.kind, about.id) == (kind, entity):
+        return None
+    if kind == "client" and about.members and entity in about.members:
+        members = tuple(name for name in about.members if name != entity)
+        alert = msgspec.structs.replace(alert, entity=msgspec.structs.replace(about, members=members or None))
+    return _ENCODER.encode(alert)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

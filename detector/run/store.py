@@ -31,28 +31,36 @@ PAGE_SIZE = 32_768
 KEEP_DEAD_LETTERS = 100_000
 TAPE_PAGE = 20_000  # points read at once
 
-SCHEMA = Schema(
-    "store",
-    1,
-    (
-        "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        "CREATE TABLE positions(stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL)",
-        "CREATE TABLE rows(key BLOB PRIMARY KEY CHECK (length(key) = 16), row BLOB NOT NULL)",
-        "CREATE TABLE names(key BLOB PRIMARY KEY, model TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL)",
-        "CREATE TABLE cases(key BLOB PRIMARY KEY, body BLOB NOT NULL)",
-        "CREATE TABLE extras(name TEXT PRIMARY KEY, body BLOB NOT NULL)",
-        # In order of arrival, which is nearly that of time: appending touches the end, reading a span is sequential.
-        "CREATE TABLE tape(key BLOB NOT NULL, budget INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,"
-        " level INTEGER NOT NULL, point BLOB NOT NULL, PRIMARY KEY (key, n, budget))",
-        "CREATE INDEX tape_at ON tape(at)",
-        "CREATE TABLE policies(seq INTEGER PRIMARY KEY AUTOINCREMENT, since INTEGER NOT NULL, policy BLOB NOT NULL)",
-        "CREATE TABLE requests(id INTEGER PRIMARY KEY AUTOINCREMENT, since INTEGER, policy BLOB NOT NULL,"
-        " state TEXT NOT NULL DEFAULT 'waiting', reason TEXT NOT NULL DEFAULT '')",
-        "CREATE INDEX requests_waiting ON requests(id) WHERE state = 'waiting'",
-        "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,"
-        " offset INTEGER NOT NULL, row INTEGER NOT NULL, letter BLOB NOT NULL, UNIQUE (stream, offset, row))",
-    ),
+# Step 1 of the schema: the tables of the first version. It never changes.
+FIRST = (
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE positions(stream TEXT PRIMARY KEY, next_offset INTEGER NOT NULL)",
+    "CREATE TABLE rows(key BLOB PRIMARY KEY CHECK (length(key) = 16), row BLOB NOT NULL)",
+    "CREATE TABLE names(key BLOB PRIMARY KEY, model TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL)",
+    "CREATE TABLE cases(key BLOB PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE extras(name TEXT PRIMARY KEY, body BLOB NOT NULL)",
+    # In order of arrival, which is nearly that of time: appending touches the end, reading a span is sequential.
+    "CREATE TABLE tape(key BLOB NOT NULL, budget INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,"
+    " level INTEGER NOT NULL, point BLOB NOT NULL, PRIMARY KEY (key, n, budget))",
+    "CREATE INDEX tape_at ON tape(at)",
+    "CREATE TABLE policies(seq INTEGER PRIMARY KEY AUTOINCREMENT, since INTEGER NOT NULL, policy BLOB NOT NULL)",
+    "CREATE TABLE requests(id INTEGER PRIMARY KEY AUTOINCREMENT, since INTEGER, policy BLOB NOT NULL,"
+    " state TEXT NOT NULL DEFAULT 'waiting', reason TEXT NOT NULL DEFAULT '')",
+    "CREATE INDEX requests_waiting ON requests(id) WHERE state = 'waiting'",
+    "CREATE TABLE dead_letters(seq INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,"
+    " offset INTEGER NOT NULL, row INTEGER NOT NULL, letter BLOB NOT NULL, UNIQUE (stream, offset, row))",
 )
+
+# A row is a request while `state` is waiting, and the journal of what was forgotten from then on: `entity` is emptied
+# then, and `key` tells nothing to who lacks the profile's secret. `positions` (MessagePack): see forgetting.py.
+FORGETTINGS = (
+    "CREATE TABLE forgettings(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, entity TEXT NOT NULL,"
+    " key BLOB, keep_alerts INTEGER NOT NULL, asked_at REAL NOT NULL, positions BLOB,"
+    " state TEXT NOT NULL DEFAULT 'waiting')",
+    "CREATE INDEX forgettings_waiting ON forgettings(id) WHERE state = 'waiting'",
+)
+
+SCHEMA = Schema("store", (FIRST, FORGETTINGS))
 
 
 class Saved(NamedTuple):
@@ -167,6 +175,21 @@ class Store(Reader):
             raise StoreError(
                 f"{self.db.path} holds rows of profile {bound}, not of {profile}. Rows never migrate: give {profile} a "
                 "store of its own, run it in shadow for a horizon or replay the log into it, then let it take over"
+            )
+
+    def bind_ids(self, mark: str) -> None:
+        """Binds the store to how ids are kept: `mark` tells one key of pseudonyms from another, empty: without any.
+
+        Raises StoreError when it holds ids that were kept otherwise: everybody would begin anew, and names would stay.
+        """
+        with self.db.transaction("cannot be bound to how ids are kept") as db:
+            begun = db.execute("SELECT 1 FROM positions").fetchone() is not None
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('ids', ?)", ("" if begun else mark,))
+        bound = str(self.db.read("SELECT value FROM meta WHERE name = 'ids'")[0][0])
+        if bound != mark:
+            how = "without pseudonyms" if not bound else "with pseudonyms of another key" if mark else "with pseudonyms"
+            raise StoreError(
+                f"{self.db.path} keeps its ids {how}: give the ids that entities.pseudonyms makes a store of their own"
             )
 
     def load(self) -> Saved:

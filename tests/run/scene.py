@@ -10,6 +10,7 @@ import msgspec
 
 from detector.policy import Policy
 from detector.query import Chunk
+from detector.run.forgetting import ask
 from detector.run.local import LocalRunner
 from detector.run.store import request_policy
 from detector.settings import settings_of
@@ -17,12 +18,15 @@ from tests import people
 
 
 class Turn(NamedTuple):
-    """What happens before the source is read: a stream gets so many records, time passes, someone wants a policy."""
+    """What happens before the source is read: a stream gets so many records, time passes, someone wants a policy, or a
+    client to be forgotten.
+    """
 
     stream: str
     records: int
     passes_s: float = 0.0
     policy: Policy | None = None
+    forget: str | None = None
 
 
 class Log:
@@ -128,6 +132,8 @@ class Scene:
             self.now += turn.passes_s
             if turn.policy is not None:
                 request_policy(self.folder / "store" / "state.sqlite", turn.policy)
+            if turn.forget is not None:
+                ask(self.folder / "store" / "state.sqlite", "client", turn.forget, keep_alerts=False)
         return turn is not None
 
 
@@ -168,9 +174,12 @@ def crashed(runner: LocalRunner, moments: int) -> bool:
 
         return burning
 
-    runner._outbox.put = around(runner._outbox.put)  # type: ignore[method-assign]
-    for name in ("save", "dead_letter", "prune_tape", "journal_policy"):
-        setattr(runner._store, name, around(getattr(runner._store, name)))
+    for judge in runner._judges:
+        for name in ("put", "erase"):
+            setattr(judge.outbox, name, around(getattr(judge.outbox, name)))
+        for name in ("save", "dead_letter", "prune_tape", "journal_policy"):
+            setattr(judge.store, name, around(getattr(judge.store, name)))
+        judge.forgettings.erase = around(judge.forgettings.erase)  # type: ignore[method-assign]
     try:
         runner.run()
     except Crash:

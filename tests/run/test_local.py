@@ -138,8 +138,8 @@ def test_what_keeps_a_run_from_starting_leaves_the_store_free(saved: Path, log: 
 
 def test_a_full_disk_ends_the_run_with_a_clear_error_and_loses_nothing(saved: Path, log: Path, whole: Kept) -> None:
     full = following(log.parent, saved, store={"snapshot_s": 0.001})
-    (pages,) = full._store.db.read("PRAGMA page_count")[0]
-    full._store.db.connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    (pages,) = full._main.store.db.read("PRAGMA page_count")[0]
+    full._main.store.db.connection.execute(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(StoreError, match="could not take the snapshot: the disk is full"):
         full.run()
     runner(log.parent, saved).run()

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from detector.alert import Alert
+from detector.profile import artefact
+from detector.run.forgetting import ask
 from detector.run.local import LocalRunner
 from detector.run.store import Reader
 from detector.settings import settings_of
@@ -115,3 +117,33 @@ def test_after_kill_minus_nine_all_is_as_without(start: Start, saved: Path, tmp_
     append(tmp_path / "once", log)
     LocalRunner(settings_of(settings(tmp_path / "once", saved, follow=False))).run()
     assert kept(tmp_path) == kept(tmp_path / "once")
+
+
+def test_a_running_one_forgets_within_a_second_and_after_kill_minus_nine_too(
+    start: Start, saved: Path, tmp_path: Path
+) -> None:
+    gone, store = "n1", tmp_path / "store" / "state.sqlite"
+    append(tmp_path, hour().lines)
+    child = start()
+    child.until(lambda: total(child.metrics(), "querywarden_records") == len(hour().lines), "all records")
+    child.until(lambda: gone in names(store), "his row")
+    ask(store, "client", gone, keep_alerts=False)
+    child.until(lambda: gone not in names(store), "that he is forgotten")
+    child.kill()
+    child = start()
+    child.until(lambda: total(child.metrics(), "querywarden_snapshot_seconds_count") > 0, "the start")
+    append(tmp_path, [line for line in hour().lines if f'"client":"{gone}"'.encode() in line][:5])
+    child.until(lambda: gone in names(store), "his return")
+    assert child.stop() == 0
+    rows = {id_: row for (_, id_), row in kept(tmp_path).rows.items()}
+    table = artefact.load(saved).entities("client")
+    table.restore(gone, rows[gone])
+    assert int(table.rows["n"][0]) == 5
+
+
+def names(store: Path) -> set[str]:
+    """Of the entities that the store knows."""
+    reader = Reader(store)
+    found = {id_ for (id_,) in reader.db.read("SELECT id FROM names")}
+    reader.close()
+    return found

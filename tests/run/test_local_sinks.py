@@ -76,7 +76,7 @@ def test_what_was_told_long_ago_is_dropped_once_all_sinks_have_it(saved: Path, f
     runner(folder, saved, ScriptedSink()).run()
     before = len(alerts(folder))
     later = runner(folder, saved, ScriptedSink())
-    later._outbox._wall = lambda: time.time() + 31 * 86_400
+    later._main.outbox._wall = lambda: time.time() + 31 * 86_400
     later.run()
     assert before > 0
     assert alerts(folder) == []

@@ -94,7 +94,7 @@ def test_a_second_writer_is_told_who_writes(store: Store, path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(store: Store, path: Path) -> None:
-    store.db.connection.execute("UPDATE schema_version SET version = 2")
+    store.db.connection.execute("UPDATE schema_version SET version = 99")
     store.close()
     with pytest.raises(StoreError, match="newer querywarden"):
         Store(path, profile="p1")

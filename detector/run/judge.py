@@ -1,0 +1,191 @@
+"""One pipeline and all that it leaves on disk: what is durable when, and how it goes on from there.
+
+A runner drives one, and beside it, where a new profile is tried, a second one with a folder of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+import structlog
+
+from detector.alert import Alert
+from detector.decide import Case
+from detector.entities import Name, entity_key
+from detector.errors import SettingsError
+from detector.pipeline import Pipeline, State, Step, restore_rows
+from detector.profile.artefact import Profile
+from detector.pseudonyms import decoder, mark
+from detector.query import Chunk, DeadLetter
+from detector.reasons import rfc3339
+from detector.run.forgetting import Forgetting, Forgettings, named, without, without_letters, without_member
+from detector.run.journal import Journal
+from detector.run.outbox import Outbox
+from detector.run.store import Store
+from detector.settings import Settings, micros
+from detector.tape import Point
+
+LEARNING = "learning"  # the store's profile id while there is none
+DAY_US = 86_400_000_000
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+log = structlog.get_logger(__name__)
+
+
+class Judge:
+    """A pipeline with its store and its outbox in `folder`. `restore` comes before everything else.
+
+    Raises StoreLocked when another process writes there, StoreError when it belongs to another profile.
+    """
+
+    def __init__(self, folder: Path, profile: Profile | None, settings: Settings) -> None:
+        self.profile = profile
+        self.positions: dict[str, int] = {}
+        self._settings = settings
+        self._resumed = False  # the store knew streams
+        self._points: list[Point] = []
+        self._letters: list[DeadLetter] = []
+        before = settings.run.no_alerts_before
+        self._not_before = rfc3339(micros(before)) if before else ""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.outbox_path = folder / "outbox.sqlite"
+        with ExitStack() as opened:
+            self.outbox = opened.enter_context(closing(Outbox(self.outbox_path)))
+            self.store = opened.enter_context(
+                closing(Store(folder / "state.sqlite", profile=profile.summary.id if profile else LEARNING))
+            )
+            self.store.bind_ids(mark(settings.entities.pseudonyms))
+            self._opened = opened.pop_all()
+        self.forgettings = Forgettings(self.store.db)
+
+    def restore(self) -> Mapping[str, bytes]:
+        """Goes on from the last snapshot, under the policies of the journal and the settings' when they changed.
+
+        Returns the snapshot's extras.
+        """
+        saved = self.store.load()
+        self.positions = saved.positions
+        self._resumed = bool(saved.positions)
+        log_settings = self._settings.log
+        pipeline = Pipeline(
+            self.profile,
+            self.store.policies(),
+            decoder(log_settings.format, self._settings.entities.pseudonyms),
+            keep_payloads=log_settings.keep_payload_of_dead_letters,
+        )
+        restore_rows(pipeline.tables, saved.names, dict(saved.rows))
+        pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
+        if "state" in saved.extras:
+            pipeline.restore(msgspec.msgpack.decode(saved.extras["state"], type=State))
+        promised = self.profile.summary.policy.thresholds if self.profile else {}
+        self.journal = Journal(self.store, self.outbox, promised)
+        self.journal.begin(self._settings.policy, pipeline)
+        self.pipeline = pipeline
+        return saved.extras
+
+    def adopt(self, streams: Mapping[str, int]) -> bool:
+        """Takes in streams with the place where they begin; True when some are new: save a snapshot then.
+
+        A run that goes on closes the ticks that were told of for streams that are new to it, as if they had come then.
+        """
+        new = {stream: at for stream, at in streams.items() if stream not in self.positions}
+        if new and self._resumed:
+            self.pipeline.begin(new, self.journal.told)
+        self.positions |= new
+        return bool(new)
+
+    def advance(self, chunk: Chunk) -> Step:
+        step = self.pipeline.advance(chunk)
+        self.positions[chunk.stream] = chunk.next_offset
+        return step
+
+    def settle(self, step: Step) -> tuple[list[Alert], int]:
+        """Makes a step's alerts durable; the rest waits for the next snapshot. Returns them, and how many were new."""
+        alerts = [alert for alert in step.alerts if alert.at >= self._not_before]
+        new = self.outbox.put(alerts) if alerts else 0
+        self._points.extend(step.points)
+        self._letters.extend(step.letters)
+        return alerts, new
+
+    def snapshot(self, streams: Sequence[str], idle: Collection[str], extras: Mapping[str, bytes] = NOTHING) -> int:
+        """Saves what changed, with the positions; returns how many rows. Judge the ticks that it closed after it."""
+        pipeline = self.pipeline
+        pipeline.rest(idle, streams)
+        pipeline.close(streams)
+        rows = [row for table in pipeline.tables for row in table.changed()]
+        if self._letters:
+            self.store.dead_letter(self._letters)
+        self.store.save(
+            positions=self.positions,
+            rows=rows,
+            names=[name for table in pipeline.tables for name in table.changed_names()],
+            cases=[(key, msgspec.msgpack.encode(pipeline.cases[key])) for key in pipeline.changed_cases],
+            extras={**extras, "state": msgspec.msgpack.encode(pipeline.state())},
+            points=self._points,
+        )
+        for table in pipeline.tables:
+            table.settled()
+        pipeline.changed_cases.clear()
+        self._points, self._letters = [], []
+        self.store.prune_tape(pipeline.newest_clock - self._settings.store.tape_days * DAY_US)
+        return len(rows)
+
+    def look(self) -> None:
+        """Takes requested policies."""
+        for request in self.store.requested():
+            self.journal.take(request, self.pipeline)
+
+    # -- forgetting (forgetting.py)
+
+    def due(self, streams: Sequence[str]) -> list[Forgetting]:
+        """Who is to be forgotten now."""
+        found = [one for one in self.forgettings.noted(self.positions) if one.due(self.positions, streams)]
+        return [named(one, self._names()) for one in found]
+
+    def drop(self, one: Forgetting) -> None:
+        """Forgets an entity in memory. Save a snapshot, then `erase`."""
+        key, pipeline = self._key(one), self.pipeline
+        state = without(pipeline.state(), one.kind, one.entity)  # while the tables still know the name
+        for table in pipeline.tables:
+            if table.kind == one.kind:
+                table.forget(one.entity)
+        pipeline.restore(state)
+        pipeline.cases.pop(key, None)
+        pipeline.changed_cases.discard(key)
+        others = (point for point in self._points if point.key != key)
+        self._points = [without_member(point, one.entity) if one.kind == "client" else point for point in others]
+        self._letters = list(without_letters(self._letters, one.kind, one.entity))
+
+    def erase(self, one: Forgetting) -> None:
+        """Forgets an entity on disk."""
+        if one.entity:
+            self.outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+        self.forgettings.erase(one, self._key(one))
+        log.info("An entity was forgotten", request=one.id, kind=one.kind)
+
+    def _names(self) -> Iterator[tuple[bytes, str]]:
+        for table in self.pipeline.tables:
+            yield from zip(table.keys, table.ids, strict=True)
+
+    def _key(self, one: Forgetting) -> bytes:
+        if one.key is not None:
+            return one.key
+        secret = self.profile.secret if self.profile else b""
+        return entity_key(Name(self.pipeline.clients.model, one.kind, one.entity), secret)
+
+    def close(self) -> None:
+        self._opened.close()
+
+
+def check_group(settings: Settings, profile: Profile | None) -> None:
+    """Raises SettingsError when the settings name another group level than the profile was fitted with."""
+    wanted = settings.entities.group
+    if wanted is not None and profile is not None and profile.summary.group != wanted:
+        raise SettingsError(
+            f'entities.group: "{wanted}", but the profile judges {profile.summary.group or "no groups"}: '
+            f"fit it with --group {wanted}"
+        )
