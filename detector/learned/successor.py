@@ -126,9 +126,7 @@ def succeed(
     )
 
 
-def supremum_levels(
-    witnesses: Sequence[Witness], model: OneClass, scale: Scales, slope: float
-) -> NDArray[np.int64]:
+def supremum_levels(witnesses: Sequence[Witness], model: OneClass, scale: Scales, slope: float) -> NDArray[np.int64]:
     """(witnesses,) grid levels: the larger of what the kernels said and what the model says of the looks."""
     found = []
     for one in witnesses:
@@ -167,9 +165,7 @@ def _is_closed(one: Witness, rules: Rules, closed_at: int) -> bool:
     return one.kernel is not None and one.first_at + rules.horizon_us <= closed_at
 
 
-def _found(
-    attacks: Sequence[Witness], model: OneClass, scale: Scales, score: float, rules: Rules
-) -> float | None:
+def _found(attacks: Sequence[Witness], model: OneClass, scale: Scales, score: float, rules: Rules) -> float | None:
     if not attacks:
         return None
     levels = supremum_levels(attacks, model, scale, rules.slope)
