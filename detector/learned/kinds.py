@@ -2,7 +2,8 @@
 
 The list is closed: a name is looked up in it, nothing is imported by name. Left out on purpose: filters (their answer
 is yes or no), `PredictiveAnomalyDetection` (it learns while it scores), `Normalizer` (it divides by the length of a
-vector that may be zero, and throws away how far out a vector lies).
+vector that may be zero, and throws away how far out a vector lies), `AdaptiveStandardScaler` (it knows the last few
+vectors only, and stays there when frozen).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _TYPES: dict[str, Any] = {
 }
 # Narrower than the type: what a tree of that height, or so many of them, would cost in memory.
 _NARROW: dict[str, Any] = {
-    "seed": Annotated[int, msgspec.Meta(ge=0, lt=2**63)],
+    "seed": Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
     "height": Annotated[int, msgspec.Meta(ge=1, le=12)],
     "n_trees": Annotated[int, msgspec.Meta(ge=1, le=200)],
     "n_random_cuts": Annotated[int, msgspec.Meta(ge=1, le=500)],
@@ -53,7 +54,6 @@ DETECTORS: dict[str, Detector] = {
     "river.anomaly.StandardAbsoluteDeviation": Detector(anomaly.StandardAbsoluteDeviation, univariate=True),
 }
 SCALERS: dict[str, type] = {
-    "river.preprocessing.AdaptiveStandardScaler": preprocessing.AdaptiveStandardScaler,
     "river.preprocessing.MaxAbsScaler": preprocessing.MaxAbsScaler,
     "river.preprocessing.MinMaxScaler": preprocessing.MinMaxScaler,
     "river.preprocessing.RobustScaler": preprocessing.RobustScaler,

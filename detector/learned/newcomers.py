@@ -9,9 +9,11 @@ Attackers among the newcomers are no change of the honest: only suprema strictly
 count, on both sides. Given that percentile, what lies below is exchangeable still.
 
 A bettor stakes one coin on "the p-values are not uniform" (the Simple Jumper of Vovk et al. 2021: bets 1 + e(p - 1/2),
-e of -1, 0 or 1, of which a hundredth changes at each step). Its wealth is a martingale, so it ever reaches 100 with a
+e of -1, 0 or 1, of which a thousandth changes at each step). Its wealth is a martingale, so it ever reaches 100 with a
 probability of at most 1% (Ville 1939). In quiet times a jumper loses by and by, and would sleep through a late change;
-so the coin is dealt out: a new jumper with the stake 1/(k(k+1)) starts when the k-th halved its own.
+so the coin is dealt out: when the k-th jumper is down to a tenth of its stake, 1/(k(k+1)), the next one begins.
+
+Honest scores below the tape's floor (0.5) are one level; that costs power, not truth.
 
 Sources: Vovk, Gammerman, Shafer 2005, ch. 7; Vovk, Petej, Nouretdinov, Ahlberg, Carlsson, Gammerman 2021, "Retrain or
 not retrain: conformal test martingales for change-point detection".
@@ -31,8 +33,8 @@ from detector.tape import TOP_LEVEL
 
 COUNTED = 0.9
 SLOPES = (-1.0, 0.0, 1.0)
-JUMP = 0.01
-HALVED = 0.5
+JUMP = 0.001
+SPENT = 0.1
 
 
 class Newcomer(msgspec.Struct, frozen=True):
@@ -102,7 +104,7 @@ def _bet(state: Watch, p: float) -> None:
     mixed = [(1 - JUMP) * c + JUMP * total / len(SLOPES) for c in state.capital]
     down, level, up = (c * (1 + e * (p - 0.5)) for c, e in zip(mixed, SLOPES, strict=True))
     state.capital = (down, level, up)
-    if down + level + up < HALVED / (state.stakes * (state.stakes + 1)):
+    if down + level + up < SPENT / (state.stakes * (state.stakes + 1)):
         _deal(state)
 
 

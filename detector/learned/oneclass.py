@@ -71,6 +71,8 @@ class OneClass:
         self._scalers = [SCALERS[step.kind](**_own(step.parameters)) for step in taught.choice.scalers]
         own = _own(taught.choice.detector.parameters)
         self._detectors = [kind.made(**own) for _ in range(len(taught.signals) if kind.univariate else 1)]
+        # Of a signal that never varied, a model for one number would find every other value infinitely odd.
+        self._varies = [bool(spread > 0) for spread in np.ptp(taught.array(), axis=0)]
         self._sign = 1.0
         self._learn(taught.array())
 
@@ -107,8 +109,8 @@ class OneClass:
 
     def _odd(self, x: dict[str, float]) -> float:
         if self._univariate:
-            pairs = zip(self._detectors, x.values(), strict=True)
-            raw = max(_finite(detector.score_one(None, value)) for detector, value in pairs)
+            of = zip(self._detectors, x.values(), self._varies, strict=True)
+            raw = max([_finite(detector.score_one(None, value)) for detector, value, varies in of if varies] or [0.0])
         else:
             raw = _finite(self._detectors[0].score_one(x))
         # On a scale that ends at 1, everything very odd would be equally odd; the order stays the same.

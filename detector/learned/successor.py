@@ -154,7 +154,7 @@ def _taught(first: Taught, samples: Sequence[Sample], rules: Rules, secret: byte
 
 
 def _unsettled(parameters: dict[str, object], anchors: int) -> dict[str, object]:
-    """Without the window that was all that taught the first model. Its ranges stay: the trees are cut where they were."""
+    """Without the window that was all that taught the first model. Its ranges stay: trees are cut where they were."""
     own = dict(parameters)
     if own.get("window_size") == anchors:
         del own["window_size"]
