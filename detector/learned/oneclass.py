@@ -163,7 +163,7 @@ def _settled(choice: Choice, rows: NDArray[np.float32], signals: tuple[str, ...]
     return Choice(Step(choice.detector.kind, own), choice.scalers)
 
 
-def _limits(choice: Choice, rows: NDArray[np.float32], signals: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+def _limits(choice: Choice, rows: NDArray[np.float32], signals: tuple[str, ...]) -> dict[str, list[float]]:
     """The range of every signal, as the detector will see it."""
     seen = [dict(zip(signals, row.tolist(), strict=True)) for row in rows]
     for step in choice.scalers:
@@ -174,7 +174,7 @@ def _limits(choice: Choice, rows: NDArray[np.float32], signals: tuple[str, ...])
     scaled = np.array([list(x.values()) for x in seen])
     lows, highs = np.quantile(scaled, _RANGE, axis=0)
     # A signal that does not vary needs a range all the same, or a tree could not be cut there.
-    return {name: (float(lo), float(max(hi, lo + 1e-3))) for name, lo, hi in zip(signals, lows, highs, strict=True)}
+    return {name: [float(lo), float(max(hi, lo + 1e-3))] for name, lo, hi in zip(signals, lows, highs, strict=True)}
 
 
 def _known(limits: dict[str, Any], signals: tuple[str, ...]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The model of the next epoch: learned beside the one in force, calibrated anew, and shown with its before and after.
 
-Three disjoint sets, as in `fit`: teachers, scale, judges (teaching.py). A judge's supremum is the larger of its kernel
+Teachers and judges are disjoint (teaching.py). The scale is set by looks at the scale set of `fit`, always the same
+ones: attackers among fresh ones would widen the unit until the model has no voice, and leaving those out who score high
+would narrow it from round to round. A judge's supremum is the larger of its kernel
 channels' and of the new model's channel over its looks; thresholds come from those suprema by their conformal rank
 (detector.profile.calibration). Nobody is left out for a high score. Judges that an analyst's verdict called an attack
 count as suprema of +infinity: enough of them, and no successor can be had, which is right, since something is going on.
@@ -36,16 +38,22 @@ CHANCE = 0.01  # of asking a person for nothing
 LOST = 0.05  # share of the kept attacks that may go unfound without a person looking
 
 
-class InForce(NamedTuple):
-    """The model that scores, its scales, and the threshold of the combined score with its rank's law.
-
-    first: what taught the first model, at `fit`.
+class First(msgspec.Struct, frozen=True):
+    """What `fit` leaves for all that follow: what taught the first model, and looks (n, float32 vector) at the clients
+    of its scale set.
     """
+
+    taught: Taught
+    scale: tuple[tuple[int, bytes], ...]
+
+
+class InForce(NamedTuple):
+    """The model that scores, its scales, and the threshold of the combined score with its rank's law."""
 
     model: OneClass
     scales: Scales
     threshold: Threshold
-    first: Taught
+    first: First
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +99,7 @@ class Successor(msgspec.Struct, frozen=True):
     automatic: bool
     why_not: tuple[str, ...] = ()
 
-    def in_force(self, first: Taught) -> InForce:
+    def in_force(self, first: First) -> InForce:
         return InForce(OneClass(self.taught), self.scales, self.threshold, first)
 
 
@@ -110,8 +118,8 @@ def succeed(
     Call `teaching.forget` first. Raises PromiseRefused when the judges cannot carry the promise, ProfileError when
     there is too little to learn from: the model in force then stays.
     """
-    model = _taught(now.first, teaching.samples, rules, secret)
-    scale = scales([pair for one in kept.scalers.values() for pair in _scored(one, model)])
+    model = _taught(now.first.taught, teaching.samples, rules, secret)
+    scale = scales_of(model, now.first.scale)
     closed = [one for _, one in sorted(kept.judges.items()) if _is_closed(one, rules, closed_at)]
     judges = [one for one in closed if one.key not in verdicts]
     suprema = supremum_levels(judges, model, scale, rules.slope)
@@ -124,6 +132,11 @@ def succeed(
     return Successor(
         model.taught, scale, tuple(map(int, np.sort(suprema))), out, fired, before, after, closed_at, not why, why
     )
+
+
+def scales_of(model: OneClass, looks: Sequence[tuple[int, bytes]]) -> Scales:
+    """A model's scales from kept looks (n, float32 vector). Raises ProfileError for too few."""
+    return scales([(n, model.score(np.frombuffer(vector, "<f4"))) for n, vector in looks])
 
 
 def supremum_levels(witnesses: Sequence[Witness], model: OneClass, scale: Scales, slope: float) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Who teaches the next model, and how much each may say.
 
 Every unit (a client; the group where the log knows one) has one role for the life of a profile, by a keyed hash: it
-teaches, it helps to set the scale, or it judges. So no model ever learned from a client that calibrates it.
+teaches, or it judges. So no model ever learned from a client that calibrates it.
 
 Of those that teach, entities whose score ever passed the profile's `suspicion` are left out; of each entity at most
 four looks are kept, of each group at most a fiftieth of all. What is kept is the sample of least keyed hash: whoever
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from detector.learned.looks import Look
 
-TEACHER, SCALER, JUDGE = "teacher", "scaler", "judge"
-_ROLES = ((0.45, TEACHER), (0.60, SCALER), (1.0, JUDGE))  # by the share of units up to there
+TEACHER, JUDGE = "teacher", "judge"
+TEACHING = 0.5  # share of units
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +55,10 @@ class Teaching(msgspec.Struct):
 
 def role_of(unit: bytes, secret: bytes) -> str:
     """
-    >>> role_of(b"a" * 16, b"secret"), role_of(b"c" * 16, b"secret")
-    ('judge', 'judge')
+    >>> role_of(b"a" * 16, b"secret"), role_of(b"d" * 16, b"secret")
+    ('judge', 'teacher')
     """
-    share = keyed(b"role" + unit, secret) / 2**63
-    return next(role for until, role in _ROLES if share < until)
+    return TEACHER if keyed(b"role" + unit, secret) < TEACHING * 2**63 else JUDGE
 
 
 def keyed(data: bytes, secret: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Whose looks are kept whole: the honest entities that set the scale of the next model, and those that judge it.
+"""Whose looks are kept whole: the entities that judge the next model.
 
 A witness is kept with all its looks inside its first horizon and, once that horizon closed, with the highest grid level
 of its kernel channels in it. So whatever the next model is, its supremum on the witness can be computed exactly. High
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learned.looks import FIRST, LOOKS, Look
-from detector.learned.teaching import JUDGE, SCALER, keyed, packed, role_of
+from detector.learned.teaching import JUDGE, keyed, packed, role_of
 
-MOST = {SCALER: 1_000, JUDGE: 3_000}
+MOST = 3_000
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -55,11 +55,7 @@ class Witness(msgspec.Struct, frozen=True):
 class Witnesses(msgspec.Struct):
     """By unit. The functions below change it in place."""
 
-    scalers: dict[bytes, Witness] = {}
     judges: dict[bytes, Witness] = {}
-
-    def of(self, role: str) -> dict[bytes, Witness] | None:
-        return {SCALER: self.scalers, JUDGE: self.judges}.get(role)
 
 
 def witness(kept: Witnesses, looks: Iterable[Look], ended: Iterable[Ended], horizon_us: int, secret: bytes) -> None:
@@ -70,29 +66,28 @@ def witness(kept: Witnesses, looks: Iterable[Look], ended: Iterable[Ended], hori
             _note(kept, new, look.n == FIRST, secret)
     for end in sorted(ended, key=lambda end: end.key):
         _note(kept, Witness(end.key, end.unit, end.first_at, (), end.kernel), end.n < FIRST, secret)
-    for role, most in MOST.items():
-        _trim(kept.of(role) or {}, most, secret)
+    if len(kept.judges) > MOST:
+        for unit in sorted(kept.judges, key=lambda unit: keyed(b"kept" + unit, secret))[MOST:]:
+            del kept.judges[unit]
 
 
 def expire(kept: Witnesses, before: int) -> None:
     """Lets go of witnesses whose first query is older than a log time, microseconds."""
-    for table in (kept.scalers, kept.judges):
-        for unit in [unit for unit, one in table.items() if one.first_at < before]:
-            del table[unit]
+    for unit in [unit for unit, one in kept.judges.items() if one.first_at < before]:
+        del kept.judges[unit]
 
 
 def _note(kept: Witnesses, new: Witness, whole: bool, secret: bytes) -> None:
     """whole: nothing of the entity was missed. Whoever was let go for want of room must not come back in part: its
     supremum would be too low.
     """
-    table = kept.of(role_of(new.unit, secret))
-    if table is None:
+    if role_of(new.unit, secret) != JUDGE:
         return
-    old = table.get(new.unit)
+    old = kept.judges.get(new.unit)
     if old is not None and old.key == new.key:
-        table[new.unit] = _joined(old, new)
+        kept.judges[new.unit] = _joined(old, new)
     elif whole and (old is None or _stands(new, secret) < _stands(old, secret)):
-        table[new.unit] = new
+        kept.judges[new.unit] = new
 
 
 def _joined(old: Witness, new: Witness) -> Witness:
@@ -103,9 +98,3 @@ def _joined(old: Witness, new: Witness) -> Witness:
 
 def _stands(one: Witness, secret: bytes) -> int:
     return keyed(b"stands" + one.key, secret)
-
-
-def _trim(table: dict[bytes, Witness], most: int, secret: bytes) -> None:
-    if len(table) > most:
-        for unit in sorted(table, key=lambda unit: keyed(b"kept" + unit, secret))[most:]:
-            del table[unit]

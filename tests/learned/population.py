@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.learned.kinds import Choice
-from detector.learned.looks import Look, Scales, scales
+from detector.learned.looks import Look
 from detector.learned.oneclass import OneClass, learn
-from detector.learned.teaching import Caps, Teaching, keep, rows
-from detector.learned.witnesses import Ended
-from detector.tape import level_of
+from detector.learned.successor import First, InForce, Rules, scales_of, succeed, supremum_levels
+from detector.learned.teaching import Caps, Teaching, keep, packed, rows, teach
+from detector.learned.witnesses import Ended, Witness, Witnesses, witness
+from detector.profile.calibration import threshold
+from detector.tape import level_of, score_of
 
 DAY_US = 86_400_000_000
 SIGNALS = tuple(f"signal.{i}" for i in range(8))
@@ -66,5 +68,63 @@ def taught(people: list[Entity], choice: Choice | None = None, seed: int = 1) ->
     return learn(choice or Choice(), rows(teaching, len(SIGNALS)), SIGNALS, seed)
 
 
-def scaled(people: list[Entity], model: OneClass) -> Scales:
-    return scales([(look.n, model.score(look.vector)) for one in people for look in one.looks])
+def first(people: list[Entity], model: OneClass) -> First:
+    """As `fit` would leave it, with these as the scale set."""
+    return First(model.taught, tuple((look.n, packed(look)) for one in people for look in one.looks))
+
+
+def witnessed(one: Entity) -> Witness:
+    """As it would be kept with its horizon closed."""
+    looks = tuple((look.n, packed(look)) for look in one.looks)
+    return Witness(one.ended.key, one.ended.unit, one.ended.first_at, looks, one.ended.kernel)
+
+
+def in_force(rng: np.random.Generator, share: float, choice: Choice | None = None, seed: int = 1) -> InForce:
+    """As `fit` leaves it: three sets of 900 honest clients."""
+    model = taught(honest(rng, 900, b"L"), choice, seed)
+    origin = first(honest(rng, 900, b"S"), model)
+    scale = scales_of(model, origin.scale)
+    levels = supremum_levels([witnessed(one) for one in honest(rng, 900, b"C")], model, scale, 0.0)
+    return InForce(model, scale, threshold(np.sort(levels), share), origin)
+
+
+def scored(now: InForce, people: list[Entity], rules: Rules) -> NDArray[np.float64]:
+    """Combined suprema, as scores of the tape."""
+    levels = supremum_levels([witnessed(one) for one in people], now.model, now.scales, rules.slope)
+    return np.array([score_of(int(level)) for level in levels])
+
+
+def named(now: InForce, people: list[Entity], bar: float, rules: Rules) -> set[bytes]:
+    """Keys of those at or above a score."""
+    scores = scored(now, people, rules)
+    return {one.ended.key for one, score in zip(people, scores, strict=True) if score >= bar}
+
+
+def like(people: list[Entity], rng: np.random.Generator) -> list[Entity]:
+    """Fresh entities of the same sort (by the letter of their keys)."""
+    sort = people[0].ended.key.lstrip(b"\0")[:1]
+    return {b"l": loud, b"q": quiet}[sort](rng, len(people), b"x")
+
+
+def epoch(people: list[Entity], suspects: set[bytes]) -> tuple[Teaching, Witnesses]:
+    """What an epoch leaves behind."""
+    teaching, kept = Teaching(), Witnesses()
+    looks = [look for one in people for look in one.looks]
+    teach(teaching, looks, suspects, SECRET, Caps())
+    witness(kept, looks, [one.ended for one in people], 30 * DAY_US, SECRET)
+    return teaching, kept
+
+
+def rounds(
+    now: InForce, rng: np.random.Generator, count: int, rules: Rules, clients: int, suspicion: float = 1.1
+) -> list[tuple[int, float]]:
+    """`count` successors, each taking over: (judges, share of 500 fresh honest clients that it names)."""
+    found = []
+    for i in range(count):
+        people = honest(rng, clients, b"r%d" % i)
+        teaching, kept = epoch(people, named(now, people, suspicion, rules))
+        after = succeed(now, teaching, kept, rules, 40 * DAY_US, SECRET)
+        now = after.in_force(now.first)
+        fresh = scored(now, honest(rng, 500, b"f"), rules)
+        found.append((after.after.judges, float(np.mean(fresh >= after.threshold.score))))
+    return found

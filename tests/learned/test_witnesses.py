@@ -10,25 +10,24 @@ from hypothesis import strategies as st
 
 from detector.learned import witnesses as module
 from detector.learned.looks import Look
-from detector.learned.teaching import JUDGE, SCALER, TEACHER, role_of
+from detector.learned.teaching import JUDGE, TEACHER, role_of
 from detector.learned.witnesses import Ended, Witnesses, expire, witness
 from tests.learned import population as made
 
 H = 1_000
 SECRET = made.SECRET
 NAMES = [i.to_bytes(16, "big") for i in range(400)]
-UNITS = {role: [unit for unit in NAMES if role_of(unit, SECRET) == role] for role in (TEACHER, SCALER, JUDGE)}
+UNITS = {role: [unit for unit in NAMES if role_of(unit, SECRET) == role] for role in (TEACHER, JUDGE)}
 
 
 def look(key: bytes, n: int, at: int = 0, group: bytes = b"") -> Look:
     return Look(key, n, at, np.array([n, len(group)], np.float64), 0, group)
 
 
-def test_each_role_goes_to_its_place() -> None:
+def test_only_judges_are_kept() -> None:
     kept = Witnesses()
     witness(kept, [look(units[0], 16) for units in UNITS.values()], [], H, SECRET)
     assert list(kept.judges) == [UNITS[JUDGE][0]]
-    assert list(kept.scalers) == [UNITS[SCALER][0]]
 
 
 def test_a_judge_that_was_never_looked_at_counts_too() -> None:
@@ -46,11 +45,11 @@ def test_looks_after_the_horizon_are_not_kept() -> None:
 
 
 def test_whoever_was_let_go_does_not_come_back_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", {SCALER: 1, JUDGE: 1})
+    monkeypatch.setattr(module, "MOST", 1)
     kept, pair = Witnesses(), UNITS[JUDGE][:2]
     witness(kept, [look(key, 16) for key in pair], [], H, SECRET)
     gone = next(key for key in pair if key not in kept.judges)
-    monkeypatch.setattr(module, "MOST", {SCALER: 9, JUDGE: 9})
+    monkeypatch.setattr(module, "MOST", 9)
     witness(kept, [look(gone, 32, 5)], [Ended(gone, 0, 40, 9)], H, SECRET)
     assert gone not in kept.judges
 
