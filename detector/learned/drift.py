@@ -4,7 +4,7 @@ At ticks of log time (a day unless told otherwise: a day holds what changes by t
 suspicion gives one number a signal: where its queries of the tick lie among honest ones, 0 to 1 (the mean probability
 integral transform of their bins). One number each, so whoever asks much says no more than others. The mean over
 entities is compared with the days before by River's two-sided Page-Hinkley test (Page 1954), which costs microseconds
-and nine numbers; ADWIN keeps its window where no snapshot can reach, and KSWIN takes 230 µs.
+and a dozen numbers; ADWIN keeps its window where no snapshot can reach, and KSWIN takes 230 µs.
 
 Means are in units of their own spread over the first four weeks, or of a quarter of what so many entities would scatter
 by chance, whichever is larger. PATIENCE was chosen by simulation (bench/learning.py): of years of daily ticks in which
@@ -34,16 +34,21 @@ _PPM = 1_000_000  # sums of integers do not depend on their order
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """A drift. at: log time of the tick's end; size: of the last mean, in units; entities: that were in it."""
+    """A drift. at: log time of the tick that showed it; since: of the last tick before it began, as the sums say;
+    size: of the last mean, in units; entities: that were in it.
+    """
 
     signal: str
     at: int
+    since: int
     size: float
     entities: int
 
 
 class Chart(msgspec.Struct):
-    """One signal's state. warm: means of the first ticks; then River's: the mean of n, and its sums and extremes."""
+    """One signal's state. warm: means of the first ticks; then River's: the mean of n, and its sums and extremes,
+    with the log times of these.
+    """
 
     warm: list[float] = []
     centre: float = 0.0
@@ -54,6 +59,8 @@ class Chart(msgspec.Struct):
     decrease: float = 0.0
     least: float | None = None
     most: float = -1.0
+    least_at: int = 0
+    most_at: int = 0
 
 
 class Charts(msgspec.Struct):
@@ -86,14 +93,14 @@ def drifted(state: Charts, signals: Sequence[str], places: Iterable[NDArray[np.f
         parts = np.rint(present * _PPM).astype(np.int64)
         mean = int(parts.sum()) / (_PPM * len(parts))
         chart = state.of.setdefault(signal, Chart())
-        size = _charted(chart, mean, _UNIFORM_SPREAD / sqrt(len(parts)) / 4)
+        size = _charted(chart, mean, _UNIFORM_SPREAD / sqrt(len(parts)) / 4, at)
         if size is not None:
-            moved.append(Moved(signal, at, size, len(parts)))
+            moved.append(Moved(signal, at, _began(chart), size, len(parts)))
             state.of[signal] = Chart()  # what came is the new normal, until a refit
     return moved
 
 
-def _charted(chart: Chart, mean: float, least: float) -> float | None:
+def _charted(chart: Chart, mean: float, least: float, at: int) -> float | None:
     """The size of the move when the mean of this tick shows one. least: no unit is smaller."""
     if chart.unit == 0.0:
         chart.warm.append(mean)
@@ -105,8 +112,14 @@ def _charted(chart: Chart, mean: float, least: float) -> float | None:
     value = (mean - chart.centre) / chart.unit
     test = _restored(chart)
     test.update(value)  # type: ignore[no-untyped-call]
-    _saved(chart, test)
+    _saved(chart, test, at)
     return value if test.drift_detected else None
+
+
+def _began(chart: Chart) -> int:
+    """Page's estimate: where the sum that rose was last at its extreme."""
+    rose, fell = chart.increase - (chart.least or 0.0), chart.most - chart.decrease
+    return chart.least_at if rose > fell else chart.most_at
 
 
 def _restored(chart: Chart) -> PageHinkley:
@@ -119,7 +132,11 @@ def _restored(chart: Chart) -> PageHinkley:
     return test
 
 
-def _saved(chart: Chart, test: PageHinkley) -> None:
+def _saved(chart: Chart, test: PageHinkley, at: int) -> None:
     chart.n, chart.mean = test._x_mean.n, test._x_mean.get()
     chart.increase, chart.decrease = test._sum_increase, test._sum_decrease
     chart.least, chart.most = test._min_increase, test._max_decrease
+    if chart.least == chart.increase:
+        chart.least_at = at
+    if chart.most == chart.decrease:
+        chart.most_at = at
