@@ -40,11 +40,12 @@ LOST = 0.05  # share of the kept attacks that may go unfound without a person lo
 
 class First(msgspec.Struct, frozen=True):
     """What `fit` leaves for all that follow: what taught the first model, and looks (n, float32 vector) at the clients
-    of its scale set.
+    of its scale set. attacks: the share of kept attacks that it found, where there are any.
     """
 
     taught: Taught
     scale: tuple[tuple[int, bytes], ...]
+    attacks: float | None = None
 
 
 class InForce(NamedTuple):
@@ -128,7 +129,7 @@ def succeed(
     old = supremum_levels(judges, now.model, now.scales, rules.slope)
     before = _side(old, now.threshold.score, _found(attacks, now.model, now.scales, now.threshold.score, rules))
     after = _side(suprema, fired.score, _found(attacks, model, scale, fired.score, rules))
-    why = _why_not(before, after, now.threshold, rules)
+    why = _why_not(before, after, now, rules)
     return Successor(
         model.taught, scale, tuple(map(int, np.sort(suprema))), out, fired, before, after, closed_at, not why, why
     )
@@ -191,17 +192,19 @@ def _side(levels: NDArray[np.int64], score: float, attacks: float | None) -> Sid
     return Side(score, named, len(levels), float(law.ppf(0.05)), float(law.ppf(0.95)), attacks)
 
 
-def _why_not(before: Side, after: Side, old: Threshold, rules: Rules) -> tuple[str, ...]:
+def _why_not(before: Side, after: Side, now: InForce, rules: Rules) -> tuple[str, ...]:
     why = ["the policy asks for approval"] if rules.approval else []
-    m = old.entities + old.excluded
-    most = int(betabinom(before.judges, m + 1 - old.rank, old.rank).ppf(1 - CHANCE))
+    m, rank = now.threshold.entities + now.threshold.excluded, now.threshold.rank
+    most = int(betabinom(before.judges, m + 1 - rank, rank).ppf(1 - CHANCE))
     if before.named > most:
         why.append(
             f"the model in force names {before.named} of {before.judges} judges, more than the {most} that its promise "
             "explains: the population moved, or attackers are among the judges"
         )
-    if before.attacks is not None and after.attacks is not None and after.attacks < before.attacks - LOST:
-        why.append(f"of the kept attacks it finds {after.attacks:.0%} instead of {before.attacks:.0%}")
+    if before.attacks is not None and after.attacks is not None:
+        best = max(before.attacks, now.first.attacks or 0.0)  # the first too: a little each epoch is also a loss
+        if after.attacks < best - LOST:
+            why.append(f"of the kept attacks it finds {after.attacks:.0%} instead of {best:.0%}")
     return tuple(why)
 
 

@@ -3,7 +3,7 @@
 The promise is about a client's first H days. A client that is judged by two models within them has two chances to be
 named, however well each was calibrated. So each entity is *governed*, for its first horizon, by the model that was in
 force at its first query; afterwards by the newest. Then nothing is spent, and takeovers may come at any epoch. It costs
-up to three models in memory (170 kB each).
+up to three models in memory (2.4 MB each, and as much again for what taught them).
 
 Where one model must judge everybody at once, a takeover is a new look: at most one a horizon is free, and an earlier
 one is calibrated at the share a · (time since the last) / H.

@@ -55,7 +55,7 @@ class Teaching(msgspec.Struct):
 
 def role_of(unit: bytes, secret: bytes) -> str:
     """
-    >>> role_of(b"a" * 16, b"secret"), role_of(b"d" * 16, b"secret")
+    >>> role_of(b"a" * 16, b"secret"), role_of(b"f" * 16, b"secret")
     ('judge', 'teacher')
     """
     return TEACHER if keyed(b"role" + unit, secret) < TEACHING * 2**63 else JUDGE

@@ -32,7 +32,7 @@ def test_the_signal_that_moved_is_named_within_days(by: float, days: int) -> Non
         found = watched(np.random.default_rng(seed), 200, 30, by)
         assert [one.signal for one in found] == ["spacing"]
         assert found[0].at < 200 + days
-        assert 195 <= found[0].since <= 201
+        assert 185 <= found[0].since <= 201
         assert np.sign(found[0].size) == np.sign(by)
 
 

@@ -98,6 +98,14 @@ def test_a_moved_population_needs_a_person(now: InForce) -> None:
     assert found.before.named > 2 * RULES.share * found.before.judges
 
 
+def test_a_little_less_each_epoch_is_a_loss_against_the_first(now: InForce) -> None:
+    people = made.honest(np.random.default_rng(12), 900)
+    few = witnesses_of(made.quiet(np.random.default_rng(13), 50, low=0.3, high=0.5))
+    assert close(now, people, attacks=few).automatic
+    once_better = now._replace(first=msgspec.structs.replace(now.first, attacks=1.0))
+    assert "of the kept attacks it finds" in close(once_better, people, attacks=few).why_not[0]
+
+
 def test_the_policy_may_ask_for_approval(now: InForce) -> None:
     rules = msgspec.structs.replace(RULES, approval=True)
     assert close(now, made.honest(np.random.default_rng(12), 500), rules).why_not == ("the policy asks for approval",)
