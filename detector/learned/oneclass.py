@@ -34,6 +34,7 @@ MOST = 10_000  # vectors
 LEAST = 50
 VERY_ODD = 1e9  # stands for an infinite score
 _MOST = 1e32  # of a coordinate: squares and sums of float32 stay finite in float64
+_USUAL = 50  # vectors that stand for all that taught, when the very odd are compared with them
 _FULL = 1e-12  # of a score that ends at 1
 _PROBES = (1.0, 3.0, 10.0)  # ranges beyond the highest that taught
 _RANGE = (0.01, 0.99)  # quantiles between which half-space trees are cut; beyond, all is one
@@ -122,7 +123,7 @@ class OneClass:
         """-1 when the model calls vectors beyond all that taught *less* odd, as a linear SVM may. Raises ProfileError
         when it tells nothing apart.
         """
-        usual = np.array([self._odd(self._scaled(vector)) for vector in vectors[:500]])
+        usual = np.array([self._odd(self._scaled(vector)) for vector in vectors[:_USUAL]])
         high, spread = vectors.max(0), np.ptp(vectors, axis=0) + 1e-3
         beyond = np.array([self._odd(self._scaled(_row(high + far * spread))) for far in _PROBES])
         if np.ptp(np.concatenate([usual, beyond])) == 0.0:

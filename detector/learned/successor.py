@@ -40,7 +40,7 @@ LOST = 0.05  # share of the kept attacks that may go unfound without a person lo
 
 class First(msgspec.Struct, frozen=True):
     """What `fit` leaves for all that follow: what taught the first model, and looks (n, float32 vector) at the clients
-    of its scale set. attacks: the share of kept attacks that it found, where there are any.
+    of its scale set, a few thousand at most. attacks: the share of kept attacks that it found, where there are any.
     """
 
     taught: Taught

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -73,6 +73,7 @@ def test_signals_that_do_not_vary_are_no_harm(choice: Choice) -> None:
     assert np.isfinite(model.scores(still)).all()
 
 
+@settings(max_examples=40)
 @given(
     taught=hnp.arrays(np.float32, (60, 3), elements=st.floats(-5, 50, width=32)),
     asked=hnp.arrays(np.float64, (5, 3), elements=st.floats(allow_nan=True, allow_infinity=True)),

@@ -65,10 +65,16 @@ def test_it_does_not_depend_on_the_order_of_arrival(now: InForce) -> None:
 
 def test_judges_whose_horizon_is_open_do_not_calibrate(now: InForce) -> None:
     early, late = (made.honest(np.random.default_rng(s), 400, name, s * DAY_US) for s, name in ((1, b"e"), (25, b"l")))
-    found = close(now, early + late)
-    assert found.after.judges == close(now, early).after.judges
-    unended = close(now, [one._replace(ended=one.ended) for one in early])
-    assert unended.after.judges < 400
+    assert close(now, early + late).after.judges == close(now, early).after.judges
+
+
+def test_judges_of_which_no_end_is_known_do_not_calibrate(now: InForce) -> None:
+    people = made.honest(np.random.default_rng(12), 400)
+    teaching, kept = arrived(people)
+    for unit in list(kept.judges)[::2]:
+        kept.judges[unit] = msgspec.structs.replace(kept.judges[unit], kernel=None)
+    found = succeed(now, teaching, kept, RULES, 40 * DAY_US, SECRET)
+    assert found.after.judges == len(kept.judges) // 2
 
 
 def test_attackers_among_the_judges_need_a_person(now: InForce) -> None:
