@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, betabinom
 
-from detector.errors import ProfileError
 from detector.learned.looks import Scales, scales
 from detector.learned.oneclass import MOST, OneClass, Taught, learn
 from detector.learned.teaching import Sample, Teaching, keyed
@@ -206,12 +205,3 @@ def _why_not(before: Side, after: Side, now: InForce, rules: Rules) -> tuple[str
         if after.attacks < best - LOST:
             why.append(f"of the kept attacks it finds {after.attacks:.0%} instead of {best:.0%}")
     return tuple(why)
-
-
-def fresh_share(taught: Taught, first: Taught) -> float:
-    """How much of a model is not of the first one's making. Raises ProfileError for models of other signals."""
-    if taught.signals != first.signals:
-        raise ProfileError("models of different signals cannot be compared")
-    known = {row.tobytes() for row in first.array()}
-    rows = taught.array()
-    return float(np.mean([row.tobytes() not in known for row in rows]))
