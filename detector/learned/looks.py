@@ -1,0 +1,103 @@
+"""When an entity is looked at, and the scale on which looks of all sizes compare.
+
+An entity is looked at when 16, 32, 64, 128 ... of its queries were weighed. Its evidence grows with n, honest or not,
+so a one-class score is standardised among honest entities *at the same look*: median 0, 99th percentile 1. It then is
+one channel more of the entity's score, beside those of the kernels, under the same boundary (docs/mathematics.md, 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import ProfileError
+from detector.profile.calibration import standard
+
+FIRST = 16  # queries
+LOOKS = 24  # the last at 16 * 2^23 queries
+FEW = 30  # scores that a look needs for a scale of its own; below, it borrows the nearest fuller look's
+FLAT_UNTIL = 32.0  # queries from which the boundary rises, as in detector.evidence.polya
+_GRAIN = 1e-6  # `standard` has a least unit, in nats; one-class scores have no unit
+_LEAST = 0.05  # of the unit over all looks: a look at which all scores agree must not count more than others
+
+
+class Look(msgspec.Struct, frozen=True, gc=False):
+    """An entity as it stood after its n-th weighed query.
+
+    key: 16 bytes. n: a power of two, at least 16. clock, first_at: microseconds of log time, now and at its first
+    query. vector: (F,) float64, standardised evidence a signal. group: the key of its logged group, if any.
+    """
+
+    key: bytes
+    n: int
+    clock: int
+    vector: NDArray[np.float64]
+    first_at: int
+    group: bytes = b""
+
+    @property
+    def unit(self) -> bytes:
+        """What is drawn: the group where the log knows one, since siblings are not independent."""
+        return self.group or self.key
+
+
+class Scales(msgspec.Struct, frozen=True):
+    """For each look: centre and unit of honest scores; seen: how many scores it has of its own."""
+
+    centre: tuple[float, ...]
+    unit: tuple[float, ...]
+    seen: tuple[int, ...]
+
+    def channel(self, n: int, score: float, slope: float = 0.0) -> float:
+        """A one-class score at look n, on the one scale, less the boundary.
+
+        >>> Scales((0.2,) * LOOKS, (0.5,) * LOOKS, (99,) * LOOKS).channel(16, 0.95)
+        1.5
+        """
+        i = index_of(n)
+        return (score - self.centre[i]) / self.unit[i] - slope * max(log2(n / FLAT_UNTIL), 0.0)
+
+
+def is_look(n: int) -> bool:
+    """
+    >>> [n for n in range(300) if is_look(n)]
+    [16, 32, 64, 128, 256]
+    """
+    return n >= FIRST and n & (n - 1) == 0
+
+
+def index_of(n: int) -> int:
+    """0 for the look at 16, 1 at 32 and so on; the last holds all beyond.
+
+    >>> index_of(16), index_of(64)
+    (0, 2)
+    """
+    return min(n.bit_length() - FIRST.bit_length(), LOOKS - 1)
+
+
+def scales(found: Sequence[tuple[int, float]]) -> Scales:
+    """From (n, score) of the looks at honest entities of the scale set.
+
+    Raises ProfileError when no look has enough.
+    """
+    index = np.array([index_of(n) for n, _ in found], np.int64)
+    scores = np.array([score for _, score in found], np.float64)
+    seen = np.bincount(index, minlength=LOOKS)
+    full = np.flatnonzero(seen >= FEW)
+    if not len(full):
+        raise ProfileError(f"too few looks to set the scale of one-class scores: none of them has {FEW} clients")
+    least = _LEAST * _standard(scores)[1]
+    own = {int(i): _standard(scores[index == i]) for i in full}
+    lent = [own[int(full[np.argmin(np.abs(full - i))])] for i in range(LOOKS)]
+    return Scales(
+        tuple(centre for centre, _ in lent), tuple(max(unit, least) for _, unit in lent), tuple(map(int, seen))
+    )
+
+
+def _standard(scores: NDArray[np.float64]) -> tuple[float, float]:
+    centre, unit = standard(scores / _GRAIN)
+    return centre * _GRAIN, unit * _GRAIN
