@@ -28,6 +28,8 @@ BASE = (
     Field("tape_level", "<u4"),
     Field("n_counted", "<u4"),  # queries that were weighed
     Field("watch", "<f4"),  # what the one-class model said at the last look, in the score's unit
+    Field("top", "<u2"),  # highest grid level of the kernels' channels within the horizon
+    Field("peak", "<u2"),  # highest grid level of the score within the horizon
 )
 RETRY = (Field("retry_id", "<u4", (RETRIES,)), Field("retry_content", "<u2", (RETRIES,)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +34,7 @@ class Weighed(NamedTuple):
     bins: NDArray[np.uint8]
     levels: NDArray[np.int32]
     points: list[tuple[int, Point]]  # index into the batch
+    looks: list[Looked]
 
 
 class Admission(NamedTuple):
@@ -61,6 +62,7 @@ class ClientLevel:
         self.entities = entities
         self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
         self._lines = sums.lines(len(SIGNALS))
+        self.watch: Watch | None = None
 
     def advance(self, batch: Batch, naming: Naming) -> list[Weighed]:
         """Takes the queries in order, in parts of PART; the result does not depend on how the stream was cut."""
@@ -78,20 +80,21 @@ class ClientLevel:
         points = self._budget_points(batch, admission, kept, naming)
         if self._law is None:
             none = np.empty((len(kept), 0), np.uint8)
-            return Weighed(admission.status, kept, admission.clock[kept], none, np.zeros(len(kept), np.int32), points)
+            levels = np.zeros(len(kept), np.int32)
+            return Weighed(admission.status, kept, admission.clock[kept], none, levels, points, [])
         taken = batch.taken(kept)
         clock = admission.clock[kept]
         values, stages = measure(taken, self.entities.rows, self._learned)
-        bins, levels, moved, nats, told = weighed(
-            taken.slots, clock, values, stages, self._law, self._epoch_us, self.entities.rows, self._lines
-        )
-        for j in np.flatnonzero(moved):
+        state = self.entities.rows, self._lines
+        found = weighed(taken.slots, clock, values, stages, self._law, self._epoch_us, *state, self.watch)
+        for j in np.flatnonzero(found.moved):
             i = int(kept[j])
-            shares, tails = telling(told[j], self._law)
-            point = self._point(batch, admission, i, naming, int(levels[j]))
-            points.append((i, _with_evidence(point, nats[j], shares, tails)))
+            shares, tails = telling(found.told[j], self._law)
+            point = self._point(batch, admission, i, naming, int(found.levels[j]))
+            points.append((i, _with_evidence(point, found.nats[j], shares, tails)))
         points.sort(key=lambda found: (found[0], found[1].budget))
-        return Weighed(admission.status, kept, clock, bins, levels, points)
+        looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
+        return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
 
     def _budget_points(
         self, batch: Batch, admission: Admission, kept: NDArray[np.int64], naming: Naming
@@ -133,6 +136,29 @@ def admitted(batch: Batch, rows: NDArray[Any], epoch_us: int, secret: np.uint64)
     return found
 
 
+class Looked(NamedTuple):
+    """A client when so many of its queries had been weighed. place: in the batch; vector (F,): see polya.vector_of."""
+
+    place: int
+    n: int
+    vector: NDArray[np.float64]
+
+
+# What the one-class model says of a client with n weighed queries and this vector, in the score's unit.
+Watch = Callable[[int, NDArray[np.float64]], float]
+
+
+class Weights(NamedTuple):
+    """What `weigh` says of each query, and who was looked at. See kernels.weigh."""
+
+    bins: NDArray[np.uint8]
+    levels: NDArray[np.int32]
+    moved: NDArray[np.bool_]
+    nats: NDArray[np.float64]
+    told: NDArray[np.uint16]
+    looks: list[Looked]
+
+
 def weighed(
     slots: NDArray[np.int64],
     clock: NDArray[np.int64],
@@ -142,16 +168,29 @@ def weighed(
     epoch_us: int,
     rows: NDArray[Any],
     lines: NDArray[Any],
-) -> tuple[NDArray[Any], ...]:
-    """bins, levels, moved, nats, told of each query: see kernels.weigh."""
+    watch: Watch | None,
+) -> Weights:
+    """Takes queries in order; `watch` is asked at each look, and its word counts until the next."""
     n, width = values.shape
-    bins = np.empty((n, width), np.uint8)
-    levels = np.empty(n, np.int32)
-    moved = np.empty(n, np.bool_)
-    nats = np.empty((n, width))
-    told = np.empty((n, width, BINS), np.uint32)
-    kernels.weigh(0, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told)
-    return bins, levels, moved, nats, told
+    found = Weights(
+        np.empty((n, width), np.uint8),
+        np.empty(n, np.int32),
+        np.empty(n, np.bool_),
+        np.empty((n, width)),
+        np.empty((n, width, BINS), np.uint16),
+        [],
+    )
+    vector = np.zeros(0 if watch is None else width)
+    at, seen = 0, False
+    while at < n:
+        columns = slots, clock, values, stages
+        at = kernels.weigh(at, seen, *columns, law, epoch_us, rows, lines, *found[:5], vector)
+        if at < n and watch is not None:
+            queries = int(rows["n_counted"][slots[at]]) + 1
+            rows["watch"][slots[at]] = watch(queries, vector)
+            found.looks.append(Looked(at, queries, vector.copy()))
+            seen = True
+    return found
 
 
 def _with_evidence(
@@ -255,7 +294,7 @@ class GroupLevel:
         shape = (len(starts), len(ADDITIVE))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
-        nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint32)
+        nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint16)
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins[order], self._law, self._epoch_us, TICK_US, self.entities.rows,

@@ -20,6 +20,7 @@ from detector.evidence import kernels
 from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
+from detector.profile import watching
 from detector.profile.artefact import CLIENT_ROW, Profile
 from detector.query import ABSENT, F64, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
@@ -83,6 +84,8 @@ class Pipeline:
         learned = profile.learned if profile else {}
         law = profile.laws["client"] if profile else None
         self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
+        if profile and law and profile.first:
+            self._client_level.watch = watching.restored(profile.first).watch(law.slope)
         self._group_name = profile.summary.group if profile else None
         self._group_level: GroupLevel | None = None
         if profile and self._group_name is not None:

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from detector.entities import BINS, RETRIES
-from detector.evidence.polya import bin_of, counted, score_of, strongest
+from detector.evidence.polya import bin_of, counted, score_of, strongest, vector_of
 from detector.evidence.sums import bump, find, refresh, refresh_signal
 from detector.query import NO_TIME, REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
@@ -16,6 +16,7 @@ from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRES
 ADMITTED, RETRY, LATE, UNTIMED = 0, 1, 2, 3
 DAY_US = 86_400_000_000
 NO_BIN = 255
+FIRST_LOOK = 16  # weighed queries; then at each doubling
 AGAIN = 255  # beside USUAL and REUSED
 FULL = 65_534  # of one bin in both epochs, what 16 bits hold: then all counts of the signal are halved
 
@@ -98,8 +99,12 @@ def _hash(point, label, secret):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def weigh(start, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told):  # type: ignore[no-untyped-def]
-    """Counts each query's bins, from `start` on, and finds its entity's grid level. Returns where it stopped.
+def weigh(  # type: ignore[no-untyped-def]
+    start, seen, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told, vector
+):
+    """Counts each query's bins, from `start` on, and finds its entity's grid level. Returns where it stopped: at the
+    end, or where an entity is to be looked at. Then `vector` (F,) is filled, the one-class model's word goes into the
+    row's `watch`, and the next call starts there with `seen` true. A vector of length 0: nobody looks.
 
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
     nats (n, F) and told (n, F, BINS): each signal's evidence and counts, filled where a point is due.
@@ -107,15 +112,24 @@ def weigh(start, slots, clock, values, stages, law, epoch_us, rows, lines, bins,
     tables, edges = law.tables[0], law.edges
     for i in range(start, slots.size):
         row, line = rows[slots[i]], lines[slots[i] % lines.size]
-        if turn_epoch(row, clock[i], epoch_us) or line.owner != slots[i] + 1:
-            refresh(row, line, tables)
-            line.owner = slots[i] + 1
-        for f in range(tables.active.size):
-            bins[i, f] = NO_BIN
-            if tables.active[f] and not np.isnan(values[i, f]):
-                bins[i, f] = bin_of(values[i, f], edges[f, stages[i, f]])
-        count_bins(row, line, bins[i], tables)
-        level = grid_level(score_of(line, law))
+        if not seen:
+            if turn_epoch(row, clock[i], epoch_us) or line.owner != slots[i] + 1:
+                refresh(row, line, tables)
+                line.owner = slots[i] + 1
+            for f in range(tables.active.size):
+                bins[i, f] = NO_BIN
+                if tables.active[f] and not np.isnan(values[i, f]):
+                    bins[i, f] = bin_of(values[i, f], edges[f, stages[i, f]])
+            count_bins(row, line, bins[i], tables)
+            if vector.size and is_look(np.int64(row.n_counted) + 1):
+                vector_of(line, law, vector)
+                return i
+        seen = False
+        by_kernels = score_of(line, law)
+        level = grid_level(max(by_kernels, np.float64(row.watch)))
+        if row.epoch < 2:  # the horizon
+            row.top = max(row.top, np.uint16(grid_level(by_kernels)))
+            row.peak = max(row.peak, np.uint16(level))
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
         if moved[i]:
@@ -123,6 +137,12 @@ def weigh(start, slots, clock, values, stages, law, epoch_us, rows, lines, bins,
             told[i] = row.counts[0] + row.counts[1]
         counted(row, line, tables, 1)
     return slots.size
+
+
+@numba.njit(cache=True)
+def is_look(n):  # type: ignore[no-untyped-def]
+    """detector.learned.looks.is_look, compiled."""
+    return n >= FIRST_LOOK and n & (n - 1) == 0
 
 
 @numba.njit(cache=True)

@@ -60,6 +60,20 @@ def score_of(line, law):  # type: ignore[no-untyped-def]
     return best - law.slope * doubled
 
 
+@numba.njit(cache=True)
+def vector_of(line, law, vector):  # type: ignore[no-untyped-def]
+    """How odd each signal is by itself (F,), 0 where it is as usual: what the one-class model sees."""
+    longest = longest_of(line)
+    doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+    for f in range(line.found.shape[0]):
+        vector[f] = 0.0
+        for c in range(CHANNELS):
+            nats = line.found[f, c] - doubled * law.rise[f, c]
+            if nats > law.centre[f, c]:  # false for NaN
+                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
+                vector[f] = max(vector[f], score)
+
+
 @numba.njit(cache=True, forceinline=True)
 def standard(nats, centre, knee, spread, shape):  # type: ignore[no-untyped-def]
     """How rare so much evidence is on an honest client: 0 at the median, 1/2 at the 90th percentile, 1 at the 99th, and

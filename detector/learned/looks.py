@@ -1,8 +1,9 @@
 """When an entity is looked at, and the scale on which looks of all sizes compare.
 
 An entity is looked at when 16, 32, 64, 128 ... of its queries were weighed. Its evidence grows with n, honest or not,
-so a one-class score is standardised among honest entities *at the same look*: median 0, 99th percentile 1. It then is
-one channel more of the entity's score, beside those of the kernels, under the same boundary (docs/mathematics.md, 4).
+so a one-class score is put on the scale of the channels among honest entities *at the same look*: how rare it is. It
+then is one channel more of the entity's score, beside those of the kernels, under the same boundary
+(docs/mathematics.md, 4).
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ProfileError
-from detector.profile.calibration import standard
+from detector.evidence.polya import standard
+from detector.profile import calibration
+from detector.profile.calibration import Scale
 
 FIRST = 16  # queries
 LOOKS = 24  # the last at 16 * 2^23 queries
 FEW = 30  # scores that a look needs for a scale of its own; below, it borrows the nearest fuller look's
 FLAT_UNTIL = 32.0  # queries from which the boundary rises, as in detector.evidence.polya
-_GRAIN = 1e-6  # `standard` has a least unit, in nats; one-class scores have no unit
-_LEAST = 0.05  # of the unit over all looks: a look at which all scores agree must not count more than others
+_GRAIN = 1e-6  # `calibration.standard` has a least spread, in nats; one-class scores have no unit
+_LEAST = 0.05  # of the spread over all looks: a look at which all scores agree must not count more than others
 
 
 class Look(msgspec.Struct, frozen=True, gc=False):
@@ -46,20 +49,19 @@ class Look(msgspec.Struct, frozen=True, gc=False):
 
 
 class Scales(msgspec.Struct, frozen=True):
-    """For each look: centre and unit of honest scores; seen: how many scores it has of its own."""
+    """For each look: the scale of honest scores (calibration.Scale); seen: how many scores it has of its own."""
 
-    centre: tuple[float, ...]
-    unit: tuple[float, ...]
+    of: tuple[Scale, ...]
     seen: tuple[int, ...]
 
     def channel(self, n: int, score: float, slope: float = 0.0) -> float:
         """A one-class score at look n, on the one scale, less the boundary.
 
-        >>> Scales((0.2,) * LOOKS, (0.5,) * LOOKS, (99,) * LOOKS).channel(16, 0.95)
-        1.5
+        >>> Scales((Scale(0.2, 0.7, 0.1, 0.3),) * LOOKS, (99,) * LOOKS).channel(16, 0.7)
+        0.5
         """
-        i = index_of(n)
-        return (score - self.centre[i]) / self.unit[i] - slope * max(log2(n / FLAT_UNTIL), 0.0)
+        channel: float = standard(score, *self.of[index_of(n)])
+        return channel - slope * max(log2(n / FLAT_UNTIL), 0.0)
 
 
 def is_look(n: int) -> bool:
@@ -90,14 +92,14 @@ def scales(found: Sequence[tuple[int, float]]) -> Scales:
     full = np.flatnonzero(seen >= FEW)
     if not len(full):
         raise ProfileError(f"too few looks to set the scale of one-class scores: none of them has {FEW} clients")
-    least = _LEAST * _standard(scores)[1]
-    own = {int(i): _standard(scores[index == i]) for i in full}
-    lent = [own[int(full[np.argmin(np.abs(full - i))])] for i in range(LOOKS)]
-    return Scales(
-        tuple(centre for centre, _ in lent), tuple(max(unit, least) for _, unit in lent), tuple(map(int, seen))
-    )
+    least = _LEAST * _scale(scores, 0.0).spread
+    own = {int(i): _scale(scores[index == i], least) for i in full}
+    lent = tuple(own[int(full[np.argmin(np.abs(full - i))])] for i in range(LOOKS))
+    return Scales(lent, tuple(map(int, seen)))
 
 
-def _standard(scores: NDArray[np.float64]) -> tuple[float, float]:
-    centre, unit = standard(scores / _GRAIN)
-    return centre * _GRAIN, unit * _GRAIN
+def _scale(scores: NDArray[np.float64], least: float) -> Scale:
+    """`least`: no spread is smaller, and no knee nearer to the centre."""
+    centre, knee, spread, shape = calibration.standard(scores / _GRAIN)
+    centre, knee = centre * _GRAIN, knee * _GRAIN
+    return Scale(centre, max(knee, centre + least), max(spread * _GRAIN, least), shape)

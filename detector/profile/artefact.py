@@ -6,7 +6,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from detector.entities import Entities, client_dtype, describe, group_dtype
 from detector.errors import ProfileError
 from detector.evidence import law as laws
 from detector.evidence.law import Law
+from detector.learned.kinds import Choice
+from detector.learned.oneclass import Taught
+from detector.learned.successor import First
 from detector.policy import Policy
 from detector.profile.projection import Projection
 from features import FEATURES, SIGNALS
@@ -74,6 +77,14 @@ class Level(msgspec.Struct, frozen=True):
     oddest: tuple[Oddest, ...] = ()
 
 
+class Watching(msgspec.Struct, frozen=True):
+    """The one-class model (detector.learned.oneclass.Taught without its vectors, which are an array)."""
+
+    choice: Choice
+    river: str
+    seed: int
+
+
 class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
@@ -107,6 +118,7 @@ class Summary(msgspec.Struct, frozen=True):
     off: tuple[SignalOff, ...]
     policy: Policy
     rows: dict[str, Any]
+    watch: Watching | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -119,6 +131,7 @@ class Profile:
     learned: Mapping[str, NDArray[Any]]
     laws: Mapping[str, Law]
     suprema: Mapping[str, NDArray[np.int64]]
+    first: First | None = None  # what made the one-class model
 
     @property
     def secret(self) -> bytes:
@@ -211,6 +224,7 @@ def identify(profile: Profile) -> Profile:
         profile.learned,
         profile.laws,
         profile.suprema,
+        profile.first,
     )
 
 
@@ -241,7 +255,24 @@ def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
     for kind, law in profile.laws.items():
         arrays |= {f"law.{kind}.{name}": np.asarray(getattr(law, name)) for name in _LAW}
         arrays[f"suprema.{kind}"] = profile.suprema[kind]
+    if profile.first is not None:
+        arrays["watch.vectors"] = profile.first.taught.array()
+        arrays["watch.scale_n"], arrays["watch.scale_vectors"] = kept_looks(profile.first.scale)
     return arrays
+
+
+def kept_looks(looks: Sequence[tuple[int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """n (m,) and vectors (m, F) of looks."""
+    n = np.array([n for n, _ in looks], np.int64)
+    return n, np.frombuffer(b"".join(vector for _, vector in looks), "<f4").reshape(len(looks), -1)
+
+
+def _first(watch: Watching | None, signals: tuple[str, ...], arrays: Mapping[str, NDArray[Any]]) -> First | None:
+    if watch is None:
+        return None
+    taught = Taught(watch.choice, watch.river, signals, arrays["watch.vectors"].astype("<f4").tobytes(), watch.seed)
+    vectors = [vector.astype("<f4").tobytes() for vector in arrays["watch.scale_vectors"]]
+    return First(taught, tuple(zip(arrays["watch.scale_n"].tolist(), vectors, strict=True)))
 
 
 def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
@@ -255,4 +286,5 @@ def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
         under("learned."),
         {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
         under("suprema."),
+        _first(summary.watch, summary.signals, arrays),
     )

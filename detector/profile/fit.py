@@ -16,10 +16,11 @@ from detector.alert import Severity
 from detector.entities import Name, entity_key
 from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
+from detector.learned.kinds import Choice
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, sets
+from detector.profile import calibration, groups, honest, learn, projection, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -29,6 +30,7 @@ from detector.profile.artefact import (
     Oddest,
     Profile,
     Summary,
+    Watching,
     identify,
     read_arrays,
     row_layouts,
@@ -49,7 +51,7 @@ Say = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """horizon_us None: the log's own span. training: (inputs (n, d), labels (n,) or None)."""
+    """horizon_us None: the log's own span. watch: the River model that watches beside the signals."""
 
     promise: float = 0.01
     confidence: float | None = None
@@ -60,6 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exclude: frozenset[str] = frozenset()
     presumed: bool = False
     scale_short_log: bool = False
+    watch: Choice | None = Choice()
 
 
 class Training(NamedTuple):
@@ -106,8 +109,12 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     say("learning what honest clients do")
     found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
+    say("teaching the one-class model")
+    sets_of = measured.of((drawn.of == LEARN) & ~referees), measured.of(drawn.of == SCALE)
+    watched, unwatched = _watched(*sets_of, law, _units(survey, members, group_name, secret), secret, options)
     say("calibrating")
-    trial = learn.try_clients(measured.of(drawn.stands), law)
+    watch = watched.watch(law.slope) if watched else None
+    trial = learn.try_clients(measured.of(drawn.stands), law, watch)
     grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
     share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
     client = _client_level(survey, drawn, trial, share, referees, excluded, options)
@@ -142,9 +149,36 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         off=found.off,
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(),
-        remarks=tuple(remark for remark in (span.remark, *_remarks(survey, grouped, group_name, options)) if remark),
+        watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
+        remarks=tuple(
+            remark for remark in (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)) if remark
+        ),
     )
-    return identify(Profile(summary, projected, learned, all_laws, suprema))
+    first = watched.first if watched else None
+    return identify(Profile(summary, projected, learned, all_laws, suprema, first))
+
+
+def _units(survey: honest.Survey, members: list[str | None], kind: str | None, secret: bytes) -> watching.Units:
+    keys = [entity_key(Name(survey.model, "client", client), secret) for client in survey.clients]
+    groups = [b"" if name is None else entity_key(Name(survey.model, kind or "", name), secret) for name in members]
+    return list(zip(keys, groups, strict=True))
+
+
+def _watched(
+    teachers: learn.Measured,
+    scalers: learn.Measured,
+    law: Law,
+    units: watching.Units,
+    secret: bytes,
+    options: Options,
+) -> tuple[watching.Watched | None, str]:
+    """The one-class model; none, and why, where there are too few looks at clients."""
+    if options.watch is None:
+        return None, ""
+    try:
+        return watching.learn_watch(teachers, scalers, law, units, options.watch, secret, options.seed), ""
+    except ProfileError as error:
+        return None, f"no one-class model watches beside the signals: {error}"
 
 
 def _secret(survey: honest.Survey, seed: int) -> bytes:

@@ -70,7 +70,7 @@ def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
         starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
         rows, sums.lines(len(ADDITIVE)), levels,
         np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
-        np.empty((*shape, BINS), np.uint32),
+        np.empty((*shape, BINS), np.uint16),
     )  # fmt: skip
     highest = np.zeros(len(rows), np.int64)
     np.maximum.at(highest, judged.group[starts], levels)

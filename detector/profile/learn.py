@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, REACHES, Law
 from detector.evidence.telling import telling
-from detector.levels import PART, admitted, weighed
+from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
 from detector.profile.artefact import CLIENT_ROW, SignalOff
 from detector.query import Batch
@@ -262,9 +263,9 @@ class Trial(NamedTuple):
     oddest: tuple[tuple[int, int, str], ...]
 
 
-def try_clients(judged: Measured, law: Law) -> Trial:
+def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial:
     """Scores clients with the finished law, in the kernel that production runs."""
-    levels, ordinal, owner = _levels(judged, law)
+    levels, ordinal, owner = _levels(judged, law, watch)
     owners = np.unique(judged.owner)
     highest = np.zeros(len(owners), np.int64)
     np.maximum.at(highest, owner, levels)
@@ -279,7 +280,7 @@ def try_clients(judged: Measured, law: Law) -> Trial:
 
 def _why(queries: Measured, until: int, law: Law) -> str:
     """The strongest reason against one client after its first `until` queries."""
-    counts = np.zeros((len(SIGNALS), BINS), np.uint32)
+    counts = np.zeros((len(SIGNALS), BINS), np.uint16)
     for f, bins in enumerate(bins_of(queries, law.edges)[:until].T):
         if law.active[f]:
             counts[f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
@@ -300,18 +301,33 @@ def oddness(nats: NDArray[np.float64], law: Law) -> NDArray[np.float64]:
     return np.where(nats <= law.knee, below, beyond)
 
 
-def _levels(judged: Measured, law: Law) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def looks_at(measured: Measured, law: Law) -> list[tuple[int, int, NDArray[np.float64]]]:
+    """Of each look (detector.learned.looks): the query's place, how many queries of its client, and the vector."""
+    found: list[tuple[int, int, NDArray[np.float64]]] = []
+    for start, piece in _weighed(measured, law, lambda n, vector: 0.0):
+        found += [(start + look.place, look.n, look.vector) for look in piece.looks]
+    return found
+
+
+def _levels(
+    judged: Measured, law: Law, watch: Watch | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Each query's grid level, its number among its client's, and its client's place among the clients."""
     owners, owner = np.unique(judged.owner, return_inverse=True)
-    rows = np.zeros(len(owners), CLIENT_ROW)
-    levels = np.empty(len(owner), np.int64)
-    lines = sums.lines(len(SIGNALS))
-    for start in range(0, len(owner), PIECE):
-        s = slice(start, start + PIECE)
-        piece = weighed(owner[s], judged.clock[s], judged.values[s], judged.stages[s], law, FOREVER_US, rows, lines)
-        levels[s] = piece[1]
+    pieces = [piece.levels for _, piece in _weighed(judged, law, watch)]
+    levels = np.concatenate([np.empty(0, np.int64), *pieces]).astype(np.int64)
     order = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[order], np.arange(len(owners)))
     ordinal = np.empty(len(owner), np.int64)
     ordinal[order] = np.arange(len(owner)) - starts[owner[order]] + 1
     return levels, ordinal, owner
+
+
+def _weighed(measured: Measured, law: Law, watch: Watch | None) -> Iterator[tuple[int, Weights]]:
+    """The queries of all clients from empty rows, as production weighs them, with the place where each piece starts."""
+    owners, owner = np.unique(measured.owner, return_inverse=True)
+    rows, lines = np.zeros(len(owners), CLIENT_ROW), sums.lines(len(SIGNALS))
+    for start in range(0, len(owner), PIECE):
+        s = slice(start, start + PIECE)
+        columns = owner[s], measured.clock[s], measured.values[s], measured.stages[s]
+        yield start, weighed(*columns, law, FOREVER_US, rows, lines, watch)
