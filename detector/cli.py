@@ -89,6 +89,7 @@ def _replay_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", required=True, type=Path)
     parser.add_argument("--log", action="append", required=True)
     parser.add_argument("--alerts", required=True, type=Path, help="where to write the alerts, one JSON object a line")
+    parser.add_argument("--held", type=Path, help="where to write those that were held since the population moved")
     parser.add_argument("--config", type=Path, help="take the policy of these settings instead of the profile's")
     parser.add_argument("--format", default="native")
     parser.set_defaults(command=_replay)
@@ -159,11 +160,16 @@ def _replay(arguments: argparse.Namespace) -> int:
         progress.stage("replaying")
         done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))
     write_alerts(done.alerts, arguments.alerts)
-    named = {alert.entity.id for alert in done.alerts if alert.action == "open"}
+    if arguments.held:
+        write_alerts(done.held, arguments.held)
+    named = {alert.entity.id for alert in done.alerts if alert.action == "open" and alert.kind != "population"}
     _say(
         f"{done.records:,} records, {done.judged:,} queries judged, {len(done.pipeline.clients):,} clients; "
         f"{len(done.alerts):,} alerts name {len(named):,} entities: {arguments.alerts}"
     )
+    _say(*(f"{alert.at[:19]}Z {alert.message}" for alert in done.alerts if alert.kind == "population"))
+    if done.held:
+        _say(f"{len(done.held):,} alerts were held meanwhile: nobody would have been told one by one.")
     if done.letters:
         set_aside = ", ".join(f"{count:,} {reason}" for reason, count in sorted(done.letters.items()))
         _say(f"Set aside: {set_aside}")

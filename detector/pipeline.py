@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from detector import columns, reasons
+from detector import columns, reasons, storm
 from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
@@ -21,7 +21,7 @@ from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Namin
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import F64, Batch, Chunk, DeadLetter, Query
+from detector.query import F64, I64, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
 
 FUTURE = "future"
@@ -33,9 +33,10 @@ OBSERVED_EPOCH_US = 15 * 86_400_000_000  # without a profile
 
 @dataclass(slots=True)
 class Step:
-    """What one chunk, or the closing of ticks, gave."""
+    """What one chunk, or the closing of ticks, gave. `held` are alerts that nobody is told (detector.storm)."""
 
     alerts: list[Alert] = field(default_factory=list)
+    held: list[Alert] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     records: int = 0
@@ -51,6 +52,7 @@ class State(msgspec.Struct, frozen=True):
     clocks: dict[str, int]
     closed: int
     waiting: bytes
+    sky: storm.Sky = storm.Sky()
 
 
 class Pipeline:
@@ -64,7 +66,9 @@ class Pipeline:
         *,
         model: str | None = None,
         keep_payloads: bool = False,
+        alerts_from: int = 0,
     ) -> None:
+        """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then."""
         self.profile = profile
         self.policies = list(policies)
         self.cases: dict[bytes, Case] = {}
@@ -72,6 +76,7 @@ class Pipeline:
         self._decode = decode
         self._model = profile.summary.model if profile else model
         self._keep_payloads = keep_payloads
+        self._alerts_from = alerts_from
         self._clocks: dict[str, int] = {}
         self._closed = 0  # no record enters a tick before this one any more
         self._judged = 0  # the ticks before this one were judged
@@ -87,6 +92,10 @@ class Pipeline:
         if profile and self._group_name is not None:
             groups = profile.entities(self._group_name)
             self._group_level = GroupLevel(groups, profile.laws[self._group_name], epoch_us)
+        self._storms: storm.Storms | None = None
+        if profile:
+            s = profile.summary
+            self._storms = storm.Storms(s.model, s.id, s.promise * s.clients / max(s.queries, 1))
 
     @property
     def tables(self) -> list[Entities]:
@@ -130,7 +139,9 @@ class Pipeline:
         step = Step()
         if self._group_level is not None and self._closed > self._judged:
             self._judged = self._closed
-            self._judge(self._group_level.close(self._closed), step)
+            points = self._group_level.close(self._closed)
+            self._judge(points, [point.at // TICK_US for point in points], step)
+        self._release(step)
         return step
 
     def close(self, streams: Iterable[str] | None = None) -> None:
@@ -163,12 +174,15 @@ class Pipeline:
 
     def state(self) -> State:
         waiting = self._group_level.waiting() if self._group_level else b""
-        return State(dict(self._clocks), self._closed, waiting)
+        sky = self._storms.state() if self._storms else storm.Sky()
+        return State(dict(self._clocks), self._closed, waiting, sky)
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
         if self._group_level and state.waiting:
             self._group_level.restore(state.waiting)
+        if self._storms:
+            self._storms.restore(state.sky)
 
     def _wanted(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> list[int]:
         """The queries that can be judged by who and when; the others are counted or set aside."""
@@ -232,34 +246,40 @@ class Pipeline:
                 message = "the record is more than an epoch older than its client's latest"
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
-        self._note_times(chunk.stream, queries, part)
-        self._judge([point for _, point in part.points], step)
+        if len(part.kept):
+            ticks = self._note_times(chunk.stream, queries, part)
+            places = np.searchsorted(part.kept, [i for i, _ in part.points])
+            self._judge([point for _, point in part.points], ticks[places].tolist(), step)
 
-    def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> None:
-        """Moves the stream's clock, and hands each query to the tick that it falls into."""
-        if not len(part.kept):
-            return
+    def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> I64:
+        """Moves the stream's clock, and hands each query to the tick that it falls into; returns these ticks."""
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
         at = np.array([query.at for query in kept], np.int64)
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])
+        found: I64 = np.maximum(clock // TICK_US, self._closed)
+        ticks = found
+        if self._storms:
+            self._storms.asked(ticks.tolist())
         if self._group_level is None:
-            return
+            return found
         name = self._group_name or ""
         groups = [None if query.groups is None else query.groups.get(name) for query in kept]
         bins = part.bins
         if None in groups:
             inside = [i for i, group in enumerate(groups) if group is not None]
             kept, groups = [kept[i] for i in inside], [groups[i] for i in inside]
-            clock, at, bins = clock[inside], at[inside], bins[inside]
+            ticks, at, bins = ticks[inside], at[inside], bins[inside]
         slots = self._group_level.entities.slots([group or "" for group in groups])
-        ticks = np.maximum(clock // TICK_US, self._closed)
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
         self._group_level.gather(Asked(ticks, slots, at, bins, ids, clients))
+        return found
 
-    def _judge(self, points: Sequence[Point], step: Step) -> None:
+    def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
-        for point in points:
+        for point, tick in zip(points, ticks, strict=True):
+            if point.at < self._alerts_from:
+                continue
             policy = in_force(self.policies, point.at)
             before = self.cases.get(point.key, NO_CASE)
             case, decision = decide(policy, before, point)
@@ -267,7 +287,25 @@ class Pipeline:
                 self.cases[point.key] = case
                 self.changed_cases.add(point.key)
             if decision is not None:
-                step.alerts.append(self._alert(policy, point, decision))
+                alert = self._alert(policy, point, decision)
+                if self._storms:
+                    self._storms.put(tick, point.key, alert)
+                else:
+                    step.alerts.append(alert)
+
+    def _release(self, step: Step) -> None:
+        """Hands out the alerts whose tick has come; those of a population that moved are held."""
+        if self._storms is None:
+            return
+        for key, alert, storming in self._storms.close(self._closed, self.policies):
+            hold = False
+            if key is not None:
+                case = self.cases[key]
+                held, hold = storm.held(case.held, alert, storming)
+                if held != case.held:
+                    self.cases[key] = msgspec.structs.replace(case, held=held)
+                    self.changed_cases.add(key)
+            (step.held if hold else step.alerts).append(alert)
 
     def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
         promise, profile = NO_PROMISE, "none"

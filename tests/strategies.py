@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.alert import SEVERITIES
 from detector.entities import BINS
-from detector.policy import Budget, Dated, Policy, Suppression, Threshold
+from detector.policy import Budget, Dated, Maintenance, Policy, Release, Suppression, Threshold
 from detector.query import ABSENT, NO_LABEL, Batch
 from detector.tape import FLOOR, Point
 from tests import people
@@ -141,9 +141,17 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
     until = st.integers(0, 10 * people.DAY_US).map(lambda later: people.START_US + later)
     suppressions = st.lists(st.builds(lambda who, end: Suppression(*who, end, "made"), ids, until), max_size=2)
     budgets = st.builds(Budget, st.none() | st.integers(50, 200), st.none() | st.integers(100, 400))
+    windows = st.lists(st.builds(lambda a, b: Maintenance(min(a, b), max(a, b), "made"), until, until), max_size=1)
+    releases = st.lists(st.builds(Release, until, st.just("made"), st.sampled_from((60.0, 86_400.0))), max_size=1)
     return st.builds(
-        lambda version, client, group, cool_down_s, suppressed, budget: Policy(
-            version, {"client": client, "organisation": group}, cool_down_s, tuple(suppressed), budget
+        lambda version, client, group, cool_down_s, suppressed, budget, maintained, released: Policy(
+            version,
+            {"client": client, "organisation": group},
+            cool_down_s,
+            tuple(suppressed),
+            budget,
+            tuple(maintained),
+            tuple(released),
         ),
         st.sampled_from("abc"),
         thresholds(),
@@ -151,6 +159,8 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
         st.sampled_from((0.0, 3_600.0, 86_400.0, 1e7)),
         suppressions,
         budgets,
+        windows,
+        releases,
     )
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from detector.alert import Alert
 from detector.decide import Case
 from detector.errors import SettingsError, SourceBusy, SourceRefused
 from detector.logs import DECODERS
@@ -26,7 +25,6 @@ from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.query import DeadLetter
-from detector.reasons import rfc3339
 from detector.run.delivery import Courier, Couriers, Standing
 from detector.run.health import Health, Rate
 from detector.run.idle import Silence
@@ -69,7 +67,6 @@ class LocalRunner:
         path = settings.profile.path
         self.profile: Profile | None = artefact.load(Path(path)) if path else None
         check_group(settings, self.profile)
-        self._not_before = rfc3339(micros(settings.run.no_alerts_before)) if settings.run.no_alerts_before else ""
         root = Path(settings.store.path)
         root.mkdir(parents=True, exist_ok=True)
         self._outbox_path = root / "outbox.sqlite"
@@ -172,14 +169,15 @@ class LocalRunner:
 
     def _settle(self, step: Step) -> None:
         """Makes a step's alerts durable; the rest waits for the next snapshot."""
-        alerts = [alert for alert in step.alerts if alert.at >= self._not_before]
-        if alerts and self._outbox.put(alerts):
+        if step.held:
+            self._outbox.hold(step.held)
+        if step.alerts and self._outbox.put(step.alerts):
             self._couriers.ring()
         self._points.extend(step.points)
         self._letters.extend(step.letters)
-        self._count(step, alerts)
+        self._count(step)
 
-    def _count(self, step: Step, alerts: Sequence[Alert]) -> None:
+    def _count(self, step: Step) -> None:
         t = self.telemetry
         t.records.inc(step.records)
         t.queries.inc(step.judged)
@@ -187,8 +185,9 @@ class LocalRunner:
         t.without_identity.inc(step.unidentified)
         for letter in step.letters:
             t.dead_letters.labels(letter.reason).inc()
-        for alert in alerts:
+        for alert in step.alerts:
             t.alerts.labels(alert.kind, alert.severity).inc()
+        t.held.inc(len(step.held))
         t.rate.set(self._rate.add(step.judged, self._now()))
 
     def _snapshot(self, source: Source) -> None:
@@ -266,6 +265,7 @@ class LocalRunner:
             self._store.policies(),
             DECODERS[log_settings.format],
             keep_payloads=log_settings.keep_payload_of_dead_letters,
+            alerts_from=micros(self.settings.run.no_alerts_before) if self.settings.run.no_alerts_before else 0,
         )
         restore_rows(pipeline.tables, saved.names, dict(saved.rows))
         pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}

@@ -53,6 +53,9 @@ class Telemetry:
         )
         self.points = Counter("querywarden_tape_points", "Points written to the score tape.", registry=registry)
         self.alerts = Counter("querywarden_alerts", "Alerts decided.", ["kind", "severity"], registry=registry)
+        self.held = Counter(
+            "querywarden_alerts_held", "Alerts kept and not sent, since the population moved.", registry=registry
+        )
         self.snapshot_s = Histogram(
             "querywarden_snapshot_seconds", "How long a snapshot took.", buckets=SNAPSHOT_S, registry=registry
         )
