@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
 def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", action="append", required=True, help="honest log (JSON lines, plain, gzip, zstd)")
     parser.add_argument("--training", help="training.npz with inputs (n, d) and optionally labels")
-    parser.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
+    wanted.add_argument("--alerts-per-week", type=_positive, metavar="N", help="instead: false alerts to expect a week")
     parser.add_argument("--confidence", type=_share, help="make it hold with this probability (0.9), not on average")
     parser.add_argument("--horizon", type=_horizon, default=30, help="span of the promise: 30d, or log (the log's own)")
     parser.add_argument("--scale-short-log", action="store_true", help="a log shorter than the horizon: promise less")
@@ -129,6 +131,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     decode = _decoder(arguments.format)
     options = fit.Options(
         promise=arguments.promise,
+        alerts_per_week=arguments.alerts_per_week,
         confidence=arguments.confidence,
         horizon_us=None if arguments.horizon == "log" else int(arguments.horizon * fit.DAY_US),
         seed=arguments.seed,
@@ -289,6 +292,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 

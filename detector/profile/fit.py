@@ -19,7 +19,7 @@ from detector.evidence.law import Law
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, sets
+from detector.profile import calibration, groups, honest, learn, projection, promised, sets
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -48,9 +48,10 @@ Say = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """horizon_us None: the log's own span. training: (inputs (n, d), labels (n,) or None)."""
+    """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect."""
 
     promise: float = 0.01
+    alerts_per_week: float | None = None
     confidence: float | None = None
     horizon_us: int | None = 30 * DAY_US
     seed: int = 0
@@ -84,6 +85,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     say("reading who asked")
     survey = honest.survey(read, decode, options.model)
     secret = _secret(survey, options.seed)
+    days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
+    if options.alerts_per_week is not None:
+        share = promised.share_of(options.alerts_per_week, len(survey.index), days)
+        options = msgspec.structs.replace(options, promise=share)
     span = _span(survey, options)
     group_name = honest.chosen_group(survey, options.group)
     members = survey.group_of(group_name)
@@ -109,11 +114,15 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     trial = learn.try_clients(measured.of(drawn.stands), law)
     grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
     share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
-    client = _client_level(survey, drawn, trial, share, referees, excluded, options)
+    try:
+        client = _client_level(survey, drawn, trial, share, referees, excluded, options)
+    except PromiseRefused as refusal:
+        least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
+        weekly = promised.alerts_a_week(least, len(survey.index), days)
+        raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week") from refusal
     levels = (client,) + ((grouped.level,) if grouped else ())
     all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
     suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
-    days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
     summary = Summary(
         format=FORMAT,
         id="",
@@ -133,7 +142,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         clients=len(survey.index),
         unreadable=survey.unreadable + misfits,
         unidentified=survey.unidentified,
-        alerts_a_day=span.share * len(survey.index) / days,
+        alerts_a_day=promised.alerts_a_week(span.share, len(survey.index), days) / 7,
         suspicion=_suspicion(trial.suprema, client),
         group=grouped.level.kind if grouped else None,
         levels=levels,
