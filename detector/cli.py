@@ -80,6 +80,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exclude", action="append", default=[], metavar="CLIENT", help="an attacker in the log")
     parser.add_argument("--presumed-honest", action="store_true", help="nobody vouched for the log; alerts say so")
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
+    parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
     parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
     parser.add_argument("--format", default="native", help="log format")
     parser.add_argument("--seed", type=int, default=0)
@@ -92,7 +93,7 @@ def _replay_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", action="append", required=True)
     parser.add_argument("--alerts", required=True, type=Path, help="where to write the alerts, one JSON object a line")
     parser.add_argument("--held", type=Path, help="where to write those that were held since the population moved")
-    parser.add_argument("--config", type=Path, help="take the policy of these settings instead of the profile's")
+    parser.add_argument("--config", type=Path, help="take policy and versions from these settings, not the profile's")
     parser.add_argument("--format", default="native")
     parser.set_defaults(command=_replay)
 
@@ -136,6 +137,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         horizon_us=None if arguments.horizon == "log" else int(arguments.horizon * fit.DAY_US),
         seed=arguments.seed,
         model=arguments.model,
+        model_version=arguments.model_version,
         group=arguments.group,
         exclude=frozenset(arguments.exclude),
         presumed=arguments.presumed_honest,
@@ -156,12 +158,15 @@ def _replay(arguments: argparse.Namespace) -> int:
     from detector.settings import PolicySettings
 
     profile = artefact.load(arguments.profile)
-    asked_for = _settings(arguments.config).policy if arguments.config else PolicySettings()
+    settings = _settings(arguments.config) if arguments.config else None
+    asked_for = settings.policy if settings else PolicySettings()
+    also = settings.profile.also_versions if settings else ()
     policy = asked_for.over(profile.summary.policy.thresholds)
     write_alerts([], arguments.alerts)  # whether it can be written turns out now, not after an hour
     with Progress("replay") as progress:
         progress.stage("replaying")
-        done = replay(profile, policy, read_logs(arguments.log, progress.add), _decoder(arguments.format))
+        logs = read_logs(arguments.log, progress.add)
+        done = replay(profile, policy, logs, _decoder(arguments.format), also_versions=also)
     write_alerts(done.alerts, arguments.alerts)
     if arguments.held:
         write_alerts(done.held, arguments.held)

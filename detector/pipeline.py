@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from detector import columns, reasons, storm
+from detector import columns, observed, reasons, storm
 from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
@@ -27,6 +28,8 @@ from detector.tape import Point
 FUTURE = "future"
 LATE = "late"
 IDENTITY = "identity"
+OURS = ""  # the version of a query whose log names none
+MOST_VERSIONS = 16
 FOREVER_US = 2**62  # an epoch that never ends
 OBSERVED_EPOCH_US = 15 * 86_400_000_000  # without a profile
 
@@ -44,15 +47,20 @@ class Step:
     retries: int = 0
     unidentified: int = 0
     other_models: int = 0
+    other_versions: int = 0
+    unanswered: int = 0
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a snapshot holds beside rows and cases: each stream's clock (microseconds) and the open ticks."""
+    """What a snapshot holds beside rows and cases: each stream's clock (microseconds), the open ticks, and when other
+    versions of the model were asked.
+    """
 
     clocks: dict[str, int]
     closed: int
     waiting: bytes
     sky: storm.Sky = storm.Sky()
+    others: dict[str, tuple[int, int]] = {}
 
 
 class Pipeline:
@@ -67,8 +75,11 @@ class Pipeline:
         model: str | None = None,
         keep_payloads: bool = False,
         alerts_from: int = 0,
+        also_versions: Iterable[str] = (),
     ) -> None:
-        """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then."""
+        """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then.
+        also_versions: of the served model, for which the profile holds beside its own.
+        """
         self.profile = profile
         self.policies = list(policies)
         self.cases: dict[bytes, Case] = {}
@@ -87,6 +98,10 @@ class Pipeline:
         learned = profile.learned if profile else {}
         law = profile.laws["client"] if profile else None
         self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
+        self._watching = ClientLevel(self.clients, learned, None, epoch_us, self._secret)
+        bound = profile.summary.versions if profile else ()
+        self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
+        self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
         self._group_name = profile.summary.group if profile else None
         self._group_level: GroupLevel | None = None
         if profile and self._group_name is not None:
@@ -175,10 +190,11 @@ class Pipeline:
     def state(self) -> State:
         waiting = self._group_level.waiting() if self._group_level else b""
         sky = self._storms.state() if self._storms else storm.Sky()
-        return State(dict(self._clocks), self._closed, waiting, sky)
+        return State(dict(self._clocks), self._closed, waiting, sky, dict(self.other_versions))
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
+        self.other_versions = dict(state.others)
         if self._group_level and state.waiting:
             self._group_level.restore(state.waiting)
         if self._storms:
@@ -206,20 +222,32 @@ class Pipeline:
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
         inputs, unfit = columns.inputs_of(queries, self._width)
-        if unfit and self.profile:
-            for index, reason, message in unfit:
+        weigh = self._to_weigh(queries)
+        wrong = [u for u in unfit if weigh[u.place]] if self.profile else []  # who is only counted need not fit
+        if wrong:
+            for index, reason, message in wrong:
                 query = queries[index]
                 step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-            fit = sorted(set(range(len(queries))) - {u.place for u in unfit})
-            queries, sources, inputs = [queries[i] for i in fit], [sources[i] for i in fit], inputs[fit]
+            fit = sorted(set(range(len(queries))) - {u.place for u in wrong})
+            queries, sources = [queries[i] for i in fit], [sources[i] for i in fit]
+            inputs, weigh = inputs[fit], weigh[fit]
         if not queries:
             return
         batch, naming = self._batch(queries, inputs)
         start = 0
-        for part in self._client_level.advance(batch, naming):
-            stop = start + len(part.status)
-            self._after(chunk, queries[start:stop], sources[start:stop], part, step)
-            start = stop
+        for part in observed.advance(self._client_level, self._watching, batch, naming, weigh):
+            s = slice(start, start + len(part.status))
+            self._after(chunk, queries[s], sources[s], weigh[s], part, step)
+            start = s.stop
+
+    def _to_weigh(self, queries: Sequence[Query]) -> NDArray[np.bool_]:
+        """Which queries are evidence: those that got an answer, from a version that the profile is for."""
+        versions = self._versions
+        if self.profile is None:  # nothing is weighed
+            return np.ones(len(queries), np.bool_)
+        if not versions:
+            return np.array([query.answered for query in queries])
+        return np.array([query.answered and (query.version or OURS) in versions for query in queries])
 
     def _batch(self, queries: list[Query], inputs: F64) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
@@ -238,8 +266,19 @@ class Pipeline:
         )
         return batch, Naming([query.id for query in queries], clients)
 
-    def _after(self, chunk: Chunk, queries: list[Query], sources: list[int], part: Weighed, step: Step) -> None:
-        step.judged += len(part.kept)
+    def _after(
+        self,
+        chunk: Chunk,
+        queries: list[Query],
+        sources: list[int],
+        weigh: NDArray[np.bool_],
+        part: Weighed,
+        step: Step,
+    ) -> None:
+        weighed = weigh[part.kept]
+        step.judged += int(np.count_nonzero(weighed))
+        if not weighed.all():
+            self._note_watched([queries[i] for i in part.kept[~weighed]], step)
         if len(part.kept) < len(part.status):
             step.retries += int(np.count_nonzero(part.status == kernels.RETRY))
             for i in np.flatnonzero(part.status == kernels.LATE):
@@ -247,11 +286,23 @@ class Pipeline:
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
         if len(part.kept):
-            ticks = self._note_times(chunk.stream, queries, part)
+            ticks = self._note_times(chunk.stream, queries, part, weighed)
             places = np.searchsorted(part.kept, [i for i, _ in part.points])
             self._judge([point for _, point in part.points], ticks[places].tolist(), step)
 
-    def _note_times(self, stream: str, queries: list[Query], part: Weighed) -> I64:
+    def _note_watched(self, queries: list[Query], step: Step) -> None:
+        """Counts queries that were not weighed, and notes when other versions of the model were asked."""
+        for query in queries:
+            step.unanswered += not query.answered
+            version = query.version
+            if version is None or not self._versions or version in self._versions:
+                continue
+            step.other_versions += 1
+            if version in self.other_versions or len(self.other_versions) < MOST_VERSIONS:
+                first, latest = self.other_versions.get(version, (query.at, query.at))
+                self.other_versions[version] = min(first, query.at), max(latest, query.at)
+
+    def _note_times(self, stream: str, queries: list[Query], part: Weighed, weighed: NDArray[np.bool_]) -> I64:
         """Moves the stream's clock, and hands each query to the tick that it falls into; returns these ticks."""
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
         at = np.array([query.at for query in kept], np.int64)
@@ -266,8 +317,8 @@ class Pipeline:
         name = self._group_name or ""
         groups = [None if query.groups is None else query.groups.get(name) for query in kept]
         bins = part.bins
-        if None in groups:
-            inside = [i for i, group in enumerate(groups) if group is not None]
+        if None in groups or not weighed.all():
+            inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
             kept, groups = [kept[i] for i in inside], [groups[i] for i in inside]
             ticks, at, bins = ticks[inside], at[inside], bins[inside]
         slots = self._group_level.entities.slots([group or "" for group in groups])

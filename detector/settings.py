@@ -41,9 +41,12 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What was learned from honest traffic.
 
     path: the folder of the profile. Without one nothing is judged: the log is only recorded, for `fit`.
+    also_versions: versions of the served model for which it holds, beside the one that it was fitted for. Queries of
+    others are counted and not weighed, until you name them here.
     """
 
     path: str | None = None
+    also_versions: tuple[str, ...] = ()
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

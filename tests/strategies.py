@@ -27,7 +27,7 @@ _POINTS = _rng.integers(-8191, 8192, (32, 16)).astype(np.int16)
 # -- streams of records
 
 GAPS_US = (0, 300_000, 7_000_000, 61_000_000, 400_000_000, 3_600_000_000, 95_000_000_000)
-WHATS = ("asks", "asks", "asks", "asks", "sweeps", "sweeps", "lags", "retries", "reuses")
+WHATS = ("asks", "asks", "asks", "asks", "sweeps", "sweeps", "lags", "retries", "reuses", "fails")
 ODD = ("broken", "narrow", "text", "infinite", "nobody", "elsewhere", "late", "future")
 
 
@@ -84,6 +84,8 @@ def _record(event: Event, at: int, number: int) -> bytes:
         probabilities=_ANSWERS[i].tolist() if event.which % 4 else None,
         label=int(_ANSWERS[i].argmax()),
         model="another" if event.what == "elsewhere" else people.MODEL,
+        status="error" if event.what == "fails" else "ok",
+        **({"model_version": event.which % 3} if event.which % 3 else {}),
     )
     return record[:-2] if event.what == "broken" else record
 

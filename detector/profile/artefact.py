@@ -77,7 +77,7 @@ class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
     horizon_us: span of the promise; None: the log's own (`horizon` is then "log"). epoch_us: half of it.
-    suspicion: score above which an entity teaches nothing.
+    suspicion: score above which an entity teaches nothing. versions: of the served model, as far as the log names it.
     """
 
     format: int
@@ -107,6 +107,7 @@ class Summary(msgspec.Struct, frozen=True):
     policy: Policy
     rows: dict[str, Any]
     remarks: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

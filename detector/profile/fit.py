@@ -56,6 +56,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     horizon_us: int | None = 30 * DAY_US
     seed: int = 0
     model: str | None = None
+    model_version: str | None = None
     group: str | None = None
     exclude: frozenset[str] = frozenset()
     presumed: bool = False
@@ -83,7 +84,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     Raises PromiseRefused when the log cannot carry the promise, ProfileError when it cannot be learned from.
     """
     say("reading who asked")
-    survey = honest.survey(read, decode, options.model)
+    survey = honest.survey(read, decode, options.model, options.model_version)
     secret = _secret(survey, options.seed)
     days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
     if options.alerts_per_week is not None:
@@ -150,6 +151,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         off=found.off,
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(),
+        versions=() if survey.version is None else (survey.version,),
         remarks=tuple(remark for remark in (span.remark, *_remarks(survey, grouped, group_name, options)) if remark),
     )
     return identify(Profile(summary, projected, learned, all_laws, suprema))
@@ -352,6 +354,9 @@ def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | 
     if len(survey.models) > 1:
         others = ", ".join(name for name in sorted(survey.models) if name != survey.model)
         remarks.append(f"the log also holds queries of other models, which were left out: {others}")
+    if len(survey.versions) > 1:
+        others = ", ".join(name for name in sorted(survey.versions) if name != survey.version)
+        remarks.append(f"the profile is for version {survey.version}; queries of others were left out: {others}")
     if group_name is not None and grouped is None:
         remarks.append(f"too few groups ({group_name}) to judge them as entities")
     unknown = options.exclude - set(survey.index)

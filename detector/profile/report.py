@@ -11,7 +11,7 @@ def report(profile: Profile) -> list[str]:
     """The lines of `querywarden profile show`."""
     s = profile.summary
     lines = [
-        f"Profile {s.id} of the model {s.model} ({s.width} inputs)",
+        f"Profile {s.id} of the model {s.model}{_versions(s.versions)} ({s.width} inputs)",
         f"  Learned from {s.queries:,} queries of {s.clients:,} clients, {s.log_from[:10]} to {s.log_to[:10]}; "
         f"{s.unreadable:,} records unreadable, {s.unidentified:,} without identity.",
         f"  Training distribution: {s.reference}. State of the promise: {s.state}.",
@@ -30,6 +30,10 @@ def report(profile: Profile) -> list[str]:
     lines += [f"  off: {o.signal}, {o.reason}" for o in s.off]
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
+
+
+def _versions(names: tuple[str, ...]) -> str:
+    return f", version {' and '.join(names)}" if names else ""
 
 
 def span(horizon: str) -> str:

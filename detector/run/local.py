@@ -26,7 +26,7 @@ from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.query import DeadLetter
 from detector.run.delivery import Courier, Couriers, Standing
-from detector.run.health import Health, Rate
+from detector.run.health import Health, Rate, of_other_versions
 from detector.run.idle import Silence
 from detector.run.journal import Journal
 from detector.run.learning import what_is_missing
@@ -183,6 +183,8 @@ class LocalRunner:
         t.queries.inc(step.judged)
         t.points.inc(len(step.points))
         t.without_identity.inc(step.unidentified)
+        t.other_versions.inc(step.other_versions)
+        t.unanswered.inc(step.unanswered)
         for letter in step.letters:
             t.dead_letters.labels(letter.reason).inc()
         for alert in step.alerts:
@@ -249,7 +251,10 @@ class LocalRunner:
     def _troubles(self, standings: Sequence[Standing]) -> tuple[str, ...]:
         bad = [s for s in standings if s.state in ("busy", "refused", "store", "crashed")]
         troubles = [f"sink {s.sink} is {s.state}: {s.reason}" for s in bad]
-        if self.profile is None:
+        if self.profile:
+            own = self.profile.summary.versions
+            troubles += of_other_versions(self._pipeline.other_versions, own, self._pipeline.newest_clock)
+        else:
             troubles.append(what_is_missing(self._pipeline.clients, self._pipeline.newest_clock))
         return tuple(troubles)
 
@@ -265,6 +270,7 @@ class LocalRunner:
             self._store.policies(),
             DECODERS[log_settings.format],
             keep_payloads=log_settings.keep_payload_of_dead_letters,
+            also_versions=self.settings.profile.also_versions,
             alerts_from=micros(self.settings.run.no_alerts_before) if self.settings.run.no_alerts_before else 0,
         )
         restore_rows(pipeline.tables, saved.names, dict(saved.rows))

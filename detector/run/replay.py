@@ -77,12 +77,13 @@ def replay(
     chunks: Iterator[Chunk],
     decode: Decode,
     each: Callable[[Step], None] = lambda step: None,
+    also_versions: Sequence[str] = (),
 ) -> Replayed:
     """Runs the pipeline over a whole log. `each` is given every step as it comes, for whoever writes or draws.
 
     Ticks close while `Logs` are read; with other chunks nobody knows which streams are still to come, so at the end.
     """
-    pipeline = Pipeline(profile, [Dated(0, policy)], decode)
+    pipeline = Pipeline(profile, [Dated(0, policy)], decode, also_versions=also_versions)
     done = Replayed(pipeline, [], {})
     for chunk in chunks:
         done.take(pipeline.advance(chunk), each)

@@ -34,6 +34,14 @@ class Telemetry:
         self.without_identity = Counter(
             "querywarden_records_without_identity", "Records that name no client.", registry=registry
         )
+        self.other_versions = Counter(
+            "querywarden_queries_of_other_versions",
+            "Queries of versions of the model that the profile is not for: counted, not weighed.",
+            registry=registry,
+        )
+        self.unanswered = Counter(
+            "querywarden_queries_unanswered", "Queries that got no answer: counted, not weighed.", registry=registry
+        )
         self.lag_s = Gauge(
             "querywarden_lag_seconds",
             "How far the log clock is behind the newest record.",
