@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.decoder build/corpus -max_total_time=600
 
-Needs atheris (`make fuzz` puts it into an environment of its own). The corpus begins with the examples of the documents;
-what the fuzzer finds new joins it. Arguments after the folder go to libFuzzer.
+Needs atheris, which `make fuzz` puts into build/. The corpus begins with the examples of the documents, and what the
+fuzzer finds new joins it. Arguments after the folder go to libFuzzer.
 """
 
 from __future__ import annotations
