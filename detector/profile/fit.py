@@ -89,6 +89,8 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
     if options.alerts_per_week is not None:
         share = promised.share_of(options.alerts_per_week, len(survey.index), days)
+        if options.scale_short_log and options.horizon_us is not None:  # `_span` takes it back in proportion
+            share *= max(options.horizon_us / (days * DAY_US), 1.0)
         options = msgspec.structs.replace(options, promise=share)
     span = _span(survey, options)
     group_name = honest.chosen_group(survey, options.group)

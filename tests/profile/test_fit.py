@@ -185,6 +185,12 @@ def test_alerts_a_week_are_a_promise_in_another_unit(small: Profile) -> None:
     assert f"{weekly / 7:.2g} a day, {weekly:.2g} a week" in "\n".join(report(made))
 
 
+def test_alerts_a_week_of_a_short_log_are_those_of_the_log(small: Profile) -> None:
+    weekly = small.summary.alerts_a_day * 7
+    made = fitted(SMALL_LOG, alerts_per_week=weekly, horizon_us=12 * people.DAY_US, scale_short_log=True)
+    assert made.summary.alerts_a_day * 7 == pytest.approx(weekly)
+
+
 def test_too_few_alerts_a_week_are_refused_with_what_is_possible(small: Profile) -> None:
     with pytest.raises(PromiseRefused, match="cannot promise") as refused:
         fitted(SMALL_LOG, alerts_per_week=0.01)
