@@ -45,7 +45,7 @@ def _part(
         if not len(rows):
             continue
         level = watching if number % 2 else weighing
-        names = Naming([naming.query_ids[i] for i in rows], [naming.clients[i] for i in rows])
+        names = Naming([naming.query_ids[i] for i in rows.tolist()], [naming.clients[i] for i in rows.tolist()])
         (part,) = level.advance(batch.taken(rows), names)
         kept = rows[part.kept]
         status[rows], clock[kept], levels[kept] = part.status, part.clock, part.levels
