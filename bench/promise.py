@@ -81,15 +81,17 @@ def _seen() -> Seen:
 def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]:
     """The signals of FIT + TEST clients that no other refit has, and their volumes."""
     traffic = simulate(seen.world, seed=seed, honest=FIT + TEST)
-    x, residual = seen.projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
+    x, residual, roughness = seen.projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
     batch = Batch(
         slots=traffic.account.astype(np.int64),
         at=traffic.at,
         x=x,
         residual=residual,
+        roughness=roughness,
         labels=traffic.labels,
         top=np.sort(traffic.probabilities, axis=1)[:, :-3:-1].copy(),
         ids=np.arange(1, len(traffic) + 1, dtype=np.uint64),
+        odd=np.zeros(len(traffic), np.uint8),
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)

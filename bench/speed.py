@@ -260,7 +260,7 @@ def many_entities(profile: Profile, lines: Sequence[bytes]) -> list[dict[str, An
         rng = np.random.default_rng(n)
         busy = rng.permutation(n)[rng.choice(n, len(log), p=weights / weights.sum())]
         at = log.at.max() + APART_US * np.arange(len(log))
-        asked = Batch(busy, at, log.x, log.residual, log.labels, log.top, log.ids.copy())
+        asked = Batch(busy, at, log.x, log.residual, log.roughness, log.labels, log.top, log.ids.copy(), log.odd.copy())
         ways[str(n)] = lambda level=level, asked=asked: ask_on(level, asked)
     us = {name: 1e6 * np.array(times) / len(log) for name, times in taking_turns(ways).items()}
     return [
@@ -277,15 +277,17 @@ def many_entities(profile: Profile, lines: Sequence[bytes]) -> list[dict[str, An
 def columns_of(profile: Profile, lines: Sequence[bytes]) -> Batch:
     queries, _, _ = DECODERS["native"](lines)
     inputs, _ = columns.inputs_of(queries, profile.projection.width)
-    x, residual = profile.projection.apply(inputs)
+    x, residual, roughness = profile.projection.apply(inputs)
     return Batch(
         slots=np.zeros(len(queries), np.int64),
         at=np.array([query.at for query in queries], np.int64),
         x=x,
         residual=residual,
+        roughness=roughness,
         labels=columns.labels_of(queries),
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, columns.secret_word(profile.secret)),
+        odd=np.zeros(len(queries), np.uint8),
     )
 
 

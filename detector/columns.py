@@ -10,7 +10,8 @@ from zlib import crc32
 import numba
 import numpy as np
 
-from detector.query import ABSENT, F64, I32, NO_LABEL, U64, Query
+from detector.errors import DecodeError
+from detector.query import ABSENT, F64, I32, I64, NO_LABEL, NO_TIME, U64, Query
 
 # Why a query that was read cannot be judged by this profile: values of the dead letters' metric label.
 TEXT = "text"
@@ -24,6 +25,28 @@ class Unfit(NamedTuple):
     place: int
     reason: str
     message: str
+
+
+def with_unread(
+    queries: list[Query], sources: list[int], refused: Sequence[tuple[int, DecodeError]], model: str | None
+) -> tuple[list[Query], list[int]]:
+    """The queries in their order, and among them, for each refused record that names its client, one with no input and
+    no time: what the model answered and we cannot read was asked all the same.
+    """
+    unread = [(i, Query(NO_TIME, error.client, model or "", [])) for i, error in refused if error.client]
+    if not unread:
+        return queries, sources
+    merged = sorted([*zip(sources, queries, strict=True), *unread], key=lambda one: one[0])
+    return [query for _, query in merged], [source for source, _ in merged]
+
+
+def times_of(queries: Sequence[Query], clock: int) -> I64:
+    """Microseconds; where the record told none, the latest before it (`clock` before the first)."""
+    at = np.array([query.at for query in queries], np.int64)
+    if (at == NO_TIME).any():
+        latest = np.maximum.accumulate(np.maximum(at, clock))
+        at = np.where(at == NO_TIME, latest, at)
+    return at
 
 
 def inputs_of(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Unfit]]:

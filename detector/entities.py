@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detector.errors import ProfileError
 from features.contract import Field, Rows
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 BINS = 16
 RETRIES = 32  # ids that an entity's retries are recognised among
 
@@ -27,8 +27,9 @@ BASE = (
     Field("asked_today", "<u4"),
     Field("tape_level", "<u4"),
     Field("n_counted", "<u4"),  # queries that were weighed
+    Field("watch", "<f4"),  # what the one-class model said at the last look, in the score's unit
 )
-RETRY = (Field("retry_id", "<u4", (RETRIES,)), Field("retry_content", "<u4", (RETRIES,)))
+RETRY = (Field("retry_id", "<u4", (RETRIES,)), Field("retry_content", "<u2", (RETRIES,)))
 
 
 class Name(NamedTuple):
@@ -59,7 +60,7 @@ def group_dtype(signals: int) -> np.dtype[np.void]:
 
 
 def _counts(signals: int) -> tuple[Field, ...]:
-    return Field("counts", "<u4", (2, signals, BINS)), Field("before", "<u4", (signals, BINS))
+    return Field("counts", "<u2", (2, signals, BINS)), Field("before", "<u2", (signals, BINS))
 
 
 def _packed(layout: list[Field]) -> np.dtype[np.void]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS, Entities
-from detector.evidence import kernels
+from detector.evidence import kernels, sums
 from detector.evidence.law import Law
 from detector.evidence.telling import telling
 from detector.query import Batch
@@ -22,7 +22,7 @@ PART = 256  # queries that go through all stages together: their numbers and row
 TICK_US = 10_000_000
 MEMBERS = 32  # of a group, named in a point
 DECIBANS = 1000.0 / np.log(10.0)  # hundredths of a deciban in a nat
-ADDITIVE = np.array([signal.additive for signal in SIGNALS])
+ADDITIVE = np.flatnonzero([signal.additive for signal in SIGNALS])  # the signals that groups are judged by
 
 
 class Weighed(NamedTuple):
@@ -60,6 +60,7 @@ class ClientLevel:
     def __init__(self, entities: Entities, learned: Learned, law: Law | None, epoch_us: int, secret: np.uint64) -> None:
         self.entities = entities
         self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
+        self._lines = sums.lines(len(SIGNALS))
 
     def advance(self, batch: Batch, naming: Naming) -> list[Weighed]:
         """Takes the queries in order, in parts of PART; the result does not depend on how the stream was cut."""
@@ -82,7 +83,7 @@ class ClientLevel:
         clock = admission.clock[kept]
         values, stages = measure(taken, self.entities.rows, self._learned)
         bins, levels, moved, nats, told = weighed(
-            taken.slots, clock, values, stages, self._law, self._epoch_us, self.entities.rows
+            taken.slots, clock, values, stages, self._law, self._epoch_us, self.entities.rows, self._lines
         )
         for j in np.flatnonzero(moved):
             i = int(kept[j])
@@ -118,7 +119,7 @@ class ClientLevel:
 
 
 def admitted(batch: Batch, rows: NDArray[Any], epoch_us: int, secret: np.uint64) -> Admission:
-    """Numbers the queries of each entity; retries and those that are too late are marked."""
+    """Numbers the queries of each entity; retries and those that are too late are marked, reused ids in `batch.odd`."""
     n = len(batch)
     found = Admission(
         np.zeros(n, np.uint8),
@@ -128,7 +129,7 @@ def admitted(batch: Batch, rows: NDArray[Any], epoch_us: int, secret: np.uint64)
         np.zeros(n, np.bool_),
         np.zeros(n, np.uint64),
     )
-    kernels.admit(batch.slots, batch.at, batch.ids, batch.x, batch.labels, epoch_us, secret, rows, *found)
+    kernels.admit(batch.slots, batch.at, batch.ids, batch.x, batch.labels, batch.odd, epoch_us, secret, rows, *found)
     return found
 
 
@@ -140,6 +141,7 @@ def weighed(
     law: Law,
     epoch_us: int,
     rows: NDArray[Any],
+    lines: NDArray[Any],
 ) -> tuple[NDArray[Any], ...]:
     """bins, levels, moved, nats, told of each query: see kernels.weigh."""
     n, width = values.shape
@@ -148,7 +150,7 @@ def weighed(
     moved = np.empty(n, np.bool_)
     nats = np.empty((n, width))
     told = np.empty((n, width, BINS), np.uint32)
-    kernels.weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved, nats, told)
+    kernels.weigh(0, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told)
     return bins, levels, moved, nats, told
 
 
@@ -169,7 +171,7 @@ class Asked(NamedTuple):
     tick: NDArray[np.int64]
     slot: NDArray[np.int64]
     at: NDArray[np.int64]
-    bins: NDArray[np.uint8]  # (n, F)
+    bins: NDArray[np.uint8]  # (n, additive signals)
     query_ids: list[str]
     clients: list[str]
 
@@ -200,6 +202,7 @@ class GroupLevel:
     def __init__(self, entities: Entities, law: Law, epoch_us: int) -> None:
         self.entities = entities
         self._law, self._epoch_us = law, epoch_us
+        self._lines = sums.lines(len(ADDITIVE))
         self._waiting: list[Asked] = []
 
     def gather(self, asked: Asked) -> None:
@@ -223,7 +226,7 @@ class GroupLevel:
 
     def restore(self, waiting: bytes) -> None:
         kept = msgspec.msgpack.decode(waiting, type=_Kept)
-        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), -1 if kept.tick else len(SIGNALS))
+        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), len(ADDITIVE))
         slots = self.entities.slots(kept.groups)
         columns = np.array(kept.tick, np.int64), slots, np.array(kept.at, np.int64), bins
         self._waiting = [Asked(*columns, kept.query_ids, kept.clients)]
@@ -233,7 +236,7 @@ class GroupLevel:
         if len(pieces) == 1:
             return pieces[0]
         none = np.empty(0, np.int64)
-        empty = Asked(none, none, none, np.empty((0, len(SIGNALS)), np.uint8), [], [])
+        empty = Asked(none, none, none, np.empty((0, len(ADDITIVE)), np.uint8), [], [])
         pieces = [empty, *pieces]
         return Asked(
             np.concatenate([piece.tick for piece in pieces]),
@@ -249,14 +252,14 @@ class GroupLevel:
         tick, slots = asked.tick[order], asked.slot[order]
         starts = run_starts(tick, slots)
         stops = np.append(starts[1:], len(order))
-        shape = (len(starts), len(SIGNALS))
+        shape = (len(starts), len(ADDITIVE))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
         nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint32)
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins[order], self._law, self._epoch_us, TICK_US, self.entities.rows,
-            levels, moved, clocks, seen, nats, told,
+            self._lines, levels, moved, clocks, seen, nats, told,
         )  # fmt: skip
         points = []
         for run in np.flatnonzero(moved).tolist():
@@ -273,8 +276,16 @@ class GroupLevel:
                 query_id=max((int(asked.at[i]), asked.query_ids[i]) for i in rows)[1],
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
-            points.append(_with_evidence(point, nats[run], *telling(told[run], self._law)))
+            shares, tails = telling(told[run], self._law)
+            points.append(_with_evidence(point, _all(nats[run]), _all(shares), _all(tails)))
         return points
+
+
+def _all(of_additive: NDArray[Any]) -> NDArray[Any]:
+    """A number for each additive signal -> one for each signal, 0 for the others."""
+    whole = np.zeros(len(SIGNALS), of_additive.dtype)
+    whole[ADDITIVE] = of_additive
+    return whole
 
 
 def run_starts(tick: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -18,12 +18,13 @@ from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
-from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import CLIENT_ROW, Profile
-from detector.query import F64, I64, Batch, Chunk, DeadLetter, Query
+from detector.query import ABSENT, F64, I64, NO_TIME, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
+from features.contract import DIMS
 
 FUTURE = "future"
 LATE = "late"
@@ -142,6 +143,7 @@ class Pipeline:
         queries, sources, refused = self._decode(chunk.payloads)
         for index, error in refused:
             step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
+        queries, sources = columns.with_unread(queries, sources, refused, self._model)
         wanted = self._wanted(chunk, queries, sources, step)
         if len(wanted) < len(queries):
             queries, sources = [queries[i] for i in wanted], [sources[i] for i in wanted]
@@ -221,23 +223,27 @@ class Pipeline:
         return wanted
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
+        at = columns.times_of(queries, self._clocks.get(chunk.stream, 0))
+        if not at[0]:  # nothing readable yet in all of the stream: there is no time to count it at
+            told = np.flatnonzero(at).tolist()
+            queries, sources, at = [queries[i] for i in told], [sources[i] for i in told], at[told]
         inputs, unfit = columns.inputs_of(queries, self._width)
         weigh = self._to_weigh(queries)
-        wrong = [u for u in unfit if weigh[u.place]] if self.profile else []  # who is only counted need not fit
-        if wrong:
-            for index, reason, message in wrong:
+        odd = np.zeros(len(queries), np.uint8)
+        if unfit and self.profile:
+            for index, reason, message in unfit:
                 query = queries[index]
-                step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-            fit = sorted(set(range(len(queries))) - {u.place for u in wrong})
-            queries, sources = [queries[i] for i in fit], [sources[i] for i in fit]
-            inputs, weigh = inputs[fit], weigh[fit]
+                odd[index] = UNREAD
+                # Of what is only counted none is set aside; of what was refused there is a letter already.
+                if query.at != NO_TIME and weigh[index]:
+                    step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
         if not queries:
             return
-        batch, naming = self._batch(queries, inputs)
+        batch, naming = self._batch(queries, at, inputs, odd)
         start = 0
         for part in observed.advance(self._client_level, self._watching, batch, naming, weigh):
             s = slice(start, start + len(part.status))
-            self._after(chunk, queries[s], sources[s], weigh[s], part, step)
+            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), weigh[s], part, step)
             start = s.stop
 
     def _to_weigh(self, queries: Sequence[Query]) -> NDArray[np.bool_]:
@@ -249,20 +255,23 @@ class Pipeline:
             return np.array([query.answered for query in queries])
         return np.array([query.answered and (query.version or OURS) in versions for query in queries])
 
-    def _batch(self, queries: list[Query], inputs: F64) -> tuple[Batch, Naming]:
+    def _batch(self, queries: list[Query], at: I64, inputs: F64, odd: U8) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
+        n = len(queries)
         if self.profile:
-            x, residual = self.profile.projection.apply(inputs)
+            x, residual, roughness = self.profile.projection.apply(inputs)
         else:
-            x, residual = np.zeros((len(queries), 16), np.int16), np.zeros(len(queries))
+            x, residual, roughness = np.zeros((n, DIMS), np.int16), np.zeros(n), np.full(n, ABSENT)
         batch = Batch(
             slots=self.clients.slots(clients),
-            at=np.array([query.at for query in queries], np.int64),
+            at=at,
             x=x,
             residual=residual,
+            roughness=roughness,
             labels=columns.labels_of(queries),
             top=columns.top_of(queries),
             ids=columns.id_hashes(queries, self._secret),
+            odd=odd,
         )
         return batch, Naming([query.id for query in queries], clients)
 
@@ -271,12 +280,13 @@ class Pipeline:
         chunk: Chunk,
         queries: list[Query],
         sources: list[int],
+        batch: Batch,
         weigh: NDArray[np.bool_],
         part: Weighed,
         step: Step,
     ) -> None:
         weighed = weigh[part.kept]
-        step.judged += int(np.count_nonzero(weighed))
+        step.judged += int(np.count_nonzero(weighed & (batch.odd[part.kept] != UNREAD)))
         if not weighed.all():
             self._note_watched([queries[i] for i in part.kept[~weighed]], step)
         if len(part.kept) < len(part.status):
@@ -286,7 +296,7 @@ class Pipeline:
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
         if len(part.kept):
-            ticks = self._note_times(chunk.stream, queries, part, weighed)
+            ticks = self._note_times(chunk.stream, queries, batch.at, part, weighed)
             places = np.searchsorted(part.kept, [i for i, _ in part.points])
             self._judge([point for _, point in part.points], ticks[places].tolist(), step)
 
@@ -302,10 +312,10 @@ class Pipeline:
                 first, latest = self.other_versions.get(version, (query.at, query.at))
                 self.other_versions[version] = min(first, query.at), max(latest, query.at)
 
-    def _note_times(self, stream: str, queries: list[Query], part: Weighed, weighed: NDArray[np.bool_]) -> I64:
+    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed, weighed: NDArray[np.bool_]) -> I64:
         """Moves the stream's clock, and hands each query to the tick that it falls into; returns these ticks."""
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
-        at = np.array([query.at for query in kept], np.int64)
+        at = at[part.kept]
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])
         found: I64 = np.maximum(clock // TICK_US, self._closed)
@@ -323,7 +333,7 @@ class Pipeline:
             ticks, at, bins = ticks[inside], at[inside], bins[inside]
         slots = self._group_level.entities.slots([group or "" for group in groups])
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
-        self._group_level.gather(Asked(ticks, slots, at, bins, ids, clients))
+        self._group_level.gather(Asked(ticks, slots, at, bins[:, ADDITIVE], ids, clients))
         return found
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:

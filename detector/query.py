@@ -13,10 +13,13 @@ I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 I16 = NDArray[np.int16]
 U64 = NDArray[np.uint64]
+U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
 ABSENT = np.nan  # a signal or confidence that the log does not carry: absent, never zero
+NO_TIME = -1  # of a record whose time could not be read
 NO_LABEL = -1  # int32 label code of an answer without a label
+USUAL, REUSED, UNREAD = 0, 1, 2  # how a query was put: its id was another's; its input could not be read
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -83,18 +86,22 @@ class Batch:
     at         (n,) int64    microseconds, as logged
     x          (n, p) int16  projected input, |x| <= 8191
     residual   (n,) float64  length of what the projection left out, in the units of x
+    roughness  (n,) float64  how much neighbouring pixels differ, 1 for white noise; ABSENT where inputs are no images
     labels     (n,) int32    code of the predicted label, NO_LABEL where the log has none
     top        (n, 2) float64  the two largest probabilities, ABSENT where the log has none
     ids        (n,) uint64   keyed hash of the log's query id, 0 where the log has none
+    odd        (n,) uint8    USUAL, REUSED or UNREAD; columns of the input mean nothing in a query that is UNREAD
     """
 
     slots: I64
     at: I64
     x: I16
     residual: F64
+    roughness: F64
     labels: I32
     top: F64
     ids: U64
+    odd: U8
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -102,18 +109,10 @@ class Batch:
     def part(self, start: int, stop: int) -> Batch:
         """The same queries from `start` to `stop`; the columns are views."""
         s = slice(start, stop)
-        return Batch(self.slots[s], self.at[s], self.x[s], self.residual[s], self.labels[s], self.top[s], self.ids[s])
+        return Batch(*[getattr(self, name)[s] for name in Batch.__slots__])
 
     def taken(self, kept: I64) -> Batch:
         """The queries at these indices; the batch itself where that is all of them."""
         if len(kept) == len(self):
             return self
-        return Batch(
-            self.slots[kept],
-            self.at[kept],
-            self.x[kept],
-            self.residual[kept],
-            self.labels[kept],
-            self.top[kept],
-            self.ids[kept],
-        )
+        return Batch(*[getattr(self, name)[kept] for name in Batch.__slots__])

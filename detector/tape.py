@@ -1,6 +1,6 @@
 """The score tape: a point whenever an entity's score rises by a grid step or falls by half a unit. All `decide` sees.
 
-Below FLOOR all scores are one: half of a single channel's honest 99th percentile is nobody's threshold.
+Below FLOOR all scores are one: what one honest client in thirty shows in a single channel is nobody's threshold.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LINEAR_LEVELS = int(LINEAR / STEP)  # 128
 LOG_LEVELS = 16  # to each factor of e above LINEAR
 TOP_LEVEL = 4095
 TOP_SCORE = LINEAR * math.exp((TOP_LEVEL - LINEAR_LEVELS) / LOG_LEVELS)
-FLOOR = 0.5
+FLOOR = 0.75
 FALL = 16  # steps
 REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
 

@@ -2,7 +2,8 @@
 
 Sees: line searches and boundary walks (Tramèr et al. 2016), uncertainty-picked queries (ActiveThief), noise that the
 victim cannot place; also a client whose answers are all too sure.
-Misses: attacks whose queries are answered as surely as natural ones. Off when the log carries no probabilities.
+Misses: attacks whose queries are answered as surely as natural ones. Off when the log carries no probabilities; how
+near an earlier query with another label lies (spacing.other) needs labels only.
 Innocent: a client whose business is the hard cases (appeals, second opinions).
 """
 
@@ -21,6 +22,7 @@ SIGNALS = (
         additive=True,
         low="are answered with more certainty than {honest} of honest queries are",
         high="lie closer to the decision boundary than {honest} of honest queries do",
+        hides="line searches, boundary walks and uncertainty-picked queries",
     ),
 )
 

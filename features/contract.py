@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +35,8 @@ class Signal(NamedTuple):
     additive   depends on the query alone, so that counts of a group's members add up
     low, high  what an excess of low or high values means, completing "62% of its queries ..."; `{honest}` is the
                share of honest queries that are less extreme
+    hides      the attacks that are seen late or not at all where the log does not carry the signal
+    cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
     """
 
     name: str
@@ -41,6 +44,8 @@ class Signal(NamedTuple):
     additive: bool
     low: str
     high: str
+    hides: str
+    cuts: tuple[float, ...] = ()
 
 
 class Reference(NamedTuple):
@@ -59,6 +64,7 @@ class Feature(NamedTuple):
     measure    (batch, rows, learned, values, stages): fills values (n, len(signals)) float64, ABSENT where a query
                does not carry the signal, and stages (n, len(signals)) int8. Goes through the queries in order and
                updates each query's row, so that cutting the stream into other batches changes no bit.
+    unread     whether it is shown queries whose input could not be read, too
     """
 
     name: str
@@ -66,8 +72,29 @@ class Feature(NamedTuple):
     fields: tuple[Field, ...]
     learn: Callable[[Reference], dict[str, NDArray[Any]]]
     measure: Callable[[Batch, Rows, Learned, NDArray[np.float64], NDArray[np.int8]], None]
+    unread: bool = False
 
 
 def nothing_to_learn(reference: Reference) -> dict[str, NDArray[Any]]:
     """For families that look at the query and its entity only."""
     return {}
+
+
+LABELS = 16  # labels told apart; where there are more, some share a place
+
+
+@numba.njit(cache=True)
+def place_of(label):  # type: ignore[no-untyped-def]
+    """0 .. LABELS - 1; -1 without a label. Small numbers keep a place of their own."""
+    if label < LABELS:
+        return max(np.int64(label), -1)
+    return np.int64(((np.uint64(label) * np.uint64(2654435769)) & np.uint64(0xFFFFFFFF)) >> np.uint64(28))  # Knuth 6.4
+
+
+@numba.njit(cache=True)
+def stage_of(seen):  # type: ignore[no-untyped-def]
+    """log2 of how many were seen: 0-1, 2-3, 4-7, ... 128-255, and all above."""
+    stage = 0
+    while stage < STAGES - 1 and seen >= (2 << stage):
+        stage += 1
+    return stage

@@ -1,6 +1,7 @@
-"""How far a query lies from the training distribution: beside it (nearest reference) and off its plane (residual).
+"""How far a query lies from the training distribution: beside it (nearest), off its plane (residual), and how rough.
 
-Sees: noise, foreign data, data-free generators, perturbed children of natural inputs (their noise leaves the plane).
+Sees: noise, foreign data, data-free generators, perturbed children of natural inputs (their noise leaves the plane and
+roughens the image).
 Misses: natural data, however it was gathered; attacks that stay on the plane and near the references.
 Innocent: a client with a camera, a scanner or a market of its own. Such clients are part of the honest population
 that the null was fitted on; a kind that no honest client of that time belonged to is not.
@@ -13,13 +14,13 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
-from threadpoolctl import threadpool_limits
 
 from detector.query import Batch
+from features.cells import clustered
 from features.contract import DIMS, Feature, Learned, Reference, Rows, Signal
 
 REFERENCES = 512
+HIDES = "noise, foreign data and data-free generators"
 
 SIGNALS = (
     Signal(
@@ -28,6 +29,7 @@ SIGNALS = (
         additive=True,
         low="lie closer to the training data than {honest} of honest queries do",
         high="lie farther from the training data than {honest} of honest queries do",
+        hides=HIDES,
     ),
     Signal(
         "distance.residual",
@@ -35,24 +37,28 @@ SIGNALS = (
         additive=True,
         low="fit the training data's structure more smoothly than {honest} of honest queries do",
         high="break the training data's structure more than {honest} of honest queries do (as noise does)",
+        hides=HIDES,
+    ),
+    Signal(
+        "distance.roughness",
+        staged=False,
+        additive=True,
+        low="are smoother images than {honest} of honest queries are (as generated or blurred ones are)",
+        high="are rougher images than {honest} of honest queries are (as perturbed ones are)",
+        hides="small perturbations of images",
     ),
 )
 
 
 def learn(reference: Reference) -> dict[str, NDArray[Any]]:
     """References: the centres of 512 clusters (all points where there are fewer), (DIMS, m) int16."""
-    points = np.unique(reference.x, axis=0)
-    if len(points) > REFERENCES:
-        sample = reference.x.astype(np.float64)
-        clusters = MiniBatchKMeans(REFERENCES, random_state=reference.seed, n_init=1, batch_size=4096)
-        with threadpool_limits(1):  # a busy machine's threads wait for each other, five times as long as they work
-            points = np.rint(clusters.fit(sample).cluster_centers_).astype(np.int16)
-    return {"references": np.ascontiguousarray(points.T)}
+    return {"references": clustered(reference, REFERENCES)}
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
     _nearest(batch.x, learned["references"], values)
     values[:, 1] = batch.residual
+    values[:, 2] = batch.roughness
     stages[:] = 0
 
 

@@ -14,6 +14,7 @@ from detector.policy import Budget, Dated, Maintenance, Policy, Release, Suppres
 from detector.query import ABSENT, NO_LABEL, Batch
 from detector.tape import FLOOR, Point
 from tests import people
+from tests.asked import asked
 
 CLIENTS = 4
 GROUPS = ("oa", "ob", None, "oa")  # of the clients
@@ -98,24 +99,26 @@ cuts = st.lists(st.integers(1, 20), max_size=12)
 @st.composite
 def batches(draw: st.DrawFn, max_size: int = 40) -> Batch:
     """Queries of three entities, over and over the same points, some without answer, label or id."""
-    asked = draw(
+    drawn = draw(
         st.lists(
             st.tuples(st.integers(0, 2), st.integers(0, 31), st.booleans(), st.sampled_from((0.0, 0.3, 1.0))),
             min_size=1,
             max_size=max_size,
         )
     )
-    n = len(asked)
-    slots, which, answered, second = (np.array(column) for column in zip(*asked, strict=True))
+    n = len(drawn)
+    slots, which, answered, second = (np.array(column) for column in zip(*drawn, strict=True))
     top = np.stack([np.where(answered, 1.0, ABSENT), np.where(answered, second, ABSENT)], 1)
-    return Batch(
-        slots.astype(np.int64),
-        people.START_US + np.arange(n) * 1_000_000,
-        _POINTS[which],
-        which.astype(np.float64),
-        np.where(answered, which % 3, NO_LABEL).astype(np.int32),
-        top,
-        np.where(which % 5 == 0, 0, which).astype(np.uint64),
+    return asked(
+        n,
+        slots=slots,
+        at=people.START_US + np.arange(n) * 1_000_000,
+        x=_POINTS[which],
+        residual=which,
+        roughness=which / 32,
+        labels=np.where(answered, which % 3, NO_LABEL),
+        top=top,
+        ids=np.where(which % 5 == 0, 0, which),
     )
 
 

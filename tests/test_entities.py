@@ -99,4 +99,4 @@ def test_the_layout_is_told_by_name_type_and_place() -> None:
     told = describe(CLIENT_ROW)
     assert told["bytes"] == CLIENT_ROW.itemsize
     assert told["fields"]["salt"] == "<u8[]@0"
-    assert told["fields"]["counts"].startswith("<u4[2, ")
+    assert told["fields"]["counts"].startswith("<u2[2, ")

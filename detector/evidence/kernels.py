@@ -7,20 +7,24 @@ from math import log
 import numba
 import numpy as np
 
-from detector.entities import RETRIES
-from detector.evidence.law import CHANNELS
-from detector.evidence.polya import SCRATCH, bin_of, counted, score_of
+from detector.entities import BINS, RETRIES
+from detector.evidence.polya import bin_of, counted, score_of, strongest
+from detector.evidence.sums import bump, find, refresh, refresh_signal
+from detector.query import REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
 
 ADMITTED, RETRY, LATE = 0, 1, 2
 DAY_US = 86_400_000_000
 NO_BIN = 255
+AGAIN = 255  # beside USUAL and REUSED
+FULL = 65_534  # of one bin in both epochs, what 16 bits hold: then all counts of the signal are halved
 
 
 @numba.njit(cache=True)
-def admit(slots, at, ids, x, labels, epoch_us, secret, rows, status, clock, ordinal, asked, budget, content):  # type: ignore[no-untyped-def]
+def admit(slots, at, ids, x, labels, odd, epoch_us, secret, rows, status, clock, ordinal, asked, budget, content):  # type: ignore[no-untyped-def]
     """Numbers each entity's queries and moves its clock; what is a retry or too late gets a status and no number.
 
+    odd: UNREAD where the input could not be read; REUSED is set here, where an id comes again with another content.
     epoch_us: length of an epoch; asked: queries of the entity on that day, and budget: that number is a step of the
     count grid; content: keyed hash of what was asked.
     """
@@ -33,13 +37,16 @@ def admit(slots, at, ids, x, labels, epoch_us, secret, rows, status, clock, ordi
         if at[i] < row.clock - epoch_us:
             status[i] = LATE
             continue
-        if ids[i] != 0 and _is_retry(row, ids[i], content[i]):
-            status[i] = RETRY
-            continue
+        if odd[i] != UNREAD:
+            repeats = _repeats(row, ids[i], content[i]) if ids[i] != 0 else USUAL
+            if repeats == AGAIN:
+                status[i] = RETRY
+                continue
+            odd[i] = repeats
+            place = row.n % RETRIES
+            row.retry_id[place] = np.uint32(ids[i])
+            row.retry_content[place] = np.uint16(content[i])
         status[i] = ADMITTED
-        place = row.n % RETRIES
-        row.retry_id[place] = np.uint32(ids[i])
-        row.retry_content[place] = np.uint32(content[i])
         row.clock = max(row.clock, at[i])
         row.n += 1
         day = np.uint32(row.clock // DAY_US)
@@ -63,11 +70,15 @@ def _on_count_grid(n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _is_retry(row, query_id, content):  # type: ignore[no-untyped-def]
+def _repeats(row, query_id, content):  # type: ignore[no-untyped-def]
+    """AGAIN: the id and the content were seen; REUSED: the id alone was; USUAL: neither."""
+    found = USUAL
     for j in range(min(np.int64(row.n), RETRIES)):
-        if row.retry_id[j] == np.uint32(query_id) and row.retry_content[j] == np.uint32(content):
-            return True
-    return False
+        if row.retry_id[j] == np.uint32(query_id):
+            if row.retry_content[j] == np.uint16(content):
+                return AGAIN
+            found = REUSED
+    return found
 
 
 @numba.njit(cache=True)
@@ -81,73 +92,96 @@ def _hash(point, label, secret):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def weigh(slots, clock, values, stages, law, epoch_us, rows, bins, levels, moved, nats, told):  # type: ignore[no-untyped-def]
-    """Counts each query's bins and finds its entity's grid level.
+def weigh(start, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told):  # type: ignore[no-untyped-def]
+    """Counts each query's bins, from `start` on, and finds its entity's grid level. Returns where it stopped.
 
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
     nats (n, F) and told (n, F, BINS): each signal's evidence and counts, filled where a point is due.
     """
-    found = np.empty((law.active.size + 1, CHANNELS))
-    tables, edges, scale = law.tables[0], law.edges, (law.centre, law.unit, law.slope)
-    scratch = np.empty(SCRATCH)
-    evidence = np.zeros(law.active.size)
-    for i in range(slots.size):
-        row = rows[slots[i]]
-        turn_epoch(row, clock[i], epoch_us)
+    tables, edges = law.tables[0], law.edges
+    for i in range(start, slots.size):
+        row, line = rows[slots[i]], lines[slots[i] % lines.size]
+        if turn_epoch(row, clock[i], epoch_us) or line.owner != slots[i] + 1:
+            refresh(row, line, tables)
+            line.owner = slots[i] + 1
         for f in range(tables.active.size):
             bins[i, f] = NO_BIN
             if tables.active[f] and not np.isnan(values[i, f]):
-                b = bin_of(values[i, f], edges[f, stages[i, f]])
-                bins[i, f] = b
-                row.counts[0, f, b] += np.uint32(1)
-        level = grid_level(score_of(row, tables, scale, scratch, found, evidence))
-        counted(row, 1, found)
+                bins[i, f] = bin_of(values[i, f], edges[f, stages[i, f]])
+        count_bins(row, line, bins[i], tables)
+        level = grid_level(score_of(line, law))
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
         if moved[i]:
-            nats[i, :] = evidence
+            strongest(line, nats[i])
             told[i] = row.counts[0] + row.counts[1]
+        counted(row, line, tables, 1)
+    return slots.size
+
+
+@numba.njit(cache=True)
+def count_bins(row, line, bins, tables):  # type: ignore[no-untyped-def]
+    """One query of the entity: counted in the row, summed in the line, and its evidence found."""
+    for f in range(tables.active.size):
+        b = bins[f]
+        if b == NO_BIN or not tables.active[f]:
+            continue
+        bump(row, line, f, b, tables)
+        row.counts[0, f, b] += 1
+        if np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b]) >= FULL:
+            halve(row, f)
+            refresh_signal(row, line, f, tables)
+        find(line, f, tables)
+
+
+@numba.njit(cache=True)
+def halve(row, f):  # type: ignore[no-untyped-def]
+    """Whoever asks this much goes on being judged, by half the evidence."""
+    for b in range(BINS):
+        row.counts[0, f, b] //= 2
+        row.counts[1, f, b] //= 2
+        row.before[f, b] = min(row.before[f, b] // 2, row.counts[0, f, b] + row.counts[1, f, b])
 
 
 @numba.njit(cache=True)
 def weigh_ticks(  # type: ignore[no-untyped-def]
-    starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, levels, moved, clocks, seen, nats, told
+    starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, lines, levels, moved, clocks, seen, nats, told
 ):
     """Adds what each group's members asked in one tick (a run from `starts` to `stops`) and finds its grid level.
 
     Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.
     """
-    found = np.empty((law.active.size + 1, CHANNELS))
-    tables, scale = law.tables[0], (law.centre, law.unit, law.slope)
-    scratch = np.empty(SCRATCH)
+    tables = law.tables[0]
     for run in range(starts.size):
-        row = rows[slots[starts[run]]]
+        slot = slots[starts[run]]
+        row, line = rows[slot], lines[slot % lines.size]
         clock = (tick[starts[run]] + 1) * tick_us
         if row.n == 0:
             row.first_at = clock
         row.tick = tick[starts[run]]
         row.clock = max(row.clock, clock)
-        turn_epoch(row, row.clock, epoch_us)
+        if turn_epoch(row, row.clock, epoch_us) or line.owner != slot + 1:
+            refresh(row, line, tables)
+            line.owner = slot + 1
         queries = stops[run] - starts[run]
         row.n += np.uint32(queries)
         for i in range(starts[run], stops[run]):
-            for f in range(tables.active.size):
-                if tables.active[f] and bins[i, f] != NO_BIN:
-                    row.counts[0, f, bins[i, f]] += np.uint32(1)
-        levels[run] = grid_level(score_of(row, tables, scale, scratch, found, nats[run]))
-        counted(row, queries, found)
+            count_bins(row, line, bins[i], tables)
+        levels[run] = grid_level(score_of(line, law))
         moved[run] = point_is_due(row, levels[run], row.clock)
         clocks[run], seen[run] = row.clock, row.n
+        strongest(line, nats[run])
         if moved[run]:
             told[run] = row.counts[0] + row.counts[1]
+        counted(row, line, tables, queries)
 
 
 @numba.njit(cache=True)
 def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
-    """Counts live for the current and the previous epoch, each counted from the entity's first query."""
+    """Counts live for the current and the previous epoch, from the entity's first query on. True: it turned."""
     epoch = np.uint32((clock - row.first_at) // epoch_us)
     if epoch == row.epoch:
-        return
+        return False
     if epoch == row.epoch + 1:
         row.counts[1] = row.counts[0]
     else:
@@ -156,6 +190,7 @@ def turn_epoch(row, clock, epoch_us):  # type: ignore[no-untyped-def]
     if epoch > 1:  # into the first nothing is dropped: within the horizon all is as it was when calibrated
         row.before[:] = row.counts[1]
     row.epoch = epoch
+    return True
 
 
 @numba.njit(cache=True)

@@ -16,6 +16,8 @@ KT, DILUTION_BET, TURN = range(CHANNELS)  # see polya.py
 DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
 KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
+REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
+GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
 class Law(NamedTuple):
@@ -25,9 +27,10 @@ class Law(NamedTuple):
     edges (F, S, BINS-1)   see nulls.edges
     weight (F, J), alpha (F, J, BINS)   the honest law: a mixture of J Pólya laws
     shares (F, BINS)       honest share of each bin, clients weighing alike: p0
-    centre, unit (F + 1, CHANNELS)   a channel's supremum on honest clients: median, and 99th percentile less median;
-                           the last row is for the sum over signals
-    slope                  of the boundary subtracted from the score: slope * log2(n / 32), from n = 32
+    rise (F, CHANNELS) nats that honest evidence rises by with each doubling of n from 32 on: subtracted first
+    centre, knee, spread, shape (F, CHANNELS)   a channel's supremum on honest clients: median, 90th percentile, and
+                           the generalised Pareto law of what lies beyond it (scale and shape)
+    slope                  of the boundary subtracted from the score, a doubling of n from 32 on
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
@@ -36,8 +39,11 @@ class Law(NamedTuple):
     weight: NDArray[np.float64]
     alpha: NDArray[np.float64]
     shares: NDArray[np.float64]
+    rise: NDArray[np.float64]
     centre: NDArray[np.float64]
-    unit: NDArray[np.float64]
+    knee: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    shape: NDArray[np.float64]
     slope: float
     tables: NDArray[Any]
 
@@ -48,14 +54,17 @@ def make(
     weight: NDArray[np.float64],
     alpha: NDArray[np.float64],
     shares: NDArray[np.float64],
+    rise: NDArray[np.float64],
     centre: NDArray[np.float64],
-    unit: NDArray[np.float64],
+    knee: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    shape: NDArray[np.float64],
     slope: float | NDArray[np.float64],
 ) -> Law:
     """Fills the tables: everything that does not have to be kept in the profile."""
     assert weight.shape[1] == KINDS
     tables = _tables(active, edges, weight, alpha, shares)
-    return Law(active, edges, weight, alpha, shares, centre, unit, float(slope), tables)
+    return Law(active, edges, weight, alpha, shares, rise, centre, knee, spread, shape, float(slope), tables)
 
 
 def _tables(
@@ -71,8 +80,9 @@ def _tables(
     half_reached (F,)  half the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
     null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
     kt, kt_sum         likewise of 1/2 and half_reached: (TABLE,), (F, TABLE)
-    log_gamma, log_gamma_sum   of alpha and alpha_sum, for counts beyond the tables
+    log_gamma, log_gamma_sum, log_gamma_half   of alpha, alpha_sum and half_reached, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
+    null, kt and bet are multiples of GRAIN
     """
     n = np.arange(TABLE)
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
@@ -84,13 +94,14 @@ def _tables(
         "alpha": by_bin,
         "alpha_sum": total,
         "half_reached": reached / 2,
-        "null": rising(by_bin[:, :, None, :], n[:, None]),
+        "null": grained(rising(by_bin[:, :, None, :], n[:, None])),
         "null_sum": rising(total[:, None, :], n[:, None]),
-        "kt": rising(np.array(0.5), n),
+        "kt": grained(rising(np.array(0.5), n)),
         "kt_sum": rising(reached[:, None] / 2, n),
         "log_gamma": _log_gamma(by_bin),
         "log_gamma_sum": _log_gamma(total),
-        "bet": bet,
+        "log_gamma_half": _log_gamma(reached / 2),
+        "bet": grained(bet),
         "active": active.astype(np.uint8),
     }
     tables = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
@@ -101,6 +112,11 @@ def _tables(
 
 def _log_gamma(base: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([lgamma(value) for value in base.flat]).reshape(base.shape)
+
+
+def grained(nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To the nearest multiple of GRAIN."""
+    return np.asarray(np.rint(nats / GRAIN) * GRAIN, np.float64)
 
 
 def rising(base: NDArray[np.float64], n: NDArray[np.int64]) -> NDArray[np.float64]:

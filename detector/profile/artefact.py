@@ -24,11 +24,11 @@ from detector.policy import Policy
 from detector.profile.projection import Projection
 from features import FEATURES, SIGNALS
 
-FORMAT = 1
+FORMAT = 2
 MEASURED = "measured"
 PRESUMED = "presumed honest"
 CLIENT_ROW = client_dtype(len(SIGNALS), [field for feature in FEATURES for field in feature.fields])
-GROUP_ROW = group_dtype(len(SIGNALS))
+GROUP_ROW = group_dtype(sum(signal.additive for signal in SIGNALS))
 
 
 class SignalOff(msgspec.Struct, frozen=True):
@@ -36,6 +36,7 @@ class SignalOff(msgspec.Struct, frozen=True):
 
     signal: str
     reason: str
+    hides: str
 
 
 class Oddest(msgspec.Struct, frozen=True):
@@ -232,7 +233,7 @@ def _fingerprint(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-_LAW = ("active", "edges", "weight", "alpha", "shares", "centre", "unit", "slope")
+_LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee", "spread", "shape", "slope")
 
 
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
@@ -251,7 +252,7 @@ def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
     parts = under("projection.")
     return Profile(
         summary,
-        Projection(parts["mean"], parts["scale"], parts["directions"], float(parts["unit"])),
+        Projection(parts["mean"], parts["scale"], parts["directions"], float(parts["unit"]), parts["lags"]),
         under("learned."),
         {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
         under("suprema."),

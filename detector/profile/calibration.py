@@ -18,8 +18,9 @@ from scipy.stats import beta
 from detector.errors import PromiseRefused
 from detector.tape import FLOOR, score_of
 
-ENOUGH = 200  # suprema from which the 99th percentile can be read off
-LEAST_UNIT = 0.5  # nats
+LEAST_SPREAD = 0.5  # nats
+SHAPE, SHAPE_SPREAD = 0.3, 0.2  # what is believed of the tail of honest suprema before any was seen
+FEWEST_BEYOND = 5
 
 
 class Threshold(NamedTuple):
@@ -103,17 +104,37 @@ def threshold(
     return Threshold(score, k, m, excluded, float(passed.ppf(0.05)), float(passed.ppf(0.95)))
 
 
-def standard(suprema: NDArray[np.float64]) -> tuple[float, float]:
-    """(centre, unit) that bring a channel's suprema on honest entities to median 0 and 99th percentile 1.
+class Scale(NamedTuple):
+    """A channel's suprema on honest entities, nats: median, 90th percentile, and the generalised Pareto law beyond."""
 
-    The 99th percentile is extrapolated log-linearly from the mean excess over the 90th, which uses every high value;
-    where the quantile itself can be read off and is larger, it counts.
+    centre: float
+    knee: float
+    spread: float
+    shape: float
+
+
+def standard(suprema: NDArray[np.float64]) -> Scale:
+    """From suprema (n,). The tail's shape is the likeliest under a normal belief around SHAPE: honest clients differ,
+    and a light tail that few clients show is none to trust (maximum a posteriori on a grid; Pickands 1975).
     """
     if len(suprema) == 0:
-        return 0.0, 1.0
-    centre, high = np.quantile(suprema, [0.5, 0.9])
-    above = suprema[suprema > high] - high
-    reach = high + log(10) * (above.mean() if len(above) else 0.0)
-    if len(suprema) >= ENOUGH:
-        reach = max(reach, np.quantile(suprema, 0.99))
-    return float(centre), float(max(reach - centre, LEAST_UNIT))
+        return Scale(0.0, LEAST_SPREAD, LEAST_SPREAD, SHAPE)
+    centre, knee = np.quantile(suprema, [0.5, 0.9])
+    knee = max(knee, centre + LEAST_SPREAD)
+    beyond = suprema[suprema > knee] - knee
+    if len(beyond) < FEWEST_BEYOND:
+        return Scale(float(centre), float(knee), max(float(beyond.mean()) if len(beyond) else 0.0, LEAST_SPREAD), SHAPE)
+    likely = np.array([_tail(beyond, spread, shape) for spread, shape in _grid(beyond)])
+    spread, shape = _grid(beyond)[int(likely.argmax())]
+    return Scale(float(centre), float(knee), max(spread, LEAST_SPREAD), shape)
+
+
+def _grid(beyond: NDArray[np.float64]) -> list[tuple[float, float]]:
+    mean = float(beyond.mean())
+    return [(mean * part, shape) for part in np.geomspace(0.1, 2.0, 25) for shape in np.linspace(0.05, 1.5, 30)]
+
+
+def _tail(beyond: NDArray[np.float64], spread: float, shape: float) -> float:
+    """Log likelihood, and the belief."""
+    likely = -len(beyond) * log(spread) - (1 + 1 / shape) * np.log1p(shape * beyond / spread).sum()
+    return float(likely - 0.5 * ((shape - SHAPE) / SHAPE_SPREAD) ** 2)

@@ -42,6 +42,7 @@ from features.contract import Reference
 DAY_US = 86_400_000_000
 GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
 SUSPICION_SHARE = 0.05
+FIVEFOLD = 0.35  # of the score: a fifth as rare
 LONGEST_US = 2**61
 
 Say = Callable[[str], None]
@@ -216,7 +217,7 @@ def _reference(
     else:
         inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
     projected = projection.learn(inputs, options.seed)
-    return Reference(projected.apply(inputs)[0], labels, options.seed), projected
+    return Reference(projected.apply(inputs).x, labels, options.seed), projected
 
 
 class _Grouped(NamedTuple):
@@ -238,7 +239,7 @@ def _group_level(
     """The group level, or None where there are too few groups to learn from. A group of which a client was taken out is
     taken out, and counts as never passed.
     """
-    if not (found.active & ADDITIVE).any():
+    if not found.active[ADDITIVE].any():
         return None
     names, index = np.unique(np.array([name or "" for name in members]), return_inverse=True)
     of_client = np.where(names[index] == "", -1, index)
@@ -333,19 +334,21 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """Medium at the promise; high at a fifth of it where the calibration carries that; critical by score."""
+    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by
+    score, a hundred times as rare as medium by the tails of the channels' suprema.
+    """
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     for level in levels:
         if level.threshold is None or level.share is None:
             continue
         rarer = calibration.rank_of(level.share / 5, level.calibrated, level.excluded, confidence)
-        high = level.threshold + 1.0
+        high = level.threshold + FIVEFOLD
         if rarer is not None:
-            high = max(score_of(int(suprema[level.kind][rarer - 1]) + 1), level.threshold + 0.25)
+            high = max(score_of(int(suprema[level.kind][rarer - 1]) + 1), level.threshold + FIVEFOLD / 2)
         steps: list[tuple[Severity, float]] = [
             ("medium", level.threshold),
             ("high", high),
-            ("critical", max(high + 1.0, level.threshold + 4.0)),
+            ("critical", max(high + FIVEFOLD, level.threshold + 1.0)),
         ]
         thresholds[level.kind] = tuple(Threshold(severity, score) for severity, score in steps)
     return Policy(version="profile", thresholds=thresholds)

@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence import kernels, suprema
+from detector.evidence import kernels, sums
 from detector.evidence.law import Law
 from detector.levels import ADDITIVE, TICK_US, run_starts
 from detector.profile import nulls
 from detector.profile.artefact import GROUP_ROW
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, blank_honest, no_suprema, scaled, unscaled
-from features import SIGNALS
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, scaled, unscaled, with_made
 
 FEWEST = 20  # groups in each set, below which there is no group level at all
 
 
 class Ticked(NamedTuple):
-    """Queries of group members in the order of (tick, group): group (n,), tick (n,), bins (n, F)."""
+    """Queries of group members in the order of (tick, group): group (n,), tick (n,), bins (n, additive signals)."""
 
     group: NDArray[np.int64]
     tick: NDArray[np.int64]
@@ -37,14 +36,14 @@ def ticked(measured: Measured, group_of_client: NDArray[np.int64], edges: NDArra
     group, tick = group_of_client[measured.owner], measured.clock // TICK_US
     order = np.lexsort((group, tick))
     order = order[group[order] >= 0]
-    return Ticked(group[order], tick[order], bins_of(measured, edges)[order])
+    return Ticked(group[order], tick[order], bins_of(measured, edges)[order][:, ADDITIVE])
 
 
 def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
-    """The groups' own honest law, on the clients' bins, and its scale."""
-    active = clients.active & ADDITIVE
-    weight, alpha = blank_honest()
-    shares = clients.shares.copy()
+    """The groups' own honest law, on the clients' bins of the additive signals, and its scale."""
+    edges, shares = clients.edges[ADDITIVE], clients.shares[ADDITIVE].copy()
+    weight, alpha = clients.weight[ADDITIVE].copy(), clients.alpha[ADDITIVE].copy()
+    active = clients.active[ADDITIVE].copy()
     for f in np.flatnonzero(active):
         present = teachers.bins[:, f] != kernels.NO_BIN
         active[f] = present.any()
@@ -52,25 +51,25 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
             continue
         counts = np.zeros((int(teachers.group.max()) + 1, BINS), np.int64)
         np.add.at(counts, (teachers.group[present], teachers.bins[present, f]), 1)
-        weight[f], alpha[f], shares[f] = nulls.fit_honest(counts)
-    law = unscaled(clients._replace(weight=weight, alpha=alpha, shares=shares), active)
-    rows = np.zeros(int(scalers.group.max()) + 1, GROUP_ROW)
-    highest = no_suprema(len(rows))
+        weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(int(ADDITIVE[f]), counts))
+    law = unscaled(Nulls(active, edges, weight, alpha, shares, ()), active)
     starts = run_starts(scalers.tick, scalers.group)
-    suprema.of_groups(starts, np.append(starts[1:], len(scalers.tick)), scalers.group, scalers.bins, law, rows, highest)
-    return scaled(law, highest)
+    stops = np.append(starts[1:], len(scalers.tick))
+    rows = np.zeros(int(scalers.group.max()) + 1, GROUP_ROW)
+    return scaled(law, starts, stops, scalers.group, scalers.bins, rows)
 
 
 def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
     """Each group's highest grid level, scored by the kernel that production runs."""
     starts = run_starts(judged.tick, judged.group)
     stops = np.append(starts[1:], len(judged.tick))
-    runs, shape = len(starts), (len(starts), len(SIGNALS))
+    runs, shape = len(starts), (len(starts), len(ADDITIVE))
     rows = np.zeros(int(judged.group.max()) + 1, GROUP_ROW)
     levels = np.empty(runs, np.int32)
     kernels.weigh_ticks(
         starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
-        rows, levels, np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
+        rows, sums.lines(len(ADDITIVE)), levels,
+        np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
         np.empty((*shape, BINS), np.uint32),
     )  # fmt: skip
     highest = np.zeros(len(rows), np.int64)

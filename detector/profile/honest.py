@@ -13,7 +13,7 @@ from detector import columns
 from detector.errors import ProfileError
 from detector.logs.contract import Decode
 from detector.profile.projection import Projection
-from detector.query import Batch, Chunk, Query
+from detector.query import NO_TIME, UNREAD, Batch, Chunk, Query
 
 Read = Callable[[], Iterator[Chunk]]
 PREFERRED_GROUPS = ("organisation", "organization", "org", "tenant", "team", "customer", "account")
@@ -179,51 +179,71 @@ def thinned(
 
 
 def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, secret: np.uint64) -> tuple[Batch, int]:
-    """All queries of the surveyed model, projected, in log order; `slots` is the client's index. Also how many did
-    not fit the projection.
+    """All queries of the surveyed model, projected, in log order; `slots` is the client's index. Also how many of those
+    that could be decoded did not fit the projection: they are UNREAD.
     """
     parts: list[Batch] = []
     misfits = 0
-    for queries in _judged(read, decode, survey):
-        inputs, unfit = columns.inputs_of(queries, projection.width)
-        misfits += len(unfit)
-        if unfit:
-            fit = sorted(set(range(len(queries))) - {u.place for u in unfit})
-            queries, inputs = [queries[i] for i in fit], inputs[fit]
+    clocks: dict[str, int] = {}
+    for chunk in read():
+        queries = _asked(chunk, decode, survey)
         if queries:
-            parts.append(_batch(queries, inputs, survey, projection, secret))
-    if not parts:
+            at = columns.times_of(queries, clocks.get(chunk.stream, 0))
+            clocks[chunk.stream] = max(clocks.get(chunk.stream, 0), int(at.max()))
+            inputs, unfit = columns.inputs_of(queries, projection.width)
+            misfits += sum(queries[u.place].at != NO_TIME for u in unfit)
+            odd = np.zeros(len(queries), np.uint8)
+            odd[[u.place for u in unfit]] = UNREAD
+            parts.append(_batch(queries, at, inputs, odd, survey, projection, secret))
+    if not any((part.odd != UNREAD).any() for part in parts):
         raise ProfileError(f"none of the log's inputs has the {projection.width} numbers of the training data")
     return Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in Batch.__slots__)), misfits
 
 
 def _batch(
-    queries: list[Query], inputs: NDArray[np.float64], survey: Survey, projection: Projection, secret: np.uint64
+    queries: list[Query],
+    at: NDArray[np.int64],
+    inputs: NDArray[np.float64],
+    odd: NDArray[np.uint8],
+    survey: Survey,
+    projection: Projection,
+    secret: np.uint64,
 ) -> Batch:
-    x, residual = projection.apply(inputs)
+    projected = projection.apply(inputs)
     return Batch(
         slots=np.array([survey.index[q.client or ""] for q in queries], np.int64),
-        at=np.array([q.at for q in queries], np.int64),
-        x=x,
-        residual=residual,
+        at=at,
+        x=projected.x,
+        residual=projected.residual,
+        roughness=projected.roughness,
         labels=columns.labels_of(queries),
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, secret),
+        odd=odd,
     )
+
+
+def _asked(chunk: Chunk, decode: Decode, survey: Survey) -> list[Query]:
+    """The queries of the surveyed clients as the pipeline takes them: those that cannot be read too."""
+    queries, sources, refused = decode(chunk.payloads)
+    queries, sources = columns.with_unread(queries, sources, refused, survey.model)
+    return [
+        query
+        for query, i in zip(queries, sources, strict=True)
+        if query.at <= chunk.bounds_at[i] and _teaches(query, survey)
+    ]
 
 
 def _judged(read: Read, decode: Decode, survey: Survey) -> Iterator[list[Query]]:
     for chunk in read():
         queries, _ = _readable(chunk, decode)
-        yield [
-            q
-            for q in queries
-            if q.model == survey.model and q.client in survey.index and q.answered and _asked(q, survey)
-        ]
+        yield [query for query in queries if _teaches(query, survey)]
 
 
-def _asked(query: Query, survey: Survey) -> bool:
-    return query.version is None or survey.version in (None, query.version)
+def _teaches(query: Query, survey: Survey) -> bool:
+    """It was asked by a surveyed client of the surveyed model and version, and got an answer."""
+    asked = query.model == survey.model and query.client in survey.index
+    return asked and query.answered and (query.version is None or survey.version in (None, query.version))
 
 
 def _readable(chunk: Chunk, decode: Decode) -> tuple[list[Query], int]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
 from detector.errors import ProfileError
-from detector.evidence import kernels, suprema
+from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, Law
+from detector.evidence.law import CHANNELS, REACHES, Law
 from detector.evidence.telling import telling
 from detector.levels import PART, admitted, weighed
 from detector.profile import calibration, nulls
@@ -25,6 +25,20 @@ from features.contract import STAGES, Learned
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 FOREVER_US = 2**62
 PIECE = 65_536
+FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
+DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
+FEWEST_REACHING = 20  # entities
+MADE_EACH = 20  # honest clients to one that was made
+MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
+NEEDS = {
+    "distance.roughness": "the inputs are no images",
+    "distance.residual": "inputs of at most 16 dimensions leave no residual",
+    "spacing.class": "answers carry no label",
+    "spacing.other": "answers carry no label, or clients get but one",
+    "boundary.margin": "answers carry no probabilities",
+    "entropy.label": "answers carry no label",
+    "entropy.confidence": "answers carry no probabilities",
+}
 
 
 class Measured(NamedTuple):
@@ -85,14 +99,14 @@ def learn_nulls(teachers: Measured) -> Nulls:
     shares = np.full((width, BINS), 1.0 / BINS)
     off = []
     for f in range(width):
-        reason = _unusable(teachers.values[:, f])
+        reason = _unusable(f, teachers.values[:, f])
         if reason:
-            off.append(SignalOff(SIGNALS[f].name, reason))
+            off.append(SignalOff(SIGNALS[f].name, reason, SIGNALS[f].hides))
             continue
         active[f] = True
-        edges[f] = nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
+        edges[f] = _edges(f, teachers)
         counts = per_client(teachers.owner, bins_of(teachers, edges)[:, f])
-        weight[f], alpha[f], shares[f] = nulls.fit_honest(counts)
+        weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(f, counts))
     if not active.any():
         raise ProfileError(
             "no signal can be learned from this log: " + "; ".join(f"{o.signal}: {o.reason}" for o in off)
@@ -106,13 +120,33 @@ def blank_honest() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.full((width, laws.KINDS), 1.0 / laws.KINDS), np.ones((width, laws.KINDS, BINS))
 
 
-def _unusable(values: NDArray[np.float64]) -> str:
+def _unusable(f: int, values: NDArray[np.float64]) -> str:
     present = values[~np.isnan(values)]
     if len(present) < 0.01 * len(values) or len(present) < nulls.FEW:
-        return "the log does not carry it (no probabilities, or too few queries)"
-    if np.ptp(present) < 1e-6 * (1e-9 + np.abs(present).max()):
-        return "it does not vary in honest traffic (inputs of at most 16 dimensions leave no residual)"
+        return NEEDS.get(SIGNALS[f].name, "too few queries carry it")
+    if not SIGNALS[f].cuts and np.ptp(present) < 1e-6 * (1e-9 + np.abs(present).max()):
+        return "it does not vary in honest traffic"
     return ""
+
+
+def _edges(f: int, teachers: Measured) -> NDArray[np.float64]:
+    cuts = SIGNALS[f].cuts
+    if not cuts:
+        return nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
+    padded = np.append(cuts, np.full(BINS - 1 - len(cuts), np.inf))
+    return np.tile(padded, (STAGES, 1))
+
+
+def with_made(f: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For what honest clients of the log may never have done: one made client in MADE_EACH does it now and then, so
+    that the first time is no proof.
+    """
+    events = len(SIGNALS[f].cuts)
+    if not events:
+        return counts
+    made = np.zeros(BINS, np.int64)
+    made[0], made[1 : events + 1] = MADE_USUAL, MADE_ODD
+    return np.vstack([counts, np.tile(made, (max(len(counts) // MADE_EACH, 1), 1))])
 
 
 def bins_of(measured: Measured, edges: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -139,29 +173,67 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
         raise ProfileError("too few clients in the log: none is left to set the scale of the scores")
     law = unscaled(found, active)
     clients, owner = np.unique(judged.owner, return_inverse=True)
-    highest = no_suprema(len(clients))
-    rows = np.zeros(len(clients), CLIENT_ROW)
-    suprema.of_clients(owner, bins_of(judged, found.edges), law, rows, highest)
-    law = scaled(law, highest)
+    runs = np.arange(len(owner))
+    law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), np.zeros(len(clients), CLIENT_ROW))
     return law._replace(slope=flat_slope(judged, law))
 
 
 def unscaled(found: Nulls, active: NDArray[np.bool_]) -> Law:
-    shape = (len(SIGNALS) + 1, CHANNELS)
-    return laws.make(active, found.edges, found.weight, found.alpha, found.shares, np.zeros(shape), np.ones(shape), 0.0)
+    flat, ones = np.zeros((len(active), CHANNELS)), np.ones((len(active), CHANNELS))
+    return laws.make(active, found.edges, found.weight, found.alpha, found.shares, flat, flat, ones, ones, ones, 0.0)
 
 
-def no_suprema(entities: int) -> NDArray[np.float64]:
-    return np.full((entities, len(SIGNALS) + 1, CHANNELS), -np.inf)
+def scaled(
+    law: Law,
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    bins: NDArray[np.uint8],
+    rows: NDArray[Any],
+) -> Law:
+    """The law with the scale of each channel (suprema.of_entities says what is given).
+
+    Evidence of what depends on the queries before rises with their number even when all is honest. What rises is taken
+    off that channel alone, so that it does not cost the others.
+    """
+    highest = suprema_of(law, starts, stops, owner, bins, rows)
+    scale = np.empty((5, *highest.shape[2:]))
+    for f, c in np.ndindex(highest.shape[2:]):
+        scale[:, f, c] = _scale(highest[:, :, f, c])
+    return law._replace(rise=scale[0], centre=scale[1], knee=scale[2], spread=scale[3], shape=scale[4])
 
 
-def scaled(law: Law, highest: NDArray[np.float64]) -> Law:
-    """The law with each channel's centre and unit from honest suprema (entities, F + 1, CHANNELS)."""
-    centre, unit = np.zeros(highest.shape[1:]), np.ones(highest.shape[1:])
-    for f, c in np.ndindex(centre.shape):
-        seen = highest[:, f, c]
-        centre[f, c], unit[f, c] = calibration.standard(seen[np.isfinite(seen)])
-    return law._replace(centre=centre, unit=unit)
+def suprema_of(
+    law: Law,
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    bins: NDArray[np.uint8],
+    rows: NDArray[Any],
+) -> NDArray[np.float64]:
+    """(entities, REACHES, F, CHANNELS), from rows as they are given."""
+    highest = np.full((len(rows), REACHES, len(law.active), CHANNELS), -np.inf)
+    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), sums.lines(len(law.active)), highest)
+    return highest
+
+
+def _scale(highest: NDArray[np.float64]) -> tuple[float, ...]:
+    """rise, centre, knee, spread, shape from suprema (entities, REACHES)."""
+    rise = rise_of(highest)
+    flat = (highest - rise * DOUBLED).max(1)
+    return rise, *calibration.standard(flat[np.isfinite(flat)])
+
+
+def rise_of(highest: NDArray[np.float64]) -> float:
+    """One channel's suprema (entities, REACHES) -> nats a doubling from 32 queries on, never negative: how the 90th
+    percentile over entities rises from reach to reach, each weighing with the entities that came to it.
+    """
+    there = np.isfinite(highest)
+    told = [s for s in range(FIRST_RISING, REACHES) if np.count_nonzero(there[:, s]) >= FEWEST_REACHING]
+    if len(told) < 2:
+        return 0.0
+    tops = [np.quantile(highest[there[:, s], s], 0.9) for s in told]
+    return max(float(np.polyfit(told, tops, 1, w=np.sqrt([np.count_nonzero(there[:, s]) for s in told]))[0]), 0.0)
 
 
 def flat_slope(judged: Measured, law: Law) -> float:
@@ -213,11 +285,19 @@ def _why(queries: Measured, until: int, law: Law) -> str:
             counts[f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
     row = np.zeros(1, CLIENT_ROW)
     row["counts"][0, 0] = counts
-    highest = no_suprema(1)
-    suprema.of_clients(np.zeros(1, np.int64), np.full((1, len(SIGNALS)), kernels.NO_BIN, np.uint8), law, row, highest)
+    nothing = np.full((1, len(SIGNALS)), kernels.NO_BIN, np.uint8)
+    one = np.zeros(1, np.int64)
+    nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
     shares, tails = telling(counts, law)
-    strongest = int(np.argmax(highest[0, :-1].max(1)))
+    strongest = int(np.argmax(np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)))
     return sentence(SIGNALS[strongest], int(shares[strongest]), int(tails[strongest]))
+
+
+def oddness(nats: NDArray[np.float64], law: Law) -> NDArray[np.float64]:
+    """polya.standard for whole arrays: evidence (F, CHANNELS) on the scale of the score."""
+    below = 0.5 * (nats - law.centre) / (law.knee - law.centre)
+    beyond = 0.5 + np.log1p(law.shape * np.maximum(nats - law.knee, 0.0) / law.spread) / (law.shape * polya.TWO_TENS)
+    return np.where(nats <= law.knee, below, beyond)
 
 
 def _levels(judged: Measured, law: Law) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -225,9 +305,10 @@ def _levels(judged: Measured, law: Law) -> tuple[NDArray[np.int64], NDArray[np.i
     owners, owner = np.unique(judged.owner, return_inverse=True)
     rows = np.zeros(len(owners), CLIENT_ROW)
     levels = np.empty(len(owner), np.int64)
+    lines = sums.lines(len(SIGNALS))
     for start in range(0, len(owner), PIECE):
         s = slice(start, start + PIECE)
-        piece = weighed(owner[s], judged.clock[s], judged.values[s], judged.stages[s], law, FOREVER_US, rows)
+        piece = weighed(owner[s], judged.clock[s], judged.values[s], judged.stages[s], law, FOREVER_US, rows, lines)
         levels[s] = piece[1]
     order = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[order], np.arange(len(owners)))

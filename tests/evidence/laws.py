@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence import law, polya
+from detector.evidence import law, sums
 from detector.evidence.law import CHANNELS, KINDS, Law
 from detector.profile import nulls
 from detector.profile.artefact import CLIENT_ROW
@@ -29,8 +29,8 @@ def made(alphas: Sequence[Sequence[float]] | NDArray[np.float64], weights: Seque
     weight[0], alpha[0] = nulls.padded(np.array(weights) if weights else equal, np.array(alphas, np.float64))
     mean = (weight[:, :, None] * alpha / alpha.sum(2, keepdims=True)).sum(1)
     edges = np.full((F, STAGES, BINS - 1), np.arange(BINS - 1.0))
-    scale = (F + 1, CHANNELS)
-    return law.make(np.arange(F) == 0, edges, weight, alpha, mean, np.zeros(scale), np.ones(scale), 0.0)
+    flat, ones = np.zeros((F, CHANNELS)), np.ones((F, CHANNELS))
+    return law.make(np.arange(F) == 0, edges, weight, alpha, mean, flat, flat, ones, ones, ones, 0.0)
 
 
 def blank(entities: int = 1) -> Rows:
@@ -39,13 +39,14 @@ def blank(entities: int = 1) -> Rows:
 
 def evidence_of(counts: NDArray[np.int64], known: Law, before: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """All channels of the first signal, nats."""
-    rows = blank()
+    rows, line = blank(), sums.lines(F, 1)
     rows["counts"][0, 0, 0] = counts
     if before is not None:
         rows["before"][0, 0] = before
-    found = np.empty((F + 1, CHANNELS))
-    assert polya.evidence(rows[0], 0, known.tables[0], np.empty(polya.SCRATCH), found) == counts.sum()
-    return found[0]
+    sums.refresh(rows[0], line[0], known.tables[0])
+    assert line["total"][0, 0] == counts.sum()
+    found: NDArray[np.float64] = line["found"][0, 0]
+    return found
 
 
 def counts_of(bins: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

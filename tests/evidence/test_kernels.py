@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from detector import tape
 from detector.entities import BINS, RETRIES
-from detector.evidence import kernels
+from detector.evidence import kernels, sums
 from detector.levels import admitted, weighed
 from detector.query import Batch
 from features.contract import Rows
+from tests.asked import asked
 from tests.evidence.laws import HONEST, F, blank, made
 
 EPOCH_US = 1_000
@@ -27,22 +28,14 @@ def weigh(rows: Rows, clocks: list[int], values: list[float]) -> tuple[np.ndarra
     table = np.full((n, F), np.nan)
     table[:, 0] = values
     clock = np.array(clocks, np.int64)
-    return weighed(np.zeros(n, np.int64), clock, table, np.zeros((n, F), np.int8), LAW, EPOCH_US, rows)
+    return weighed(np.zeros(n, np.int64), clock, table, np.zeros((n, F), np.int8), LAW, EPOCH_US, rows, sums.lines(F))
 
 
 def batch_of(at: list[int], ids: list[int], which: list[int]) -> Batch:
     n = len(at)
     x = np.zeros((n, 16), np.int16)
     x[:, 0] = which
-    return Batch(
-        np.zeros(n, np.int64),
-        np.array(at, np.int64),
-        x,
-        np.zeros(n),
-        np.zeros(n, np.int32),
-        np.full((n, 2), np.nan),
-        np.array(ids, np.uint64),
-    )
+    return asked(n, at=at, x=x, ids=ids)
 
 
 # -- epochs

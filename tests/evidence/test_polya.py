@@ -8,17 +8,18 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import gammaln
 
 from detector.entities import BINS
-from detector.evidence import polya, suprema
+from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence.kernels import NO_BIN
-from detector.evidence.law import CHANNELS, DILUTION, DILUTION_BET, KT, TABLE, TURN, Law
+from detector.evidence.law import CHANNELS, DILUTION, DILUTION_BET, GRAIN, KT, REACHES, TABLE, TURN, Law
 from tests import strategies
 from tests.evidence.laws import HONEST, F, blank, counts_of, evidence_of, made, polya_bins
 
+ROUNDED = 40 * GRAIN  # two terms a bin, each to half a grain
 floats = st.floats(allow_nan=False, allow_infinity=True)
 
 
@@ -50,7 +51,7 @@ def log_of(probability: Fraction) -> float:
 @given(bins=strategies.bins, alphas=strategies.alphas)
 def test_kt_is_the_ratio_of_the_predictive_probabilities(bins: list[int], alphas: list[list[float]]) -> None:
     slow = log_of(like_itself(bins)) - log_of(mixture(bins, alphas))
-    assert evidence_of(counts_of(bins), made(alphas))[KT] == pytest.approx(slow, abs=1e-9)
+    assert evidence_of(counts_of(bins), made(alphas))[KT] == pytest.approx(slow, abs=ROUNDED)
 
 
 @given(earlier=strategies.bins, later=strategies.bins, alphas=strategies.alphas)
@@ -60,14 +61,18 @@ def test_turn_asks_what_came_after_the_mark_given_what_came_before(
     honest = log_of(mixture(earlier + later, alphas)) - log_of(mixture(earlier, alphas))
     slow = log_of(like_itself(later)) - honest
     found = evidence_of(counts_of(earlier + later), made(alphas), counts_of(earlier))[TURN]
-    assert found == pytest.approx(slow, abs=1e-9)
+    assert found == pytest.approx(slow, abs=ROUNDED)
 
 
 @given(bins=strategies.bins, alphas=strategies.alphas)
 def test_dilution_is_the_mean_of_its_bets(bins: list[int], alphas: list[list[float]]) -> None:
     known = made(alphas)
     bets = [np.prod([1 - e + e / (BINS * known.shares[0, b]) for b in bins]) for e in DILUTION]
-    assert evidence_of(counts_of(bins), known)[DILUTION_BET] == pytest.approx(np.log(np.mean(bets)), abs=1e-9)
+    found, slow = evidence_of(counts_of(bins), known)[DILUTION_BET], np.log(np.mean(bets))
+    if np.log(np.max(bets)) > sums.LOST_BETS:
+        assert found == pytest.approx(slow, abs=ROUNDED)
+    else:  # nobody needs to know how little
+        assert slow - np.log(len(bets)) - ROUNDED <= found <= slow + ROUNDED
 
 
 @given(bins=strategies.bins, data=st.data())
@@ -78,16 +83,17 @@ def test_evidence_does_not_depend_on_the_order_of_queries(bins: list[int], data:
 
 
 @given(
-    counts=st.lists(st.sampled_from((0, 1, TABLE - 1, TABLE, TABLE + 1, 40_000, 1_000_000)), min_size=16, max_size=16),
+    counts=st.lists(st.sampled_from((0, 1, TABLE - 1, TABLE, TABLE + 1, 40_000, 65_000)), min_size=16, max_size=16),
     alpha=st.lists(st.sampled_from((1e-3, 0.4, 25.0, 1e4, 1e6)), min_size=16, max_size=16),
 )
 def test_counts_beyond_the_tables_agree_with_log_gamma(counts: list[int], alpha: list[float]) -> None:
     def rising(base: np.ndarray | float, n: np.ndarray | int) -> np.ndarray:
         return gammaln(base + n) - gammaln(base)
 
+    assume(any(counts))
     n, a = np.array(counts), np.array(alpha)
     slow = rising(0.5, n).sum() - rising(BINS / 2, n.sum()) - rising(a, n).sum() + rising(a.sum(), n.sum())
-    assert evidence_of(n, made([alpha]))[KT] == pytest.approx(slow, abs=1e-7, rel=1e-12)
+    assert evidence_of(n, made([alpha]))[KT] == pytest.approx(slow, abs=ROUNDED)
 
 
 @given(value=floats, cuts=st.lists(floats, min_size=BINS - 1, max_size=BINS - 1))
@@ -105,9 +111,12 @@ def supremum_of(bins: np.ndarray, known: Law) -> np.ndarray:
     clients, queries = bins.shape
     table = np.full((clients * queries, F), NO_BIN, np.uint8)
     table[:, 0] = bins.ravel()
-    highest = np.full((clients, F + 1, CHANNELS), -np.inf)
-    suprema.of_clients(np.repeat(np.arange(clients), queries), table, known, blank(clients), highest)
-    return highest[:, 0]
+    highest = np.full((clients, REACHES, F, CHANNELS), -np.inf)
+    runs = np.arange(len(table))
+    owner = np.repeat(np.arange(clients), queries)
+    suprema.of_entities(runs, runs + 1, owner, table, known, blank(clients), sums.lines(F), highest)
+    found: np.ndarray = highest[:, :, 0].max(1)
+    return found
 
 
 def test_honest_clients_seldom_gather_evidence_whenever_one_looks() -> None:
@@ -171,3 +180,52 @@ def test_turn_rises_when_an_account_changes_and_not_when_it_goes_on() -> None:
 @pytest.mark.parametrize(("n", "found"), [(0, 0), (15, 0), (16, 1), (31, 1), (32, 2), (64, 3), (1_024, 7)])
 def test_marks_double(n: int, found: int) -> None:
     assert polya.doublings(n) == found
+
+
+# -- what is kept between queries
+
+
+@given(bins=st.lists(st.integers(0, BINS - 1), min_size=1, max_size=80), at=st.integers(0, 79))
+def test_a_line_that_was_kept_is_the_line_that_is_made_anew(bins: list[int], at: int) -> None:
+    """Bit for bit, whenever another entity takes its place or the process is started again."""
+    known = made([HONEST, np.roll(HONEST, 3)])
+    tables = known.tables[0]
+    kept, anew = blank(), blank()
+    line, other = sums.lines(F, 1), sums.lines(F, 1)
+    sums.refresh(kept[0], line[0], tables)
+    for i, b in enumerate(bins):
+        query = np.full(F, NO_BIN, np.uint8)
+        query[0] = b
+        kernels.count_bins(kept[0], line[0], query, tables)
+        polya.counted(kept[0], line[0], tables, 1)
+        if i >= at:
+            anew[0] = kept[0]
+            sums.refresh(anew[0], other[0], tables)
+            assert line[0].tobytes() == other[0].tobytes()
+
+
+def test_a_full_bin_halves_its_signal_and_evidence_goes_on() -> None:
+    known = made([HONEST])
+    tables = known.tables[0]
+    rows, line, anew = blank(), sums.lines(F, 1), sums.lines(F, 1)
+    rows["counts"][0, 0, 0, 7], rows["counts"][0, 1, 0, 7] = 40_000, kernels.FULL - 40_001
+    rows["counts"][0, 0, 0, 3], rows["before"][0, 0, 7] = 9, 30_001
+    sums.refresh(rows[0], line[0], tables)
+    query = np.full(F, NO_BIN, np.uint8)
+    query[0] = 7
+    kernels.count_bins(rows[0], line[0], query, tables)
+    assert rows["counts"][0, :, 0, 7].tolist() == [20_000, (kernels.FULL - 40_001) // 2]
+    assert rows["counts"][0, 0, 0, 3] == 4
+    assert rows["before"][0, 0, 7] == 15_000
+    sums.refresh(rows[0], anew[0], tables)
+    assert line[0].tobytes() == anew[0].tobytes()
+
+
+def test_the_score_is_a_half_at_the_ninetieth_percentile_and_rises_by_a_half_with_each_factor_of_ten() -> None:
+    centre, knee, spread, shape = 0.0, 2.0, 1.5, 0.3
+    assert polya.standard(centre, centre, knee, spread, shape) == 0
+    assert polya.standard(knee, centre, knee, spread, shape) == 0.5
+    for tenfold in (1, 2, 3):
+        beyond = spread / shape * ((0.1**tenfold) ** -shape - 1)  # the quantile of the generalised Pareto law
+        score = polya.standard(knee + beyond, centre, knee, spread, shape)
+        assert score == pytest.approx(0.5 + 0.5 * tenfold)

@@ -6,21 +6,14 @@ import numpy as np
 import pytest
 
 from detector.profile.artefact import CLIENT_ROW
-from detector.query import ABSENT, Batch
+from detector.query import ABSENT
 from features import boundary
+from tests.asked import asked
 
 
 def margins(top: list[list[float]]) -> list[float]:
     n = len(top)
-    batch = Batch(
-        np.zeros(n, np.int64),
-        np.arange(n),
-        np.zeros((n, 16), np.int16),
-        np.zeros(n),
-        np.zeros(n, np.int32),
-        np.array(top),
-        np.zeros(n, np.uint64),
-    )
+    batch = asked(n, top=top)
     values, stages = np.empty((n, 1)), np.empty((n, 1), np.int8)
     boundary.FEATURE.measure(batch, np.zeros(1, CLIENT_ROW), {}, values, stages)
     found: list[float] = values[:, 0].tolist()

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from detector.profile.artefact import CLIENT_ROW, GROUP_ROW
-from detector.query import ABSENT, Batch
+from detector.query import NO_LABEL, Batch
 from detector.reasons import sentence
 from features import FEATURES, SIGNALS, measure
 from features.contract import STAGES, Feature, Rows, Signal
 from tests import strategies
+from tests.asked import asked
 
 Learned = dict[str, NDArray[Any]]
 Measured = tuple[NDArray[np.float64], NDArray[np.int8]]
@@ -52,14 +53,16 @@ def long_batch(n: int, entities: int) -> Batch:
     """Enough queries to fill every memory."""
     rng = np.random.default_rng(8)
     x = (rng.normal(0, 1500, (n, 16))).clip(-8191, 8191).astype(np.int16)
-    return Batch(
-        rng.integers(entities, size=n),
-        np.arange(n),
-        x,
-        rng.exponential(500, n),
-        rng.integers(3, size=n).astype(np.int32),
-        np.sort(rng.random((n, 2)))[:, ::-1].copy(),
-        np.arange(1, n + 1, dtype=np.uint64),
+    return asked(
+        n,
+        slots=rng.integers(entities, size=n),
+        at=np.cumsum(rng.exponential(2e6, n).astype(np.int64)),
+        x=x,
+        residual=rng.exponential(500, n),
+        roughness=rng.random(n),
+        labels=rng.integers(3, size=n),
+        top=np.sort(rng.random((n, 2)))[:, ::-1].copy(),
+        ids=np.arange(1, n + 1),
     )
 
 
@@ -139,8 +142,7 @@ def test_every_value_is_filled_and_stages_stay_in_their_range(feature: Feature, 
 def test_what_the_log_does_not_carry_is_absent_and_never_zero(feature: Feature, learned: Learned) -> None:
     """A signal either does not look at the answer, or is NaN without one."""
     full = long_batch(50, 1)
-    none = np.full((50, 2), ABSENT)
-    bare = Batch(full.slots, full.at, full.x, full.residual, np.full(50, -1, np.int32), none, np.zeros(50, np.uint64))
+    bare = asked(50, at=full.at, x=full.x, residual=full.residual, labels=np.full(50, NO_LABEL))
     with_answers, _ = measured(feature, full, fresh(), learned)
     without, _ = measured(feature, bare, fresh(), learned)
     for signal, told, untold in zip(feature.signals, with_answers.T, without.T, strict=True):

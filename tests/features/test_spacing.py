@@ -6,29 +6,24 @@ import numpy as np
 import pytest
 
 from detector.profile.artefact import CLIENT_ROW
-from detector.query import Batch
+from detector.query import NO_LABEL
 from features import spacing
-from features.contract import STAGES, Rows
+from features.contract import Rows, place_of, stage_of
+from tests.asked import asked
 
 
-def batch_of(x: np.ndarray) -> Batch:
-    n = len(x)
-    return Batch(
-        np.zeros(n, np.int64),
-        np.arange(n),
-        x.astype(np.int16),
-        np.zeros(n),
-        np.zeros(n, np.int32),
-        np.full((n, 2), np.nan),
-        np.zeros(n, np.uint64),
-    )
+def all_measured(x: np.ndarray, labels: np.ndarray | None = None, salt: int = 1) -> tuple[np.ndarray, np.ndarray, Rows]:
+    """values (n, 4): nearest, class, other, step; stages (n, 4); the row."""
+    rows = np.zeros(1, CLIENT_ROW)
+    rows["salt"] = salt
+    values, stages = np.empty((len(x), 4)), np.empty((len(x), 4), np.int8)
+    batch = asked(len(x), x=x, labels=np.zeros(len(x)) if labels is None else labels)
+    spacing.FEATURE.measure(batch, rows, {}, values, stages)
+    return values, stages, rows
 
 
 def measured(x: np.ndarray, salt: int = 1) -> tuple[np.ndarray, np.ndarray, Rows]:
-    rows = np.zeros(1, CLIENT_ROW)
-    rows["salt"] = salt
-    values, stages = np.empty((len(x), 1)), np.empty((len(x), 1), np.int8)
-    spacing.FEATURE.measure(batch_of(x), rows, {}, values, stages)
+    values, stages, rows = all_measured(x, salt=salt)
     return values[:, 0], stages[:, 0], rows
 
 
@@ -73,8 +68,8 @@ def test_the_sample_of_older_ones_is_uniform() -> None:
     numbers = np.concatenate(kept)
     assert numbers.max() < 1_000
     share = np.histogram(numbers, 10, (0, 1_000))[0] / len(numbers)
-    # 44,800 draws; the standard error of a tenth is 0.13%
-    np.testing.assert_allclose(share, 0.1, atol=0.006)
+    # 35,200 draws; the standard error of a tenth is 0.16%
+    np.testing.assert_allclose(share, 0.1, atol=0.007)
 
 
 def test_entities_keep_samples_of_their_own() -> None:
@@ -82,10 +77,11 @@ def test_entities_keep_samples_of_their_own() -> None:
     assert measured(x, 1)[2]["spacing_x"].tobytes() != measured(x, 2)[2]["spacing_x"].tobytes()
 
 
-@pytest.mark.parametrize(("seen", "stage"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (127, 6), (128, 7), (255, 7)])
+@pytest.mark.parametrize(
+    ("seen", "stage"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (127, 6), (128, 7), (255, 7), (256, 8), (99_999, 8)]
+)
 def test_stages_double(seen: int, stage: int) -> None:
-    assert spacing.stage_of(seen) == stage
-    assert spacing.stage_of(spacing.MEMORY + seen) == STAGES - 1
+    assert stage_of(seen) == stage
 
 
 def test_children_lie_nearer_than_fresh_natural_queries_do() -> None:
@@ -95,3 +91,59 @@ def test_children_lie_nearer_than_fresh_natural_queries_do() -> None:
     attack = measured(np.concatenate([natural[:100], children]).astype(int))[0][100:]
     honest = measured(natural.astype(int))[0][100:]
     assert np.quantile(attack, 0.9) < np.quantile(honest, 0.01)
+
+
+def test_class_and_other_are_exact_within_the_memory() -> None:
+    rng = np.random.default_rng(4)
+    x, labels = rng.integers(-8191, 8192, (150, 16)), rng.integers(3, size=150)
+    values, _, _ = all_measured(x, labels)
+    points = coarse(x)
+    for i in range(20, 150):
+        squared = ((points[:i] - points[i]) ** 2).sum(1)
+        same = labels[:i] == labels[i]
+        assert values[i, 1] == spacing.COARSE * np.sqrt(squared[same].min())
+        assert values[i, 2] == spacing.COARSE * np.sqrt(squared[~same].min())
+
+
+def test_without_labels_there_is_no_class_and_no_other() -> None:
+    x = np.random.default_rng(5).integers(-8191, 8192, (30, 16))
+    values, _, _ = all_measured(x, np.full(30, NO_LABEL))
+    assert np.isnan(values[:, 1:3]).all()
+    assert not np.isnan(values[1:, [0, 3]]).any()
+
+
+def test_a_query_without_a_label_is_no_other_answer() -> None:
+    x = np.zeros((3, 16), np.int64)
+    values, _, _ = all_measured(x, np.array([NO_LABEL, 1, 1]))
+    assert np.isnan(values[1, 1:3]).all()
+    assert values[2, 1] == 0
+    assert np.isnan(values[2, 2])
+
+
+def test_the_step_is_the_exact_distance_to_the_query_before() -> None:
+    x = np.random.default_rng(6).integers(-8191, 8192, (40, 16))
+    steps = np.sqrt((np.diff(x, axis=0).astype(float) ** 2).sum(1))
+    np.testing.assert_allclose(all_measured(x)[0][1:, 3], steps, rtol=1e-12)
+
+
+def test_a_line_search_comes_close_to_another_answer_with_every_halving() -> None:
+    """Bisecting between two points of different labels; honest pairs stay apart."""
+    a, b = np.full(16, -2_000), np.full(16, 2_000)
+    x, labels = [a, b], [0, 1]
+    while np.abs(a - b).max() > 64:
+        middle = (a + b) // 2
+        label = int(middle[0] > 300)
+        x.append(middle)
+        labels.append(label)
+        a, b = (a, middle) if label else (middle, b)
+    other = all_measured(np.array(x), np.array(labels))[0][2:, 2]
+    assert other[-1] < other[0] / 8
+
+
+@pytest.mark.parametrize(("code", "place"), [(NO_LABEL, -1), (0, 0), (9, 9), (15, 15)])
+def test_small_labels_keep_their_own_place(code: int, place: int) -> None:
+    assert place_of(np.int32(code)) == place
+
+
+def test_large_labels_share_sixteen_places() -> None:
+    assert {int(place_of(np.int32(code))) for code in [*range(1_000, 3_000), 2**31 - 1]} == set(range(16))

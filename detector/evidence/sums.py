@@ -1,0 +1,192 @@
+"""What the evidence needs of an entity's counts, summed over bins and kept between its queries.
+
+Sums of multiples of GRAIN are exact, so that a line that was kept and moved on with each query is, bit for bit, the
+line that `refresh` makes of the counts: it is never saved, and who finds another's line in its place makes its own.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.entities import BINS
+from detector.evidence.law import BETS, CHANNELS, DILUTION_BET, GRAIN, KINDS, KT, TABLE, TURN
+
+LINES = 4096  # entities whose lines are kept: those that asked lately
+LOST = -14.0  # nats below the largest term of a sum of exponentials: a millionth of it
+LOST_BETS = -2.0  # nats: no evidence for anything
+HALF_LOG_TWO_PI = 0.9189385332046727
+
+
+def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
+    """Room for lines, none of them anybody's yet. An entity's is `slot % len(lines)`.
+
+    owner             slot + 1
+    total, recent     counts of the signal, ever and since the mark
+    honest (KINDS,)   log likelihood under each kind of honest client, less its normaliser
+    diluted (BETS,)   under each bet
+    half, late        Krichevsky-Trofimov, of all counts and of those since the mark, less its normaliser
+    mark              log likelihood of the counts before the mark under the honest law
+    found             the channels' evidence, nats; NaN where there are no counts
+    """
+    kept = [
+        ("owner", "<i8"),
+        ("total", "<i8", (signals,)),
+        ("recent", "<i8", (signals,)),
+        ("honest", "<f8", (signals, KINDS)),
+        ("diluted", "<f8", (signals, BETS)),
+        ("half", "<f8", (signals,)),
+        ("late", "<f8", (signals,)),
+        ("mark", "<f8", (signals,)),
+        ("found", "<f8", (signals, CHANNELS)),
+    ]
+    return np.zeros(min(LINES, entities), np.dtype(kept, align=True))
+
+
+@numba.njit(cache=True)
+def refresh(row, line, tables):  # type: ignore[no-untyped-def]
+    """Makes the line of the row's counts."""
+    for f in range(tables.active.size):
+        if tables.active[f]:
+            refresh_signal(row, line, f, tables)
+            find(line, f, tables)
+        else:
+            line.found[f, :] = np.nan
+
+
+@numba.njit(cache=True)
+def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
+    """The sums of one signal; `find` must follow."""
+    line.total[f], line.recent[f] = 0, 0
+    line.half[f], line.late[f] = 0.0, 0.0
+    line.honest[f, :] = 0.0
+    line.diluted[f, :] = 0.0
+    earlier = 0
+    before = np.zeros(KINDS)
+    for b in range(BINS):
+        n = np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b])
+        if n == 0:
+            continue
+        old = np.int64(row.before[f, b])
+        earlier += old
+        line.total[f] += n
+        line.half[f] += half_of(tables, n)
+        line.late[f] += half_of(tables, n - old)
+        for j in range(KINDS):
+            line.honest[f, j] += honest_of(tables, f, b, j, n)
+            before[j] += honest_of(tables, f, b, j, old)
+        for e in range(BETS):
+            line.diluted[f, e] += n * tables.bet[f, b, e]
+    line.recent[f] = line.total[f] - earlier
+    line.mark[f] = _mixed(before, f, earlier, tables)
+
+
+@numba.njit(cache=True, forceinline=True)
+def bump(row, line, f, b, tables):  # type: ignore[no-untyped-def]
+    """One more query in bin b, which the row has not counted yet."""
+    n = np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b])
+    old = np.int64(row.before[f, b])
+    line.total[f] += 1
+    line.recent[f] += 1
+    line.half[f] += half_of(tables, n + 1) - half_of(tables, n)
+    line.late[f] += half_of(tables, n + 1 - old) - half_of(tables, n - old)
+    if n + 1 < TABLE:
+        for j in range(KINDS):
+            line.honest[f, j] += tables.null[f, b, n + 1, j] - tables.null[f, b, n, j]
+    else:
+        for j in range(KINDS):
+            line.honest[f, j] += honest_of(tables, f, b, j, n + 1) - honest_of(tables, f, b, j, n)
+    for e in range(BETS):
+        line.diluted[f, e] += tables.bet[f, b, e]
+
+
+@numba.njit(cache=True, forceinline=True)
+def find(line, f, tables):  # type: ignore[no-untyped-def]
+    """The signal's evidence in each channel, nats (see polya.py)."""
+    total, recent = line.total[f], line.recent[f]
+    if total == 0:
+        line.found[f, :] = np.nan
+        return
+    honest = _mixed(line.honest[f], f, total, tables)
+    line.found[f, KT] = line.half[f] - half_sum(tables, f, total) - honest
+    line.found[f, DILUTION_BET] = _diluted(line, f)
+    line.found[f, TURN] = line.late[f] - half_sum(tables, f, recent) - honest + line.mark[f]
+
+
+@numba.njit(cache=True)
+def remark(line, f, tables):  # type: ignore[no-untyped-def]
+    """The signal's mark is now: nothing is recent."""
+    if tables.active[f] and line.total[f] > 0:
+        line.recent[f] = 0
+        line.late[f] = 0.0
+        line.mark[f] = _mixed(line.honest[f], f, line.total[f], tables)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
+    """Log likelihood of `total` counts under the honest law, from that under each kind without its normaliser."""
+    top = -np.inf
+    for j in range(KINDS):
+        top = max(top, likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j])
+    mass = 0.0
+    for j in range(KINDS):
+        below = likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j] - top
+        if below > LOST:
+            mass += exp(below)
+    return top + log(mass)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _diluted(line, f):  # type: ignore[no-untyped-def]
+    """Log mean of the bets. Where all have lost, as on nearly every honest client, the best of them will do."""
+    top = line.diluted[f, 0]
+    for e in range(1, BETS):
+        top = max(top, line.diluted[f, e])
+    if top < LOST_BETS:
+        return top - log(BETS)
+    mass = 0.0
+    for e in range(BETS):
+        if line.diluted[f, e] - top > LOST:
+            mass += exp(line.diluted[f, e] - top)
+    return top + log(mass / BETS)
+
+
+@numba.njit(cache=True, forceinline=True)
+def half_of(tables, n):  # type: ignore[no-untyped-def]
+    return tables.kt[n] if n < TABLE else _grained(_rising(0.5, 0.5723649429247001, n))  # log gamma(1/2)
+
+
+@numba.njit(cache=True, forceinline=True)
+def half_sum(tables, f, n):  # type: ignore[no-untyped-def]
+    return tables.kt_sum[f, n] if n < TABLE else _rising(tables.half_reached[f], tables.log_gamma_half[f], n)
+
+
+@numba.njit(cache=True, forceinline=True)
+def honest_of(tables, f, b, j, n):  # type: ignore[no-untyped-def]
+    if n < TABLE:
+        return tables.null[f, b, n, j]
+    return _grained(_rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n))
+
+
+@numba.njit(cache=True, forceinline=True)
+def honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
+    return tables.null_sum[f, n, j] if n < TABLE else _rising(tables.alpha_sum[f, j], tables.log_gamma_sum[f, j], n)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _grained(nats):  # type: ignore[no-untyped-def]
+    return np.rint(nats / GRAIN) * GRAIN
+
+
+@numba.njit(cache=True, forceinline=True)
+def _rising(base, log_gamma, n):  # type: ignore[no-untyped-def]
+    """log of base (base + 1) ... (base + n - 1), for n of at least TABLE: Stirling's series, exact to 1e-9 there.
+
+    log_gamma: of base.
+    """
+    z = base + n
+    return (z - 0.5) * log(z) - z + HALF_LOG_TWO_PI + 1.0 / (12.0 * z) - log_gamma
