@@ -12,13 +12,17 @@ BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
 # Compiled kernels stay with the clone.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 
-.PHONY: help setup demo test check bench docs lock splunk-app check-splunk-app clean
+# Seconds that the fuzzer runs.
+FUZZ_S ?= 600
+
+.PHONY: help setup demo test check bench fuzz docs lock splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
 	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
+	@echo "make fuzz    ten minutes of a coverage-guided fuzzer on the log formats"
 	@echo "make docs    write the schemas and docs/settings.md from the code"
 	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
 	@echo "make splunk-app        pack deploy/splunk/querywarden into build/querywarden.spl"
@@ -55,6 +59,14 @@ check: $(READY)
 bench: $(READY)
 	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 	$(MAKE) docs
+
+# atheris is no part of the lock: it is large, and nothing that is shipped or tested needs it.
+build/fuzz/ready: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/fuzz atheris==3.0.0
+	@touch $@
+
+fuzz: build/fuzz/ready
+	PYTHONPATH=build/fuzz $(BIN)/python -m tests.fuzz.decoder build/corpus -max_total_time=$(FUZZ_S) -artifact_prefix=build/
 
 docs: $(READY)
 	$(BIN)/python -m detector.schema docs

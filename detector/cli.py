@@ -76,13 +76,16 @@ def _parser() -> argparse.ArgumentParser:
 def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", action="append", required=True, help="honest log (JSON lines, plain, gzip, zstd)")
     parser.add_argument("--training", help="training.npz with inputs (n, d) and optionally labels")
-    parser.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
+    wanted.add_argument("--alerts-per-week", type=_positive, metavar="N", help="instead: false alerts to expect a week")
     parser.add_argument("--confidence", type=_share, help="make it hold with this probability (0.9), not on average")
     parser.add_argument("--horizon", type=_horizon, default=30, help="span of the promise: 30d, or log (the log's own)")
     parser.add_argument("--scale-short-log", action="store_true", help="a log shorter than the horizon: promise less")
     parser.add_argument("--exclude", action="append", default=[], metavar="CLIENT", help="an attacker in the log")
     parser.add_argument("--presumed-honest", action="store_true", help="nobody vouched for the log; alerts say so")
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
+    parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
     parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
     parser.add_argument("--format", default="native", help="log format")
     parser.add_argument("--seed", type=int, default=0)
@@ -95,7 +98,8 @@ def _replay_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", required=True, type=Path)
     parser.add_argument("--log", action="append", required=True)
     parser.add_argument("--alerts", required=True, type=Path, help="where to write the alerts, one JSON object a line")
-    parser.add_argument("--config", type=Path, help="take the policy of these settings instead of the profile's")
+    parser.add_argument("--held", type=Path, help="where to write those that were held since the population moved")
+    parser.add_argument("--config", type=Path, help="take policy and versions from these settings, not the profile's")
     parser.add_argument("--format", default="native")
     upkeep.add_pseudonyms(parser)
     parser.set_defaults(command=_replay)
@@ -141,10 +145,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     decode = _decoder(arguments)
     options = fit.Options(
         promise=arguments.promise,
+        alerts_per_week=arguments.alerts_per_week,
         confidence=arguments.confidence,
         horizon_us=None if arguments.horizon == "log" else int(arguments.horizon * fit.DAY_US),
         seed=arguments.seed,
         model=arguments.model,
+        model_version=arguments.model_version,
         group=arguments.group,
         exclude=frozenset(upkeep.meant(client, "client", key) for client in arguments.exclude),
         presumed=arguments.presumed_honest,
@@ -166,18 +172,26 @@ def _replay(arguments: argparse.Namespace) -> int:
 
     decode = _decoder(arguments)
     profile = artefact.load(arguments.profile)
-    asked_for = _settings(arguments.config).policy if arguments.config else PolicySettings()
+    settings = _settings(arguments.config) if arguments.config else None
+    asked_for = settings.policy if settings else PolicySettings()
+    also = settings.profile.also_versions if settings else ()
     policy = asked_for.over(profile.summary.policy.thresholds)
     write_alerts([], arguments.alerts)  # whether it can be written turns out now, not after an hour
     with Progress("replay") as progress:
         progress.stage("replaying")
-        done = replay(profile, policy, read_logs(arguments.log, progress.add), decode)
+        logs = read_logs(arguments.log, progress.add)
+        done = replay(profile, policy, logs, decode, also_versions=also)
     write_alerts(done.alerts, arguments.alerts)
-    named = {alert.entity.id for alert in done.alerts if alert.action == "open"}
+    if arguments.held:
+        write_alerts(done.held, arguments.held)
+    named = {alert.entity.id for alert in done.alerts if alert.action == "open" and alert.kind != "population"}
     _say(
         f"{done.records:,} records, {done.judged:,} queries judged, {len(done.pipeline.clients):,} clients; "
         f"{len(done.alerts):,} alerts name {len(named):,} entities: {arguments.alerts}"
     )
+    _say(*(f"{alert.at[:19]}Z {alert.message}" for alert in done.alerts if alert.kind == "population"))
+    if done.held:
+        _say(f"{len(done.held):,} alerts were held meanwhile: nobody would have been told one by one.")
     if done.letters:
         set_aside = ", ".join(f"{count:,} {reason}" for reason, count in sorted(done.letters.items()))
         _say(f"Set aside: {set_aside}")
@@ -297,6 +311,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0.0 < value < 1.0:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 

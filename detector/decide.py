@@ -19,6 +19,7 @@ class Case(msgspec.Struct, frozen=True):
 
     severity: of the open case, or of the last one when `resolved_at` is set (microseconds, log time).
     budget_day, budget_severity: the last day on which a budget alert went out, and the highest of that day.
+    held: the case of which the alerts are held, since the population moved (detector.storm); "" for none.
     """
 
     case_id: str = ""
@@ -26,6 +27,7 @@ class Case(msgspec.Struct, frozen=True):
     resolved_at: int | None = None
     budget_day: int = -1
     budget_severity: Severity | None = None
+    held: str = ""
 
     @property
     def open(self) -> bool:
@@ -50,12 +52,14 @@ def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | N
     """The entity's next case, and what is to be said now. A function of its arguments alone.
 
     While an entity is suppressed nothing is said and its case stands still; when that ends, it is alerted on at its
-    next point if it is still above a threshold.
+    next point if it is still above a threshold. So it is in a maintenance window, but for budgets.
     """
     if _suppressed(policy, point):
         return case, None
     if point.budget:
         return _budget(policy, case, point)
+    if any(window.since <= point.at < window.until for window in policy.maintenance):
+        return case, None
     thresholds = policy.thresholds.get(point.kind, ())
     reached = _highest(thresholds, point.score)
     if not case.open:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from detector import columns, reasons
+from detector import columns, observed, reasons, storm
 from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
@@ -29,15 +30,18 @@ from features.contract import DIMS
 FUTURE = "future"
 LATE = "late"
 IDENTITY = "identity"
+OURS = ""  # the version of a query whose log names none
+MOST_VERSIONS = 16
 FOREVER_US = 2**62  # an epoch that never ends
 OBSERVED_EPOCH_US = 15 * 86_400_000_000  # without a profile
 
 
 @dataclass(slots=True)
 class Step:
-    """What one chunk, or the closing of ticks, gave."""
+    """What one chunk, or the closing of ticks, gave. `held` are alerts that nobody is told (detector.storm)."""
 
     alerts: list[Alert] = field(default_factory=list)
+    held: list[Alert] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     records: int = 0
@@ -45,14 +49,20 @@ class Step:
     retries: int = 0
     unidentified: int = 0
     other_models: int = 0
+    other_versions: int = 0
+    unanswered: int = 0
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a snapshot holds beside rows and cases: each stream's clock (microseconds) and the open ticks."""
+    """What a snapshot holds beside rows and cases: each stream's clock (microseconds), the open ticks, and when other
+    versions of the model were asked.
+    """
 
     clocks: dict[str, int]
     closed: int
     waiting: bytes
+    sky: storm.Sky = storm.Sky()
+    others: dict[str, tuple[int, int]] = {}
 
 
 class Pipeline:
@@ -66,7 +76,12 @@ class Pipeline:
         *,
         model: str | None = None,
         keep_payloads: bool = False,
+        alerts_from: int = 0,
+        also_versions: Iterable[str] = (),
     ) -> None:
+        """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then.
+        also_versions: of the served model, for which the profile holds beside its own.
+        """
         self.profile = profile
         self.policies = list(policies)
         self.cases: dict[bytes, Case] = {}
@@ -74,6 +89,7 @@ class Pipeline:
         self._decode = decode
         self._model = profile.summary.model if profile else model
         self._keep_payloads = keep_payloads
+        self._alerts_from = alerts_from
         self._clocks: dict[str, int] = {}
         self._closed = 0  # no record enters a tick before this one any more
         self._judged = 0  # the ticks before this one were judged
@@ -86,11 +102,19 @@ class Pipeline:
         self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
         if profile and law and profile.first:
             self._client_level.watch = watching.restored(profile.first).watch(law.slope)
+        self._watching = ClientLevel(self.clients, learned, None, epoch_us, self._secret)
+        bound = profile.summary.versions if profile else ()
+        self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
+        self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
         self._group_name = profile.summary.group if profile else None
         self._group_level: GroupLevel | None = None
         if profile and self._group_name is not None:
             groups = profile.entities(self._group_name)
             self._group_level = GroupLevel(groups, profile.laws[self._group_name], epoch_us)
+        self._storms: storm.Storms | None = None
+        if profile:
+            s = profile.summary
+            self._storms = storm.Storms(s.model, s.id, s.promise * s.clients / max(s.queries, 1))
 
     @property
     def tables(self) -> list[Entities]:
@@ -135,7 +159,9 @@ class Pipeline:
         step = Step()
         if self._group_level is not None and self._closed > self._judged:
             self._judged = self._closed
-            self._judge(self._group_level.close(self._closed), step)
+            points = self._group_level.close(self._closed)
+            self._judge(points, [point.at // TICK_US for point in points], step)
+        self._release(step)
         return step
 
     def close(self, streams: Iterable[str] | None = None) -> None:
@@ -168,12 +194,16 @@ class Pipeline:
 
     def state(self) -> State:
         waiting = self._group_level.waiting() if self._group_level else b""
-        return State(dict(self._clocks), self._closed, waiting)
+        sky = self._storms.state() if self._storms else storm.Sky()
+        return State(dict(self._clocks), self._closed, waiting, sky, dict(self.other_versions))
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
+        self.other_versions = dict(state.others)
         if self._group_level and state.waiting:
             self._group_level.restore(state.waiting)
+        if self._storms:
+            self._storms.restore(state.sky)
 
     def _wanted(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> list[int]:
         """The queries that can be judged by who and when; the others are counted or set aside."""
@@ -197,19 +227,30 @@ class Pipeline:
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
         inputs, unfit = columns.inputs_of(queries, self._width)
+        weigh = self._to_weigh(queries)
         odd = np.zeros(len(queries), np.uint8)
         if unfit and self.profile:
             for index, reason, message in unfit:
                 query = queries[index]
                 odd[index] = UNREAD
-                if query.input:  # else it was refused, and there is a letter already
+                # Of what is only counted none is set aside; of what was refused there is a letter already.
+                if query.input and weigh[index]:
                     step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
         batch, naming = self._batch(queries, inputs, odd)
         start = 0
-        for part in self._client_level.advance(batch, naming):
-            stop = start + len(part.status)
-            self._after(chunk, queries[start:stop], sources[start:stop], batch.part(start, stop), part, step)
-            start = stop
+        for part in observed.advance(self._client_level, self._watching, batch, naming, weigh):
+            s = slice(start, start + len(part.status))
+            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), weigh[s], part, step)
+            start = s.stop
+
+    def _to_weigh(self, queries: Sequence[Query]) -> NDArray[np.bool_]:
+        """Which queries are evidence: those that got an answer, from a version that the profile is for."""
+        versions = self._versions
+        if self.profile is None:  # nothing is weighed
+            return np.ones(len(queries), np.bool_)
+        if not versions:
+            return np.array([query.answered for query in queries])
+        return np.array([query.answered and (query.version or OURS) in versions for query in queries])
 
     def _batch(self, queries: list[Query], inputs: F64, odd: U8) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
@@ -232,43 +273,71 @@ class Pipeline:
         return batch, Naming([query.id for query in queries], clients)
 
     def _after(
-        self, chunk: Chunk, queries: list[Query], sources: list[int], batch: Batch, part: Weighed, step: Step
+        self,
+        chunk: Chunk,
+        queries: list[Query],
+        sources: list[int],
+        batch: Batch,
+        weigh: NDArray[np.bool_],
+        part: Weighed,
+        step: Step,
     ) -> None:
-        step.judged += int(np.count_nonzero(batch.odd[part.kept] != UNREAD))
+        weighed = weigh[part.kept]
+        step.judged += int(np.count_nonzero(weighed & (batch.odd[part.kept] != UNREAD)))
+        if not weighed.all():
+            self._note_watched([queries[i] for i in part.kept[~weighed]], step)
         if len(part.kept) < len(part.status):
             step.retries += int(np.count_nonzero(part.status == kernels.RETRY))
             for i in np.flatnonzero(part.status == kernels.LATE):
                 message = "the record is more than an epoch older than its client's latest"
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
-        self._note_times(chunk.stream, queries, batch.at, part)
-        self._judge([point for _, point in part.points], step)
+        if len(part.kept):
+            ticks = self._note_times(chunk.stream, queries, batch.at, part, weighed)
+            places = np.searchsorted(part.kept, [i for i, _ in part.points])
+            self._judge([point for _, point in part.points], ticks[places].tolist(), step)
 
-    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed) -> None:
-        """Moves the stream's clock, and hands each query to the tick that it falls into."""
-        if not len(part.kept):
-            return
+    def _note_watched(self, queries: list[Query], step: Step) -> None:
+        """Counts queries that were not weighed, and notes when other versions of the model were asked."""
+        for query in queries:
+            step.unanswered += not query.answered
+            version = query.version
+            if version is None or not self._versions or version in self._versions:
+                continue
+            step.other_versions += 1
+            if version in self.other_versions or len(self.other_versions) < MOST_VERSIONS:
+                first, latest = self.other_versions.get(version, (query.at, query.at))
+                self.other_versions[version] = min(first, query.at), max(latest, query.at)
+
+    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed, weighed: NDArray[np.bool_]) -> I64:
+        """Moves the stream's clock, and hands each query to the tick that it falls into; returns these ticks."""
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
         at = at[part.kept]
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])
+        found: I64 = np.maximum(clock // TICK_US, self._closed)
+        ticks = found
+        if self._storms:
+            self._storms.asked(ticks.tolist())
         if self._group_level is None:
-            return
+            return found
         name = self._group_name or ""
         groups = [None if query.groups is None else query.groups.get(name) for query in kept]
         bins = part.bins
-        if None in groups:
-            inside = [i for i, group in enumerate(groups) if group is not None]
+        if None in groups or not weighed.all():
+            inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
             kept, groups = [kept[i] for i in inside], [groups[i] for i in inside]
-            clock, at, bins = clock[inside], at[inside], bins[inside]
+            ticks, at, bins = ticks[inside], at[inside], bins[inside]
         slots = self._group_level.entities.slots([group or "" for group in groups])
-        ticks = np.maximum(clock // TICK_US, self._closed)
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
         self._group_level.gather(Asked(ticks, slots, at, bins[:, ADDITIVE], ids, clients))
+        return found
 
-    def _judge(self, points: Sequence[Point], step: Step) -> None:
+    def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
-        for point in points:
+        for point, tick in zip(points, ticks, strict=True):
+            if point.at < self._alerts_from:
+                continue
             policy = in_force(self.policies, point.at)
             before = self.cases.get(point.key, NO_CASE)
             case, decision = decide(policy, before, point)
@@ -276,7 +345,25 @@ class Pipeline:
                 self.cases[point.key] = case
                 self.changed_cases.add(point.key)
             if decision is not None:
-                step.alerts.append(self._alert(policy, point, decision))
+                alert = self._alert(policy, point, decision)
+                if self._storms:
+                    self._storms.put(tick, point.key, alert)
+                else:
+                    step.alerts.append(alert)
+
+    def _release(self, step: Step) -> None:
+        """Hands out the alerts whose tick has come; those of a population that moved are held."""
+        if self._storms is None:
+            return
+        for key, alert, storming in self._storms.close(self._closed, self.policies):
+            hold = False
+            if key is not None:
+                case = self.cases[key]
+                held, hold = storm.held(case.held, alert, storming)
+                if held != case.held:
+                    self.cases[key] = msgspec.structs.replace(case, held=held)
+                    self.changed_cases.add(key)
+            (step.held if hold else step.alerts).append(alert)
 
     def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
         promise, profile = NO_PROMISE, "none"

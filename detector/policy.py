@@ -1,11 +1,13 @@
-"""The policy in force: thresholds, severities, cool-down, suppressions and budgets, as one versioned value."""
+"""The policy in force: thresholds, severities, cool-down, suppressions, windows and budgets, as one versioned value."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from detector.alert import Severity
 
@@ -24,6 +26,31 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     soft: int | None = None
     hard: int | None = None
+
+
+class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A span of log time (microseconds) in which nobody's case moves: what is odd in it was planned. Budgets hold."""
+
+    since: int
+    until: int
+    reason: str
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something changed for everybody at `at` (microseconds, log time); alerts say so for `grace_s` after it."""
+
+    at: int
+    note: str
+    grace_s: float
+
+
+class Storm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many entities must open a case on one signal within `window_s` of log time, before the population is said
+    to have moved: `at_least`, or more where the promise lets more be expected. at_least 0: never.
+    """
+
+    window_s: Annotated[float, Meta(ge=60, le=86_400)] = 3_600.0
+    at_least: Annotated[int, Meta(ge=0, le=4_096)] = 8
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +72,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cool_down_s: float = 86_400.0
     suppressions: tuple[Suppression, ...] = ()
     budget: Budget = Budget()
+    maintenance: tuple[Maintenance, ...] = ()
+    releases: tuple[Release, ...] = ()
+    storm: Storm = Storm()
 
 
 class Dated(msgspec.Struct, frozen=True):
@@ -61,3 +91,9 @@ def in_force(journal: Sequence[Dated], at: int) -> Policy:
     """
     at_or_before = bisect_right(journal, at, key=lambda dated: dated.since)
     return journal[max(at_or_before - 1, 0)].policy
+
+
+def latest_release(policy: Policy, at: int) -> Release | None:
+    """The last release of which the grace holds at log time `at`."""
+    inside = [one for one in policy.releases if one.at <= at < one.at + one.grace_s * 1e6]
+    return max(inside, key=lambda one: one.at, default=None)

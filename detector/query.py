@@ -48,7 +48,8 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 class Query(msgspec.Struct, frozen=True, gc=False):
     """One inference request with its answer, as logged. `at` is in microseconds since 1970, UTC.
 
-    `input` is numbers (flat or nested) or text. `row` numbers the queries of one record, for formats that log many.
+    `input` is numbers (flat or nested) or text. `version` is that of the served model, `answered` whether it gave an
+    answer. `row` numbers the queries of one record, for formats that log many.
     """
 
     at: int
@@ -60,6 +61,8 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     label: str | int | None = None
     probabilities: list[float] | None = None
     text: str | None = None
+    version: str | None = None
+    answered: bool = True
     row: int = 0
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
 from detector.decide import Decision
-from detector.policy import Policy
+from detector.policy import Policy, latest_release
 from detector.tape import Point
 from features import SIGNALS
 from features.contract import Signal
 
 MOST = 5  # reasons in an alert
+RELEASE = "policy.release"  # the reason that speaks for the entity
 WEAK_DB = 1.0  # evidence below this is no reason
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,6 +20,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def alert(policy: Policy, point: Point, decision: Decision, *, promise: Promise, profile: str) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
     found = reasons(point)
+    if decision.kind == "extraction" and decision.action != "resolve":
+        found += after_release(policy, point.at)
     score = float(point.asked_today) if point.budget else point.score
     return Alert(
         id=decision.alert_id,
@@ -55,6 +58,15 @@ def reasons(point: Point) -> tuple[Reason, ...]:
     )
 
 
+def after_release(policy: Policy, at: int) -> tuple[Reason, ...]:
+    """That something changed for everybody shortly before log time `at`, where the policy marks a release."""
+    release = latest_release(policy, at)
+    if release is None:
+        return ()
+    text = f"It comes within the grace of a release: {release.note} ({rfc3339(release.at)[:19]}Z)."
+    return (Reason(RELEASE, 0.0, text),)
+
+
 def sentence(signal: Signal, share: int, tail: int) -> str:
     """What stands out in a signal: permille of the entity's queries, and of honest ones (its sign is the side)."""
     if tail == 0:
@@ -75,5 +87,7 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
         return f"{who} asks like honest clients again (model {point.model})"
     if decision.kind == "budget":
         return f"{who} passed its budget of {decision.threshold:g} queries a day (model {point.model})"
-    why = f": {found[0].text}" if found else ""
+    against = [reason.text for reason in found if reason.signal != RELEASE][:1]
+    excuse = [reason.text for reason in found if reason.signal == RELEASE]
+    why = f": {' '.join(against + excuse)}" if found else ""
     return f"{who} asks as one does who copies the model {point.model}{why}"

@@ -15,7 +15,7 @@ from detector.alert import SEVERITIES, Severity, stable_id
 from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
-from detector.policy import Budget, Policy, Suppression, Threshold
+from detector.policy import Budget, Maintenance, Policy, Release, Storm, Suppression, Threshold
 from detector.pseudonyms import is_pseudonym
 from detector.secret import Secret
 from detector.sources import AnySourceSettings
@@ -43,9 +43,12 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What was learned from honest traffic.
 
     path: the folder of the profile. Without one nothing is judged: the log is only recorded, for `fit`.
+    also_versions: versions of the served model for which it holds, beside the one that it was fitted for. Queries of
+    others are counted and not weighed, until you name them here.
     """
 
     path: str | None = None
+    also_versions: tuple[str, ...] = ()
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +94,31 @@ class SuppressionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     reason: str
 
 
+class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A span in which nobody is alerted on but for budgets, such as a migration that replays old queries.
+
+    since, until: RFC 3339; log times from which and until which it lasts.
+    reason: why, for whoever reads the audit.
+    """
+
+    since: Moment
+    until: Moment
+    reason: str
+
+
+class ReleaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that changes what everybody asks: a release, a schema, a prompt template.
+
+    at: RFC 3339; the log time at which it went out.
+    note: what it was; alerts quote it.
+    grace_s: seconds of log time after it in which alerts say so.
+    """
+
+    at: Moment
+    note: str
+    grace_s: Positive = 86_400.0
+
+
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When an alert is raised. What is not set here comes from the profile, whose thresholds carry the promise.
 
@@ -100,19 +128,29 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     thresholds: by level, then severity, the score that replaces the profile's, such as `high = 2.5` under
     `[policy.thresholds.client]`. Such a threshold has no promise.
     suppressions: entities that are not alerted on until a time.
+    maintenance: spans of log time in which nobody is alerted on, but for budgets.
+    releases: moments that changed what everybody asks; alerts soon after them say so.
+    storm: when so many entities (`at_least`, 0: never) open a case on one signal within `window_s` of log time that
+    the population has moved: one alert says so, and theirs are held.
     """
 
     cool_down_s: Annotated[float, Meta(ge=0)] = 86_400.0
     budget: Budget = Budget()
     thresholds: dict[str, dict[Severity, float]] = {}
     suppressions: tuple[SuppressionSettings, ...] = ()
+    maintenance: tuple[MaintenanceSettings, ...] = ()
+    releases: tuple[ReleaseSettings, ...] = ()
+    storm: Storm = Storm()
 
     def over(self, promised: Mapping[str, tuple[Threshold, ...]]) -> Policy:
         """The policy that starts: `promised` thresholds of the profile, with what is set here put over them.
 
         Its version is a hash of its content. Raises SettingsError for a level that the profile does not judge, or
-        when a higher severity would be reached at a lower score.
+        when a higher severity would be reached at a lower score, or a maintenance window ends before it begins.
         """
+        for index, window in enumerate(self.maintenance):
+            if window.until <= window.since:
+                raise SettingsError(f"policy.maintenance[{index}].until: {window.until} is not after {window.since}")
         for level in self.thresholds:
             if level not in promised:
                 raise SettingsError(f"policy.thresholds.{level}: unknown level; {nearest_name(level, promised)}")
@@ -123,6 +161,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             cool_down_s=self.cool_down_s,
             suppressions=tuple(Suppression(s.kind, s.id, micros(s.until), s.reason) for s in self.suppressions),
             budget=self.budget,
+            maintenance=tuple(Maintenance(micros(m.since), micros(m.until), m.reason) for m in self.maintenance),
+            releases=tuple(Release(micros(r.at), r.note, r.grace_s) for r in self.releases),
+            storm=self.storm,
         )
         content = msgspec.json.encode(policy, order="deterministic").decode()
         return msgspec.structs.replace(policy, version=stable_id(content)[:12])
@@ -143,8 +184,9 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a run starts.
 
-    no_alerts_before: RFC 3339; what crosses a threshold before this log time is recorded and not sent, so that
-    reading old logs does not page anybody. Unset: everything is sent.
+    no_alerts_before: RFC 3339; what crosses a threshold before this log time is recorded and not decided, so that
+    reading old logs does not page anybody; who is still above it then is alerted on at the next point after it. Unset:
+    everything is sent.
     """
 
     no_alerts_before: Moment | None = None

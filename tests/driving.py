@@ -27,6 +27,7 @@ class Outcome(NamedTuple):
     rows: dict[tuple[str, str], bytes]
     cases: dict[bytes, Case]
     counts: dict[str, int]
+    held: list[Alert]
 
 
 def pipeline(profile: Profile | None, policies: Sequence[Dated] = (), **options: Any) -> Pipeline:
@@ -55,6 +56,7 @@ def outcome(pipeline: Pipeline, steps: Sequence[Step]) -> Outcome:
         rows(pipeline),
         dict(pipeline.cases),
         {name: sum(getattr(step, name) for step in steps) for name in counted},
+        [alert for step in steps for alert in step.held],
     )
 
 

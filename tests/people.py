@@ -117,12 +117,13 @@ def line(
     probabilities: Any = None,
     label: int | None = None,
     model: str = MODEL,
+    **more: Any,
 ) -> bytes:
     """One record of the native log format."""
     record: dict[str, Any] = {"at": at / 1e6, "client": client, "model": model, "input": input, "id": id}
     record["groups"] = {"organisation": group} if group else None
     record["output"] = {"label": label, "probabilities": probabilities}
-    return msgspec.json.encode(record)
+    return msgspec.json.encode(record | more)
 
 
 def log_of(asked: Sequence[Asked], *, probabilities: bool = True) -> list[bytes]:

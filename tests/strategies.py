@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.alert import SEVERITIES
 from detector.entities import BINS
-from detector.policy import Budget, Dated, Policy, Suppression, Threshold
+from detector.policy import Budget, Dated, Maintenance, Policy, Release, Suppression, Threshold
 from detector.query import ABSENT, NO_LABEL, Batch
 from detector.tape import FLOOR, Point
 from tests import people
@@ -28,7 +28,7 @@ _POINTS = _rng.integers(-8191, 8192, (32, 16)).astype(np.int16)
 # -- streams of records
 
 GAPS_US = (0, 300_000, 7_000_000, 61_000_000, 400_000_000, 3_600_000_000, 95_000_000_000)
-WHATS = ("asks", "asks", "asks", "asks", "sweeps", "sweeps", "lags", "retries", "reuses")
+WHATS = ("asks", "asks", "asks", "asks", "sweeps", "sweeps", "lags", "retries", "reuses", "fails")
 ODD = ("broken", "narrow", "text", "infinite", "nobody", "elsewhere", "late", "future")
 
 
@@ -85,6 +85,8 @@ def _record(event: Event, at: int, number: int) -> bytes:
         probabilities=_ANSWERS[i].tolist() if event.which % 4 else None,
         label=int(_ANSWERS[i].argmax()),
         model="another" if event.what == "elsewhere" else people.MODEL,
+        status="error" if event.what == "fails" else "ok",
+        **({"model_version": event.which % 3} if event.which % 3 else {}),
     )
     return record[:-2] if event.what == "broken" else record
 
@@ -144,9 +146,17 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
     until = st.integers(0, 10 * people.DAY_US).map(lambda later: people.START_US + later)
     suppressions = st.lists(st.builds(lambda who, end: Suppression(*who, end, "made"), ids, until), max_size=2)
     budgets = st.builds(Budget, st.none() | st.integers(50, 200), st.none() | st.integers(100, 400))
+    windows = st.lists(st.builds(lambda a, b: Maintenance(min(a, b), max(a, b), "made"), until, until), max_size=1)
+    releases = st.lists(st.builds(Release, until, st.just("made"), st.sampled_from((60.0, 86_400.0))), max_size=1)
     return st.builds(
-        lambda version, client, group, cool_down_s, suppressed, budget: Policy(
-            version, {"client": client, "organisation": group}, cool_down_s, tuple(suppressed), budget
+        lambda version, client, group, cool_down_s, suppressed, budget, maintained, released: Policy(
+            version,
+            {"client": client, "organisation": group},
+            cool_down_s,
+            tuple(suppressed),
+            budget,
+            tuple(maintained),
+            tuple(released),
         ),
         st.sampled_from("abc"),
         thresholds(),
@@ -154,6 +164,8 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
         st.sampled_from((0.0, 3_600.0, 86_400.0, 1e7)),
         suppressions,
         budgets,
+        windows,
+        releases,
     )
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.decide import DAY_US, NO_CASE, SETTLED, Case, Decision, decide
-from detector.policy import Budget, Dated, Policy, Suppression, Threshold, in_force
+from detector.policy import (
+    Budget,
+    Dated,
+    Maintenance,
+    Policy,
+    Release,
+    Suppression,
+    Threshold,
+    in_force,
+    latest_release,
+)
 from detector.tape import Point, level_of, score_of
 from tests import strategies
 from tests.strategies import point
@@ -134,6 +145,28 @@ def test_a_case_stands_still_while_it_is_suppressed() -> None:
 def test_a_suppression_names_one_entity(kind: str, id_: str) -> None:
     policy = Policy("2", POLICY.thresholds, suppressions=(Suppression(kind, id_, 100, "another"),))
     assert said([scored(1.5)], policy) == [Said("open", "medium")]
+
+
+# -- maintenance
+
+
+MAINTAINED = msgspec.structs.replace(POLICY, maintenance=(Maintenance(10, 100, "a migration asks anew"),))
+
+
+def test_in_a_maintenance_window_nobodys_case_moves_and_who_is_above_is_told_after_it() -> None:
+    points = [scored(1.5, at=9), scored(7.0, at=10, n=2), scored(0.0, at=99, n=3), scored(7.0, at=100, n=4)]
+    assert said(points, MAINTAINED) == [Said("open", "medium"), None, None, Said("escalate", "critical")]
+
+
+def test_budgets_hold_in_a_maintenance_window() -> None:
+    assert said([counted(100, at=50, n=100)], MAINTAINED) == [Said("open", "low")]
+
+
+@pytest.mark.parametrize(("at", "note"), [(9, None), (10, "one"), (2_000_009, "one"), (3_000_000, "two"), (9**9, None)])
+def test_a_release_has_its_grace(at: int, note: str | None) -> None:
+    policy = Policy("r", {}, releases=(Release(3_000_000, "two", 1.0), Release(10, "one", 3.0)))
+    found = latest_release(policy, at)
+    assert (found.note if found else None) == note
 
 
 # -- budgets

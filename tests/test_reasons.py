@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from detector.alert import NO_PROMISE
 from detector.decide import NO_CASE, decide
-from detector.policy import Budget, Policy, Threshold
+from detector.policy import Budget, Policy, Release, Threshold
 from detector.reasons import MOST, alert, reasons, rfc3339
 from features import SIGNALS
 from tests.strategies import point
@@ -47,6 +48,21 @@ def test_an_alert_tells_who_when_how_much_and_why() -> None:
     assert (made.id, made.case_id) == (decision.alert_id, decision.case_id)
     assert made.techniques == ("AML.T0024.002",)
     assert made.reasons[0].text in made.message
+
+
+@pytest.mark.parametrize("evidence", [1_230, 0])
+def test_soon_after_a_release_an_alert_says_so(evidence: int) -> None:
+    policy = msgspec.structs.replace(POLICY, releases=(Release(5, "schema 3", 1.0),))
+    signals: dict[str, tuple[int, ...]] = {"evidence": (evidence,) * F, "shares": (625,) * F, "tails": (3,) * F}
+    for at, said in ((4, False), (5, True), (1_000_005, False)):
+        told = point(at=at, n=17, level=64, query_id="q17", **signals)
+        _, decision = decide(policy, NO_CASE, told)
+        assert decision is not None
+        made = alert(policy, told, decision, promise=NO_PROMISE, profile="p")
+        assert made.message.endswith("It comes within the grace of a release: schema 3 (1970-01-01T00:00:00Z).") == said
+        assert (made.reasons[-1:] and made.reasons[-1].signal == "policy.release") or not said
+        assert ("queries" in made.message) == (evidence > 0)
+        assert "  " not in made.message
 
 
 def test_a_budget_alert_counts() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from detector.alert import Alert, Entity, Promise, Reason
 from detector.errors import DecodeError
-from detector.logs.native import decode
 from detector.logs.schema import log_examples
 from detector.schema import meanings, pages, schemas
 from detector.settings import Settings
+from tests.reading import decode_all
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMAS = schemas()
@@ -56,7 +56,7 @@ def test_schemas_are_json_schema_2020_12(name: str) -> None:
 @pytest.mark.parametrize("example", log_examples(), ids=lambda example: str(example.get("id")))
 def test_log_examples_validate_and_decode(example: dict[str, object]) -> None:
     jsonschema.validate(example, SCHEMAS["log"])
-    decode(json.dumps(example).encode())
+    decode_all(json.dumps(example).encode())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_the_log_schema_refuses_is_refused_by_the_decoder(record: object) -
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(record, SCHEMAS["log"])
     with pytest.raises(DecodeError):
-        decode(json.dumps(record).encode())
+        decode_all(json.dumps(record).encode())
 
 
 def test_an_alert_validates() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import SettingsError
-from detector.policy import Budget, Threshold
+from detector.policy import Budget, Maintenance, Release, Storm, Threshold
 from detector.settings import PolicySettings, Settings, load, settings_of
 from detector.sources import AnySourceSettings
 from sinks import AnySinkSettings
@@ -299,6 +299,25 @@ def test_suppressions_become_microseconds() -> None:
     document = {"suppressions": [{"id": "a", "until": "1970-01-01T00:00:01.5Z", "reason": "r"}]}
     suppressions = msgspec.convert(document, PolicySettings).over({}).suppressions
     assert [(s.kind, s.id, s.until, s.reason) for s in suppressions] == [("client", "a", 1_500_000, "r")]
+
+
+def test_windows_and_releases_become_microseconds() -> None:
+    document = {
+        "maintenance": [{"since": "1970-01-01T00:00:01Z", "until": "1970-01-01T00:00:02Z", "reason": "r"}],
+        "releases": [{"at": "1970-01-01T00:00:03Z", "note": "v7"}],
+        "storm": {"at_least": 0},
+    }
+    policy = msgspec.convert(document, PolicySettings).over({})
+    assert policy.maintenance == (Maintenance(1_000_000, 2_000_000, "r"),)
+    assert policy.releases == (Release(3_000_000, "v7", 86_400.0),)
+    assert policy.storm == Storm(3_600.0, 0)
+    assert policy.version != PolicySettings().over({}).version
+
+
+def test_a_window_that_ends_before_it_begins_is_refused() -> None:
+    document = {"maintenance": [{"since": "2026-01-01T00:00:00Z", "until": "2025-01-01T00:00:00Z", "reason": "r"}]}
+    with pytest.raises(SettingsError, match=r"policy\.maintenance\[0\]\.until: .* is not after"):
+        msgspec.convert(document, PolicySettings).over({})
 
 
 DOCUMENTS = st.recursive(

@@ -1,9 +1,10 @@
-"""The native log format: JSON lines as docs/log.schema.json describes them, one query a record."""
+"""The native log format: JSON lines as docs/log.schema.json describes them, one query a record or a batch of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,10 +16,12 @@ from detector.logs.times import END_S, all_at_once, microseconds
 from detector.query import Query
 
 DEFAULT_MODEL = "default"
+MAX_ROWS = 4_096  # queries of one record
 
 # Probabilities that were rounded, or summed in float32, may pass 0 and 1 by a little.
 Probability: TypeAlias = Annotated[float, Meta(ge=-0.001, le=1.001)]
 Id: TypeAlias = str | int | None
+Status: TypeAlias = Literal["ok", "error"] | None
 I = TypeVar("I")  # noqa: E741
 
 
@@ -36,6 +39,25 @@ class _Wire(msgspec.Struct, Generic[I], gc=False):
     id: Id = None
     groups: dict[str, Id] | None = None
     output: _Output | None = None
+    model_version: Id = None
+    status: Status = None
+
+
+class _Batched(msgspec.Struct, Generic[I], gc=False):
+    """A record of many queries, asked together. With an `input` it is no batch, so that which decoder is tried first
+    makes no difference.
+    """
+
+    at: int | float | str
+    inputs: list[I]
+    input: None = None
+    client: Id = None
+    model: str | None = None
+    id: Id = None
+    groups: dict[str, Id] | None = None
+    outputs: list[_Output | None] | None = None
+    model_version: Id = None
+    status: Status = None
 
 
 class _UsualOutput(msgspec.Struct, gc=False):
@@ -54,51 +76,49 @@ class _Usual(msgspec.Struct, gc=False):
     id: str | None = None
     groups: dict[str, str] | None = None
     output: _UsualOutput | None = None
+    model_version: str | None = None
+    status: Status = None
 
 
 class _Who(msgspec.Struct, gc=False):
     client: Id = None
 
 
-_Decoder: TypeAlias = msgspec.json.Decoder[_Wire[Any]]
+_Record: TypeAlias = _Usual | _Wire[Any] | _Batched[Any]
+_Decoder: TypeAlias = msgspec.json.Decoder[_Wire[Any]] | msgspec.json.Decoder[_Batched[Any]]
 
 _USUAL = msgspec.json.Decoder(_Usual)
 _NO_OUTPUT = _UsualOutput()
 
 # msgspec tells an array from text, but not one kind of array from another: a decoder for each.
-_FLAT: _Decoder = msgspec.json.Decoder(_Wire[list[float] | str])
+_FLAT = msgspec.json.Decoder(_Wire[list[float] | str])
 _SHAPES: tuple[_Decoder, ...] = (
     _FLAT,
     msgspec.json.Decoder(_Wire[list[list[float]] | str]),
     msgspec.json.Decoder(_Wire[list[list[list[float]]] | str]),
     msgspec.json.Decoder(_Wire[list[list[list[list[float]]]] | str]),
 )
+_BATCHES: tuple[_Decoder, ...] = (
+    msgspec.json.Decoder(_Batched[list[float] | str]),
+    msgspec.json.Decoder(_Batched[list[list[float]] | str]),
+    msgspec.json.Decoder(_Batched[list[list[list[float]]] | str]),
+    msgspec.json.Decoder(_Batched[list[list[list[list[float]]]] | str]),
+)
 _WHO = msgspec.json.Decoder(_Who)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode(payload: bytes) -> Query:
-    """One record of the native format. Raises DecodeError, and nothing else, for whatever cannot be read.
-
-    >>> decode(b'{"at": 1, "client": 7, "input": [0, 1.5]}')
-    Query(at=1000000, client='7', model='default', input=[0.0, 1.5], id=None, groups=None, label=None, \
-probabilities=None, text=None, row=0)
-    """
-    if len(payload) > MAX_BYTES:
-        raise _oversized(payload)
-    try:
-        wire = _FLAT.decode(payload)
-    except _UNREADABLE:
-        wire, _ = _any_shape(payload)
-    return _query(wire)
-
-
 def decode_many(payloads: Sequence[bytes]) -> Decoded:
-    """The records of a chunk (see detector.logs.contract). The kind of record that was read last is tried first."""
-    records: list[_Usual | _Wire[Any]] = []
+    """The records of a chunk (see detector.logs.contract). The kind of record that was read last is tried first.
+
+    >>> decode_many([b'{"at": 1, "client": 7, "input": [0, 1.5], "model_version": 2}'])[0]
+    [Query(at=1000000, client='7', model='default', input=[0.0, 1.5], id=None, groups=None, label=None, \
+probabilities=None, text=None, version='2', answered=True, row=0)]
+    """
+    records: list[_Record] = []
     sources: list[int] = []
     refused: list[tuple[int, DecodeError]] = []
-    read: Callable[[bytes], _Usual | _Wire[Any]] = _USUAL.decode
+    read: Callable[[bytes], _Record] = _USUAL.decode
     for i, payload in enumerate(payloads):
         try:
             if len(payload) > MAX_BYTES:
@@ -116,7 +136,7 @@ def decode_many(payloads: Sequence[bytes]) -> Decoded:
     return (queries, sources, refused) if queries is not None else _one_by_one(records, sources, refused)
 
 
-def _all_usual(records: Sequence[_Usual | _Wire[Any]]) -> list[Query] | None:
+def _all_usual(records: Sequence[_Record]) -> list[Query] | None:
     """What `_query` makes of each, in a third of the time, where all are as most are; None otherwise."""
     usual = [record for record in records if type(record) is _Usual and record.input]
     times = all_at_once([record.at for record in usual]) if len(usual) == len(records) else None
@@ -136,26 +156,46 @@ def _all_usual(records: Sequence[_Usual | _Wire[Any]]) -> list[Query] | None:
                 output.label,
                 output.probabilities or None,
                 output.text,
+                record.model_version or None,
+                record.status != "error",
             )
         )
     return queries
 
 
-def _one_by_one(
-    records: Sequence[_Usual | _Wire[Any]], sources: Sequence[int], refused: list[tuple[int, DecodeError]]
-) -> Decoded:
+def _one_by_one(records: Sequence[_Record], sources: Sequence[int], refused: list[tuple[int, DecodeError]]) -> Decoded:
     queries: list[Query] = []
     kept: list[int] = []
     for record, i in zip(records, sources, strict=True):
         try:
-            queries.append(_query(record))
-            kept.append(i)
+            found = _rows(record) if isinstance(record, _Batched) else [_query(record)]
+            queries += found
+            kept += [i] * len(found)
         except DecodeError as error:
             refused.append((i, error))
     return queries, kept, sorted(refused, key=lambda one: one[0])
 
 
-def _query(wire: _Usual | _Wire[Any]) -> Query:
+def _rows(batch: _Batched[Any]) -> list[Query]:
+    """The queries of a batch, in its order and of its time. Raises DecodeError for all when one is unreadable."""
+    client = None if batch.client is None else str(batch.client) or None
+    outputs: list[_Output | None] = [None] * len(batch.inputs) if batch.outputs is None else batch.outputs
+    if not batch.inputs:
+        raise DecodeError(INPUT, "`inputs` is empty", client=client)
+    if len(batch.inputs) > MAX_ROWS:
+        raise DecodeError(SIZE, f"`inputs` holds {len(batch.inputs)}, more than {MAX_ROWS}", client=client)
+    if len(outputs) != len(batch.inputs):
+        message = f"`outputs` holds {len(outputs)}, `inputs` {len(batch.inputs)}"
+        raise DecodeError(SHAPE, message, client=client)
+    b, found = batch, []
+    for row, (asked, output) in enumerate(zip(b.inputs, outputs, strict=True)):
+        id_ = None if b.id is None or b.id == "" else f"{b.id}/{row}"
+        wire = _Wire(b.at, asked, b.client, b.model, id_, b.groups, output, b.model_version, b.status)
+        found.append(_query(wire, row))
+    return found
+
+
+def _query(wire: _Usual | _Wire[Any], row: int = 0) -> Query:
     # Hot: the common types are told apart inline, the rare ones go to functions. Any, since a cast costs a call.
     client: Any = wire.client
     id_: Any = wire.id
@@ -192,6 +232,9 @@ def _query(wire: _Usual | _Wire[Any]) -> Query:
         label,
         probabilities or None,
         text,
+        None if wire.model_version is None else str(wire.model_version) or None,
+        wire.status != "error",
+        row,
     )
 
 
@@ -215,16 +258,35 @@ def _listed(probabilities: dict[str, float] | float) -> list[float]:
     return [probabilities]
 
 
-def _any_shape(payload: bytes) -> tuple[_Wire[Any], _Decoder]:
+def _any_shape(payload: bytes) -> tuple[_Record, _Decoder]:
     """Reads with each decoder in turn; when all fail, the one that came deepest into `input` knows what is wrong."""
+    try:
+        return _FLAT.decode(payload), _FLAT
+    except msgspec.ValidationError as error:
+        if _BATCHED_MAYBE(str(error)):
+            return _first_that_reads(payload, _BATCHES, "`$.inputs", error)
+    except _UNREADABLE as error:
+        raise _refusal(payload, error) from error
+    return _first_that_reads(payload, _SHAPES, "`$.input", None)
+
+
+# Of a record without an `input`. When it has no `inputs` either, this is what is wrong with it.
+_BATCHED_MAYBE = re.compile(r"missing required field `input`|got `null` - at `\$\.input`").search
+
+
+def _first_that_reads(
+    payload: bytes, decoders: tuple[_Decoder, ...], where: str, before: msgspec.ValidationError | None
+) -> tuple[_Record, _Decoder]:
+    """`where` the shapes differ; `before` is what was wrong when there is nothing of the kind at all."""
     deepest, depth = None, -1
-    for decoder in _SHAPES:
+    for decoder in decoders:
         try:
             return decoder.decode(payload), decoder
         except msgspec.ValidationError as error:
-            place = str(error).rpartition("`$.input")[2]
+            place = str(error).rpartition(where)[2]
             if place == str(error):
-                raise _refusal(payload, error) from error
+                wrong = before if before and "missing required field `inputs`" in str(error) else error
+                raise _refusal(payload, wrong) from error
             if place.count("[") > depth:
                 deepest, depth = error, place.count("[")
         except _UNREADABLE as error:
@@ -253,7 +315,7 @@ def _reason(payload: bytes, error: Exception) -> str:
     if "missing required field" in message:
         return MISSING
     if "`$.input" in message:
-        too_deep = "got `array`" in message and message.count("[") == len(_SHAPES)
+        too_deep = "got `array`" in message and message.count("[") == len(_SHAPES) + ("`$.inputs" in message)
         return DEPTH if too_deep else INPUT
     return TIME if "`$.at`" in message else SHAPE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from detector.logs.native import DEFAULT_MODEL
+from detector.logs.native import DEFAULT_MODEL, MAX_ROWS
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -12,46 +12,73 @@ Schema: TypeAlias = dict[str, Any]
 def log_schema() -> Schema:
     """Written by hand: what detector.logs.native reads is wider (it counts microseconds, reads null as absent)."""
     name = {"type": ["string", "integer", "null"]}
-    probability = {"type": "number", "minimum": -0.001, "maximum": 1.001}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "querywarden native log record",
         "description": "One inference request with its answer; one JSON object a line, at most 10 MiB.",
         "type": "object",
-        "required": ["at", "input"],
+        "required": ["at"],
+        "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
         "properties": {
             "at": _at(),
             "input": _input(),
             "client": {**name, "description": "Who asked, as the server knows it. Absent: not judged, a dead letter."},
             "model": {"type": ["string", "null"], "default": DEFAULT_MODEL, "description": "The model that was asked."},
+            "model_version": {
+                **name,
+                "description": "Its version. Of a version that the profile is not for: observed.",
+            },
+            "status": {
+                "enum": ["ok", "error", None],
+                "default": "ok",
+                "description": "error: the model gave no answer. Counts for budgets, is not judged.",
+            },
+            "cached": {"type": ["boolean", "null"], "description": "Answered from a cache: counts as any other."},
             "id": {**name, "description": "The query's id in the log; alerts name queries by it."},
             "groups": {
                 "description": "What else the client belongs to, such as organisation, subnet, user agent.",
                 "type": ["object", "null"],
                 "additionalProperties": name,
             },
-            "output": {
-                "description": "The model's answer, as far as it was logged.",
-                "type": ["object", "null"],
-                "properties": {
-                    "label": {
-                        "type": ["string", "integer", "boolean", "null"],
-                        "description": "The predicted class. true is 1 and false is 0.",
-                    },
-                    "probabilities": {
-                        "description": "By class; an object is taken in the order of its sorted keys.",
-                        "anyOf": [
-                            {"type": "array", "items": probability},
-                            {"type": "object", "additionalProperties": probability},
-                            probability,
-                            {"type": "null"},
-                        ],
-                    },
-                    "text": {"type": ["string", "null"], "description": "What a language model answered."},
-                },
+            "output": _output(),
+            "inputs": {
+                "description": "Many queries asked together, instead of `input`; each counts, in this order.",
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ROWS,
+                "items": _input(),
+            },
+            "outputs": {
+                "description": "The answers to `inputs`, as many.",
+                "type": ["array", "null"],
+                "items": _output(),
             },
         },
         "examples": log_examples(),
+    }
+
+
+def _output() -> Schema:
+    probability = {"type": "number", "minimum": -0.001, "maximum": 1.001}
+    return {
+        "description": "The model's answer, as far as it was logged.",
+        "type": ["object", "null"],
+        "properties": {
+            "label": {
+                "type": ["string", "integer", "boolean", "null"],
+                "description": "The predicted class. true is 1 and false is 0.",
+            },
+            "probabilities": {
+                "description": "By class; an object is taken in the order of its sorted keys.",
+                "anyOf": [
+                    {"type": "array", "items": probability},
+                    {"type": "object", "additionalProperties": probability},
+                    probability,
+                    {"type": "null"},
+                ],
+            },
+            "text": {"type": ["string", "null"], "description": "What a language model answered."},
+        },
     }
 
 
@@ -96,6 +123,17 @@ def log_examples() -> list[Schema]:
             "input": [[0, 0.5], [1, 0.25]],
             "output": {"label": 7, "probabilities": [0.1, 0.9]},
         },
+        {
+            "id": "batch-12",
+            "at": "2026-01-01T00:00:00Z",
+            "client": "acct-2291",
+            "model": "fraud",
+            "model_version": 3,
+            "cached": True,
+            "inputs": [[12.5, 0, 1, 3.75], [11, 0, 0, 2.5]],
+            "outputs": [{"label": "legitimate"}, {"label": "fraud"}],
+        },
+        {"at": 1767225600, "client": "acct-7", "input": [0.5, 1, -2.25], "status": "error"},
         {
             "id": "chat-1",
             "at": "2026-01-01T00:00:00Z",

@@ -89,7 +89,7 @@ class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
     horizon_us: span of the promise; None: the log's own (`horizon` is then "log"). epoch_us: half of it.
-    suspicion: score above which an entity teaches nothing.
+    suspicion: score above which an entity teaches nothing. versions: of the served model, as far as the log names it.
     """
 
     format: int
@@ -120,6 +120,7 @@ class Summary(msgspec.Struct, frozen=True):
     rows: dict[str, Any]
     watch: Watching | None = None
     remarks: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

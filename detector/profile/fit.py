@@ -20,7 +20,7 @@ from detector.learned.kinds import Choice
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, sets, watching
+from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -51,13 +51,17 @@ Say = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """horizon_us None: the log's own span. watch: the River model that watches beside the signals."""
+    """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect.
+    watch: the River model that watches beside the signals.
+    """
 
     promise: float = 0.01
+    alerts_per_week: float | None = None
     confidence: float | None = None
     horizon_us: int | None = 30 * DAY_US
     seed: int = 0
     model: str | None = None
+    model_version: str | None = None
     group: str | None = None
     exclude: frozenset[str] = frozenset()
     presumed: bool = False
@@ -86,8 +90,14 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     Raises PromiseRefused when the log cannot carry the promise, ProfileError when it cannot be learned from.
     """
     say("reading who asked")
-    survey = honest.survey(read, decode, options.model)
+    survey = honest.survey(read, decode, options.model, options.model_version)
     secret = _secret(survey, options.seed)
+    days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
+    if options.alerts_per_week is not None:
+        share = promised.share_of(options.alerts_per_week, len(survey.index), days)
+        if options.scale_short_log and options.horizon_us is not None:  # `_span` takes it back in proportion
+            share *= max(options.horizon_us / (days * DAY_US), 1.0)
+        options = msgspec.structs.replace(options, promise=share)
     span = _span(survey, options)
     group_name = honest.chosen_group(survey, options.group)
     members = survey.group_of(group_name)
@@ -117,11 +127,15 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
     grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
     share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
-    client = _client_level(survey, drawn, trial, share, referees, excluded, options)
+    try:
+        client = _client_level(survey, drawn, trial, share, referees, excluded, options)
+    except PromiseRefused as refusal:
+        least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
+        weekly = promised.alerts_a_week(least, len(survey.index), days)
+        raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week") from refusal
     levels = (client,) + ((grouped.level,) if grouped else ())
     all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
     suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
-    days = max((max(survey.last) - min(survey.first)) / DAY_US, 1e-9)
     summary = Summary(
         format=FORMAT,
         id="",
@@ -141,7 +155,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         clients=len(survey.index),
         unreadable=survey.unreadable + misfits,
         unidentified=survey.unidentified,
-        alerts_a_day=span.share * len(survey.index) / days,
+        alerts_a_day=promised.alerts_a_week(span.share, len(survey.index), days) / 7,
         suspicion=_suspicion(trial.suprema, client),
         group=grouped.level.kind if grouped else None,
         levels=levels,
@@ -150,9 +164,8 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
-        remarks=tuple(
-            remark for remark in (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)) if remark
-        ),
+        versions=() if survey.version is None else (survey.version,),
+        remarks=tuple(filter(None, (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)))),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, first))
@@ -380,6 +393,9 @@ def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | 
     if len(survey.models) > 1:
         others = ", ".join(name for name in sorted(survey.models) if name != survey.model)
         remarks.append(f"the log also holds queries of other models, which were left out: {others}")
+    if len(survey.versions) > 1:
+        others = ", ".join(name for name in sorted(survey.versions) if name != survey.version)
+        remarks.append(f"the profile is for version {survey.version}; queries of others were left out: {others}")
     if group_name is not None and grouped is None:
         remarks.append(f"too few groups ({group_name}) to judge them as entities")
     unknown = options.exclude - set(survey.index)

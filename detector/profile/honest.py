@@ -23,9 +23,15 @@ SAMPLE = 20_000
 
 @dataclass
 class Survey:
-    """Who asked. Per client: first and last time (microseconds), queries, the group's value by group name."""
+    """Who asked. Per client: first and last time (microseconds), queries, the group's value by group name.
+
+    versions: of the model that was asked, with their queries; `version` is the one that is learned from, None where the
+    log names none. A query without a version belongs to it.
+    """
 
     model: str = ""
+    version: str | None = None
+    versions: Counter[str] = field(default_factory=Counter)
     index: dict[str, int] = field(default_factory=dict)
     first: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
@@ -48,22 +54,22 @@ class Survey:
         return [found.get(name or "") for found in self.groups]
 
 
-def survey(read: Read, decode: Decode, model: str | None) -> Survey:
-    """One pass over the log. `model` None takes the model that was asked most often.
+def survey(read: Read, decode: Decode, model: str | None, version: str | None = None) -> Survey:
+    """One pass over the log. `model` None takes the model that was asked most often, `version` None its most frequent.
 
     Raises ProfileError when no query can be read.
     """
     found = Survey()
-    by_model: dict[str, Survey] = {}
+    by_model: dict[str, dict[str | None, Survey]] = {}
     for chunk in read():
         queries, unreadable = _readable(chunk, decode)
         found.unreadable += unreadable
         for query in queries:
             if query.client is None:
                 found.unidentified += 1
-            else:
+            elif query.answered:
                 found.models[query.model] += 1
-                _note(by_model.setdefault(query.model, Survey()), query)
+                _note(by_model.setdefault(query.model, {}).setdefault(query.version, Survey()), query)
     chosen = model or (found.models.most_common(1)[0][0] if found.models else "")
     if chosen not in by_model:
         known = ", ".join(sorted(by_model)) or "none"
@@ -71,10 +77,39 @@ def survey(read: Read, decode: Decode, model: str | None) -> Survey:
             f"no readable query with a client{f' for the model {model}' if model else ''} in the log: "
             f"{found.unreadable} records unreadable, {found.unidentified} without identity; models seen: {known}"
         )
-    result = by_model[chosen]
+    result = _of_version(by_model[chosen], version)
     result.model, result.models = chosen, found.models
     result.unreadable, result.unidentified = found.unreadable, found.unidentified
     return result
+
+
+def _of_version(by_version: dict[str | None, Survey], wanted: str | None) -> Survey:
+    """Who asked one version, or none by name. Raises ProfileError when the log does not hold the one that is wanted."""
+    versions = Counter({name: one.queries for name, one in by_version.items() if name is not None})
+    if wanted is not None and wanted not in versions:
+        known = ", ".join(sorted(versions)) or "none"
+        raise ProfileError(f"no query of the version {wanted} in the log; versions seen: {known}")
+    chosen = wanted or (versions.most_common(1)[0][0] if versions else None)
+    result = by_version[chosen]
+    if chosen is not None and None in by_version:
+        result = _together(result, by_version[None])
+    result.version, result.versions = chosen, versions
+    return result
+
+
+def _together(one: Survey, other: Survey) -> Survey:
+    for client, i in other.index.items():
+        who = one.index.setdefault(client, len(one.index))
+        if who == len(one.first):
+            one.first.append(other.first[i])
+            one.last.append(other.last[i])
+            one.volume.append(0)
+            one.groups.append({})
+        one.first[who] = min(one.first[who], other.first[i])
+        one.last[who] = max(one.last[who], other.last[i])
+        one.volume[who] += other.volume[i]
+        one.groups[who] = {**other.groups[i], **one.groups[who]}
+    return one
 
 
 def _note(survey: Survey, query: Query) -> None:
@@ -191,14 +226,20 @@ def _asked(chunk: Chunk, decode: Decode, survey: Survey) -> list[Query]:
     return [
         query
         for query, i in zip(queries, sources, strict=True)
-        if query.at <= chunk.bounds_at[i] and query.model == survey.model and query.client in survey.index
+        if query.at <= chunk.bounds_at[i] and _teaches(query, survey)
     ]
 
 
 def _judged(read: Read, decode: Decode, survey: Survey) -> Iterator[list[Query]]:
     for chunk in read():
         queries, _ = _readable(chunk, decode)
-        yield [q for q in queries if q.model == survey.model and q.client in survey.index]
+        yield [query for query in queries if _teaches(query, survey)]
+
+
+def _teaches(query: Query, survey: Survey) -> bool:
+    """It was asked by a surveyed client of the surveyed model and version, and got an answer."""
+    asked = query.model == survey.model and query.client in survey.index
+    return asked and query.answered and (query.version is None or survey.version in (None, query.version))
 
 
 def _readable(chunk: Chunk, decode: Decode) -> tuple[list[Query], int]:

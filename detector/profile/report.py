@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from detector.alert import SEVERITIES
 from detector.profile.artefact import Level, Profile
+from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
 
 
 def report(profile: Profile) -> list[str]:
     """The lines of `querywarden profile show`."""
     s = profile.summary
     lines = [
-        f"Profile {s.id} of the model {s.model} ({s.width} inputs)",
+        f"Profile {s.id} of the model {s.model}{_versions(s.versions)} ({s.width} inputs)",
         f"  Learned from {s.queries:,} queries of {s.clients:,} clients, {s.log_from[:10]} to {s.log_to[:10]}; "
         f"{s.unreadable:,} records unreadable, {s.unidentified:,} without identity.",
         f"  Training distribution: {s.reference}. State of the promise: {s.state}.",
@@ -18,7 +19,8 @@ def report(profile: Profile) -> list[str]:
         f"Promise: of the honest clients of this class, at most {s.promise:.2%} "
         f"{'(on average over calibrations)' if s.confidence is None else f'(with confidence {s.confidence:.0%})'} "
         f"are named in any alert within {span(s.horizon)} of their first query.",
-        f"  Expected false alerts: {s.alerts_a_day:.2f} a day, if as many clients are active as in the log.",
+        f"  Expected false alerts: {s.alerts_a_day:.2g} a day, {s.alerts_a_day * WEEK_DAYS:.2g} a week, if as many "
+        "clients are active as in the log.",
         "",
     ]
     for level in s.levels:
@@ -28,6 +30,10 @@ def report(profile: Profile) -> list[str]:
     lines += [f"  off: {o.signal}, {o.reason}" for o in s.off]
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
+
+
+def _versions(names: tuple[str, ...]) -> str:
+    return f", version {' and '.join(names)}" if names else ""
 
 
 def span(horizon: str) -> str:
@@ -48,8 +54,13 @@ def _level(level: Level) -> list[str]:
         f"  The share of honest entities that really pass it lies between {level.low:.2%} and {level.high:.2%} with "
         f"probability 90% (Beta law). No threshold promises less than {level.smallest:.2%}.",
     ]
-    if level.excluded:
-        lines.append(f"  {level.excluded} were taken out by hand; they count as never passed, so they cost promise.")
+    if level.excluded and level.rank is not None:
+        passed = passed_after_exclusion(level.calibrated, level.rank, level.excluded)
+        lines.append(
+            f"  {level.excluded} were taken out by hand and count as never passed. Were they honest after all, up to "
+            f"{passed:.2%} pass: (m + 1 - k + r) / (m + 1) with m {level.calibrated}, k {level.rank}, "
+            f"r {level.excluded}."
+        )
     return [*lines, ""]
 
 

@@ -22,6 +22,7 @@ from detector.query import DeadLetter
 from detector.run.database import Database
 from detector.run.outbox import Outbox
 from detector.run.store import Reader, Store
+from detector.storm import Sky, Waiting
 from detector.tape import Point
 
 CLIENT = "client"
@@ -133,10 +134,11 @@ def without_member(point: Point, client: str) -> Point:
 
 
 def without(state: State, kind: str, entity: str) -> State:
-    """The saved state without the entity's queries in the open ticks.
+    """The saved state without the entity: its queries in the open ticks, and what waits to be told of it.
 
     The columns of the ticks belong to the group level: here they are lists of equal length, and bytes of equal parts.
     """
+    state = msgspec.structs.replace(state, sky=_cleared(state.sky, kind, entity))
     if not state.waiting:
         return state
     columns: dict[str, Any] = msgspec.msgpack.decode(state.waiting)
@@ -146,6 +148,27 @@ def without(state: State, kind: str, entity: str) -> State:
         return state
     taken = {name: _taken(column, kept, len(who)) for name, column in columns.items()}
     return msgspec.structs.replace(state, waiting=msgspec.msgpack.encode(taken))
+
+
+def _cleared(sky: Sky, kind: str, entity: str) -> Sky:
+    recent = {signal: {who: tick for who, tick in of.items() if who != entity} for signal, of in sky.recent.items()}
+    waiting = (one for one in sky.waiting if (one.alert.entity.kind, one.alert.entity.id) != (kind, entity))
+    return msgspec.structs.replace(
+        sky,
+        recent=recent,
+        openings=tuple(one for one in sky.openings if one.entity != entity),
+        waiting=tuple(_unnamed(one, entity) if kind == CLIENT else one for one in waiting),
+    )
+
+
+def _unnamed(waiting: Waiting, client: str) -> Waiting:
+    """An alert on a group names the clients that asked."""
+    alert = waiting.alert
+    if client not in (alert.entity.members or ()):
+        return waiting
+    members = tuple(name for name in alert.entity.members or () if name != client)
+    entity = msgspec.structs.replace(alert.entity, members=members or None)
+    return msgspec.structs.replace(waiting, alert=msgspec.structs.replace(alert, entity=entity))
 
 
 def _taken(column: Any, kept: Sequence[int], length: int) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from detector.alert import NO_PROMISE, Alert, Entity, stable_id
+from detector.reasons import rfc3339
+
+DAY_US = 86_400_000_000
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,19 @@ class Rate:
             self._per_s += weight * (self._count / elapsed - self._per_s)
             self._at, self._count = now, 0
         return self._per_s
+
+
+def of_other_versions(seen: Mapping[str, tuple[int, int]], own: Sequence[str], now: int) -> list[str]:
+    """A sentence for each version of the model that was asked within a day before log time `now` and is not judged.
+
+    seen: by version, its first and latest log time (microseconds).
+    """
+    return [
+        f"version {version} of the model is asked since {rfc3339(first)[:19]}Z, and observed, not judged: the profile "
+        f"is for {', '.join(own)}. Fit it anew, or name the version in profile.also_versions"
+        for version, (first, latest) in sorted(seen.items())
+        if now - latest < DAY_US
+    ]
 
 
 def heartbeat(health: Health, *, instance: str, sink: str, backlog: int, at_s: float) -> Alert:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 import msgspec
 import structlog
 
-from detector.alert import Alert
 from detector.decide import Case
 from detector.entities import Name, entity_key
 from detector.errors import SettingsError
@@ -21,7 +20,6 @@ from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder, mark
 from detector.query import Chunk, DeadLetter
-from detector.reasons import rfc3339
 from detector.run.forgetting import Forgetting, Forgettings, named, without, without_letters, without_member
 from detector.run.journal import Journal
 from detector.run.outbox import Outbox
@@ -49,8 +47,6 @@ class Judge:
         self._resumed = False  # the store knew streams
         self._points: list[Point] = []
         self._letters: list[DeadLetter] = []
-        before = settings.run.no_alerts_before
-        self._not_before = rfc3339(micros(before)) if before else ""
         folder.mkdir(parents=True, exist_ok=True)
         self.outbox_path = folder / "outbox.sqlite"
         with ExitStack() as opened:
@@ -70,12 +66,14 @@ class Judge:
         saved = self.store.load()
         self.positions = saved.positions
         self._resumed = bool(saved.positions)
-        log_settings = self._settings.log
+        log_settings, before = self._settings.log, self._settings.run.no_alerts_before
         pipeline = Pipeline(
             self.profile,
             self.store.policies(),
             decoder(log_settings.format, self._settings.entities.pseudonyms),
             keep_payloads=log_settings.keep_payload_of_dead_letters,
+            also_versions=self._settings.profile.also_versions,
+            alerts_from=micros(before) if before else 0,
         )
         restore_rows(pipeline.tables, saved.names, dict(saved.rows))
         pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
@@ -103,13 +101,14 @@ class Judge:
         self.positions[chunk.stream] = chunk.next_offset
         return step
 
-    def settle(self, step: Step) -> tuple[list[Alert], int]:
-        """Makes a step's alerts durable; the rest waits for the next snapshot. Returns them, and how many were new."""
-        alerts = [alert for alert in step.alerts if alert.at >= self._not_before]
-        new = self.outbox.put(alerts) if alerts else 0
+    def settle(self, step: Step) -> int:
+        """Makes a step's alerts durable; the rest waits for the next snapshot. Returns how many were new."""
+        if step.held:
+            self.outbox.hold(step.held)
+        new = self.outbox.put(step.alerts) if step.alerts else 0
         self._points.extend(step.points)
         self._letters.extend(step.letters)
-        return alerts, new
+        return new
 
     def snapshot(self, streams: Sequence[str], idle: Collection[str], extras: Mapping[str, bytes] = NOTHING) -> int:
         """Saves what changed, with the positions; returns how many rows. Judge the ticks that it closed after it."""

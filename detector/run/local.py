@@ -19,13 +19,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from detector.alert import Alert
 from detector.errors import QuerywardenError, SourceBusy, SourceRefused
 from detector.pipeline import Step
 from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.run.delivery import Courier, Couriers, Standing
-from detector.run.health import Health, Rate
+from detector.run.health import Health, Rate, of_other_versions
 from detector.run.idle import Silence
 from detector.run.judge import Judge, check_group
 from detector.run.learning import what_is_missing
@@ -175,21 +174,24 @@ class LocalRunner:
         return False
 
     def _settle(self, step: Step) -> None:
-        alerts, new = self._main.settle(step)
-        if new:
+        """Makes a step's alerts durable; the rest waits for the next snapshot."""
+        if self._main.settle(step):
             self._couriers.ring()
-        self._count(step, alerts)
+        self._count(step)
 
-    def _count(self, step: Step, alerts: Sequence[Alert]) -> None:
+    def _count(self, step: Step) -> None:
         t = self.telemetry
         t.records.inc(step.records)
         t.queries.inc(step.judged)
         t.points.inc(len(step.points))
         t.without_identity.inc(step.unidentified)
+        t.other_versions.inc(step.other_versions)
+        t.unanswered.inc(step.unanswered)
         for letter in step.letters:
             t.dead_letters.labels(letter.reason).inc()
-        for alert in alerts:
+        for alert in step.alerts:
             t.alerts.labels(alert.kind, alert.severity).inc()
+        t.held.inc(len(step.held))
         t.rate.set(self._rate.add(step.judged, self._now()))
 
     def _snapshot(self, source: Source) -> None:
@@ -236,7 +238,10 @@ class LocalRunner:
     def _troubles(self, standings: Sequence[Standing]) -> tuple[str, ...]:
         bad = [s for s in standings if s.state in ("busy", "refused", "store", "crashed")]
         troubles = [f"sink {s.sink} is {s.state}: {s.reason}" for s in bad]
-        if self.profile is None:
+        if self.profile:
+            pipeline, own = self._main.pipeline, self.profile.summary.versions
+            troubles += of_other_versions(pipeline.other_versions, own, pipeline.newest_clock)
+        else:
             troubles.append(what_is_missing(self._main.pipeline.clients, self._main.pipeline.newest_clock))
         return tuple(troubles)
 

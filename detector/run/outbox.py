@@ -19,6 +19,8 @@ from detector.run.database import Database, Schema
 from sinks.contract import Refusal
 
 DAY_S = 86_400.0
+HELD = "(held)"  # in the place of a sink: dead letters that no sink was given
+MOST_HELD = 100_000
 
 # Step 1 of the schema: the tables of the first version. It never changes.
 FIRST = (
@@ -69,6 +71,25 @@ class Outbox:
                 " WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = ?)",
                 rows,
             ).rowcount
+
+    def hold(self, alerts: Iterable[Alert]) -> None:
+        """Keeps alerts that nobody is told, since the population moved: the newest MOST_HELD, each once."""
+        now = self._wall()
+        rows = [(HELD, alert.id, "the population moved", now, _ENCODER.encode(alert)) for alert in alerts]
+        with self.db.transaction("could not keep held alerts") as db:
+            db.executemany("INSERT OR IGNORE INTO sink_dead_letters VALUES (?, ?, ?, ?, ?)", rows)
+            db.execute(
+                "DELETE FROM sink_dead_letters WHERE sink = ? AND rowid <= (SELECT rowid FROM sink_dead_letters"
+                " WHERE sink = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+                (HELD, HELD, MOST_HELD),
+            )
+
+    def held(self, limit: int = 100) -> tuple[Alert, ...]:
+        """The alerts that were held, newest first."""
+        rows = self.db.read(
+            "SELECT alert_id, payload FROM sink_dead_letters WHERE sink = ? ORDER BY rowid DESC LIMIT ?", HELD, limit
+        )
+        return tuple(self._alert(id_, payload) for id_, payload in rows)
 
     def join(self, sink: str, start: Literal["newest", "oldest"] = "newest") -> None:
         """Makes a sink known. A new one starts behind the newest alert or at the oldest kept; a known one stays."""

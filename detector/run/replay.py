@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -19,16 +19,20 @@ from detector.sources.files import FileSettings
 
 @dataclass(slots=True)
 class Replayed:
-    """The finished pipeline (its rows and cases), the alerts, and what was counted; `letters` by reason."""
+    """The finished pipeline (its rows and cases), the alerts, those that were held, and what was counted; `letters` by
+    reason.
+    """
 
     pipeline: Pipeline
     alerts: list[Alert]
     letters: dict[str, int]
+    held: list[Alert] = field(default_factory=list)
     records: int = 0
     judged: int = 0
 
     def take(self, step: Step, each: Callable[[Step], None]) -> None:
         self.alerts += step.alerts
+        self.held += step.held
         self.records, self.judged = self.records + step.records, self.judged + step.judged
         for letter in step.letters:
             self.letters[letter.reason] = self.letters.get(letter.reason, 0) + 1
@@ -73,12 +77,13 @@ def replay(
     chunks: Iterator[Chunk],
     decode: Decode,
     each: Callable[[Step], None] = lambda step: None,
+    also_versions: Sequence[str] = (),
 ) -> Replayed:
     """Runs the pipeline over a whole log. `each` is given every step as it comes, for whoever writes or draws.
 
     Ticks close while `Logs` are read; with other chunks nobody knows which streams are still to come, so at the end.
     """
-    pipeline = Pipeline(profile, [Dated(0, policy)], decode)
+    pipeline = Pipeline(profile, [Dated(0, policy)], decode, also_versions=also_versions)
     done = Replayed(pipeline, [], {})
     for chunk in chunks:
         done.take(pipeline.advance(chunk), each)

@@ -34,6 +34,14 @@ class Telemetry:
         self.without_identity = Counter(
             "querywarden_records_without_identity", "Records that name no client.", registry=registry
         )
+        self.other_versions = Counter(
+            "querywarden_queries_of_other_versions",
+            "Queries of versions of the model that the profile is not for: counted, not weighed.",
+            registry=registry,
+        )
+        self.unanswered = Counter(
+            "querywarden_queries_unanswered", "Queries that got no answer: counted, not weighed.", registry=registry
+        )
         self.lag_s = Gauge(
             "querywarden_lag_seconds",
             "How far the log clock is behind the newest record.",
@@ -53,6 +61,9 @@ class Telemetry:
         )
         self.points = Counter("querywarden_tape_points", "Points written to the score tape.", registry=registry)
         self.alerts = Counter("querywarden_alerts", "Alerts decided.", ["kind", "severity"], registry=registry)
+        self.held = Counter(
+            "querywarden_alerts_held", "Alerts kept and not sent, since the population moved.", registry=registry
+        )
         self.snapshot_s = Histogram(
             "querywarden_snapshot_seconds", "How long a snapshot took.", buckets=SNAPSHOT_S, registry=registry
         )

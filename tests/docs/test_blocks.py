@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 from detector.alert import Alert
-from detector.logs.native import decode
 from detector.schema import schemas
 from detector.settings import load
 from tests.docs.pages import PAGES, ROOT, Block, blocks, blocks_of
+from tests.reading import decode_all
 
 KINDS = {"sh", "toml", "python", "json", "json log", "json alert", "mermaid", "text", "make"}
 NOT_RUN = "# not run: "
@@ -74,7 +74,7 @@ def test_records_are_records(block: Block) -> None:
     record: dict[str, Any] = json.loads(block.body)
     jsonschema.validate(record, SCHEMAS["log"])
     assert set(record) <= set(SCHEMAS["log"]["properties"])
-    decode(block.body.encode())
+    decode_all(block.body.encode())
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:

@@ -4,14 +4,16 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.errors import DecodeError
 from detector.logs.contract import MAX_BYTES, REASONS
-from detector.logs.native import decode, decode_many
+from detector.logs.native import MAX_ROWS, decode_many
 from detector.query import Query
+from tests.reading import decode, decode_all
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 FLAT = st.lists(FLOATS, min_size=1)
@@ -41,8 +43,24 @@ RECORDS = st.fixed_dictionaries(
         "id": IDS,
         "groups": st.dictionaries(st.text(), IDS, min_size=1),
         "output": OUTPUTS,
+        "model_version": IDS,
+        "status": st.sampled_from(["ok", "error", None]),
+        "cached": st.booleans(),
         "trace": st.dictionaries(st.text(), FLOATS),
     },
+)
+
+
+BATCHES = st.builds(
+    lambda fields, rows: (
+        {k: v for k, v in fields.items() if k not in ("input", "output")}
+        | {"inputs": [asked for asked, _ in rows], "outputs": [answered for _, answered in rows]}
+    ),
+    RECORDS,
+    st.lists(st.tuples(FLAT | st.text(min_size=1), st.none() | OUTPUTS), min_size=1, max_size=4),
+)
+ODD = st.sampled_from(
+    [{"input": None}, {"input": [1.0]}, {"inputs": None}, {"inputs": []}, {"outputs": []}, {"at": -1}]
 )
 
 
@@ -70,17 +88,80 @@ def test_round_trip_of_any_record(fields: dict[str, Any], ascii_only: bool) -> N
         label=output.get("label"),
         probabilities=output.get("probabilities"),
         text=output.get("text"),
+        version=str(fields["model_version"]) if "model_version" in fields else None,
+        answered=fields.get("status") != "error",
     )
 
 
-@given(st.lists(RECORDS.map(json.dumps).map(str.encode) | st.binary(max_size=30), max_size=12))
+@given(
+    st.lists(
+        st.builds(lambda made, odd: json.dumps(made | odd).encode(), RECORDS | BATCHES, st.just({}) | ODD)
+        | st.binary(max_size=30),
+        max_size=12,
+    )
+)
 def test_many_are_what_each_is(payloads: list[bytes]) -> None:
     queries, sources, refused = decode_many(payloads)
-    assert sorted([*sources, *(index for index, _ in refused)]) == list(range(len(payloads)))
-    assert queries == [decode(payloads[index]) for index in sources]
+    assert sorted({*sources, *(index for index, _ in refused)}) == list(range(len(payloads)))
+    assert queries == [query for index in dict.fromkeys(sources) for query in decode_all(payloads[index])]
     for index, error in refused:
         alone = refusal(payloads[index])
         assert (error.reason, error.client, str(error)) == (alone.reason, alone.client, str(alone))
+
+
+@given(BATCHES)
+def test_a_batch_is_its_queries_one_after_another(fields: dict[str, Any]) -> None:
+    singles = [
+        {k: v for k, v in fields.items() if k not in ("inputs", "outputs")} | {"input": asked, "output": answered}
+        for asked, answered in zip(fields["inputs"], fields["outputs"], strict=True)
+    ]
+    queries = decode_all(json.dumps(fields).encode())
+    expected = [decode(json.dumps(single).encode()) for single in singles]
+    assert [query.row for query in queries] == list(range(len(singles)))
+    for query, alone in zip(queries, expected, strict=True):
+        id_ = None if alone.id is None else f"{alone.id}/{query.row}"
+        assert query == msgspec.structs.replace(alone, row=query.row, id=id_)
+
+
+def test_a_batch_need_not_hold_answers() -> None:
+    for outputs in ({}, {"outputs": None}, {"outputs": [None, {}]}):
+        batch = json.dumps({"at": 1, "input": None, "inputs": [[1], [2]], **outputs}).encode()
+        assert [query.input for query in decode_all(batch)] == [[1.0], [2.0]]
+
+
+def test_the_inputs_of_a_batch_may_be_nested() -> None:
+    for asked in ([[1.0]], [[[1.0]]], [[[[1.0]]]], "text"):
+        assert decode_all(record(input=None, inputs=[asked]))[0].input == asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({"inputs": []}, "input", "`inputs` is empty"),
+        ({"inputs": [[]]}, "input", "`input` is empty"),
+        ({"inputs": [[1.0], []]}, "input", "`input` is empty"),
+        ({"inputs": [1.0]}, "input", "got `float`"),
+        ({"inputs": [[1.0], [None]]}, "input", "`$.inputs[1][0]`"),
+        ({"inputs": [[[[[[1.0]]]]]]}, "depth", "`$.inputs[0][0][0][0][0]`"),
+        ({"inputs": [[1.0]], "outputs": []}, "shape", "`outputs` holds 0, `inputs` 1"),
+        ({"inputs": [[1.0]], "outputs": {}}, "shape", "got `object`"),
+        ({"inputs": [[1.0]] * (MAX_ROWS + 1)}, "size", "more than 4096"),
+        ({"inputs": None}, "input", "got `null`"),
+        ({"inputs": [[1.0]], "at": -1}, "time", "outside 1970..2100"),
+    ],
+)
+def test_a_batch_that_cannot_be_read(changes: dict[str, Any], reason: str, said: str) -> None:
+    error = refusal(record(input=None, **changes))
+    assert (error.reason, error.client) == (reason, "c")
+    assert said in str(error)
+
+
+def test_with_an_input_inputs_are_another_field() -> None:
+    """Whatever kind of record came before."""
+    batch, both = record(input=None, inputs=[[1.0], [2.0]]), record(inputs=[[7.0]])
+    queries, sources, refused = decode_many([both, batch, both])
+    assert [(query.input, query.row) for query in queries] == [([1.0], 0), ([1.0], 0), ([2.0], 1), ([1.0], 0)]
+    assert (sources, refused) == ([0, 1, 1, 2], [])
 
 
 def test_numbers_become_floats() -> None:
@@ -184,6 +265,9 @@ def test_reason_missing(payload: bytes) -> None:
         {"output": {"probabilities": {"a": -1}}},
         {"output": {"probabilities": -1}},
         {"output": {"text": 1}},
+        {"status": "failed"},
+        {"status": 500},
+        {"model_version": 1.5},
     ],
 )
 def test_reason_shape(changes: dict[str, Any]) -> None:

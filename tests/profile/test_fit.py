@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from detector.errors import ProfileError, PromiseRefused
 from detector.logs.native import decode_many
 from detector.profile import artefact, calibration, fit, honest, sets
 from detector.profile.artefact import Profile
+from detector.profile.report import report
 from detector.tape import Point
 from features import SIGNALS
 from tests import people
@@ -171,6 +173,38 @@ def test_too_few_clients_are_refused_with_the_number_needed() -> None:
         fitted(few, promise=0.01)
 
 
+# -- alerts a week instead of a share
+
+
+def test_alerts_a_week_are_a_promise_in_another_unit(small: Profile) -> None:
+    weekly = small.summary.alerts_a_day * 7
+    made = fitted(SMALL_LOG, promise=0.5, alerts_per_week=weekly)
+    assert made.summary.promise == pytest.approx(0.05)
+    assert made.summary.alerts_a_day * 7 == pytest.approx(weekly)
+    assert made.level("client").threshold == small.level("client").threshold
+    assert f"{weekly / 7:.2g} a day, {weekly:.2g} a week" in "\n".join(report(made))
+
+
+def test_alerts_a_week_of_a_short_log_are_those_of_the_log(small: Profile) -> None:
+    weekly = small.summary.alerts_a_day * 7
+    made = fitted(SMALL_LOG, alerts_per_week=weekly, horizon_us=12 * people.DAY_US, scale_short_log=True)
+    assert made.summary.alerts_a_day * 7 == pytest.approx(weekly)
+
+
+def test_too_few_alerts_a_week_are_refused_with_what_is_possible(small: Profile) -> None:
+    with pytest.raises(PromiseRefused, match="cannot promise") as refused:
+        fitted(SMALL_LOG, alerts_per_week=0.01)
+    least, weekly = re.findall(
+        r"the least they can carry is ([\d.]+)%, which is ([\d.]+) false alerts", str(refused.value)
+    )[0]
+    assert float(weekly) == pytest.approx(small.summary.alerts_a_day * 7 * float(least) / 5, rel=0.05)
+
+
+def test_more_alerts_a_week_than_clients_are_refused() -> None:
+    with pytest.raises(PromiseRefused, match="220 came in"):
+        fitted(SMALL_LOG, alerts_per_week=10_000.0)
+
+
 # -- without training data, without answers
 
 
@@ -241,6 +275,10 @@ def test_who_is_taken_out_is_disclosed_and_counts_as_never_passed() -> None:
     assert after.smallest == pytest.approx(3 / (after.calibrated + 3))
     assert after.rank == int(np.ceil((1 - after.share) * (after.calibrated + 3) - 1e-9))
     assert any("never there" in remark for remark in cleaned.summary.remarks)
+    assert after.rank is not None
+    passed = (after.calibrated + 1 - after.rank + 2) / (after.calibrated + 1)
+    assert f"up to {passed:.2%} pass" in "\n".join(report(cleaned))
+    assert "taken out" not in "\n".join(report(contaminated))
     odd = {one.id for one in after.oddest}
     assert not odd & {"bad0", "bad1"}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from detector.errors import SettingsError
-from detector.logs.native import decode
 from detector.redteam import Traffic, World, digits_world, read_campaign, simulate
+from tests.reading import decode
 
 
 def log_of(traffic: Traffic) -> bytes:

@@ -69,13 +69,17 @@ def told(alerts: Iterable[Alert]) -> Told:
     return found
 
 
-def retold(folder: Path) -> Told:
-    """The alerts that follow from the tape and the journal of policies: what must have been told, and nothing else."""
+def retold(folder: Path, alerts_from: int = 0) -> Told:
+    """The alerts that follow from the tape, from a log time on, and the journal of policies: what must have been told,
+    and nothing else.
+    """
     reader = Reader(folder / "store" / "state.sqlite")
     policies = reader.policies()
     cases: dict[bytes, Case] = {}
     found: Told = {}
     for point in reader.tape():
+        if point.at < alerts_from:
+            continue
         case, decision = decide(in_force(policies, point.at), cases.get(point.key, NO_CASE), point)
         cases[point.key] = case
         if decision is not None:

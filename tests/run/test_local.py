@@ -9,11 +9,13 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
+import msgspec
 import pytest
 
 from detector.errors import SettingsError, SourceRefused, StoreError, StoreLocked
 from detector.logs.native import decode_many
 from detector.profile import artefact
+from detector.profile.artefact import Profile
 from detector.run.learning import what_is_missing
 from detector.run.local import LocalRunner
 from detector.run.replay import Replayed, read_logs, replay
@@ -171,6 +173,32 @@ def test_a_profile_does_not_go_on_with_the_rows_of_learning(saved: Path, log: Pa
     runner(log.parent, None).run()
     with pytest.raises(StoreError, match="holds rows of profile learning"):
         runner(log.parent, saved)
+
+
+def test_another_version_of_the_model_is_said_and_counted_and_judged_when_the_operator_says_so(
+    profile: Profile, tmp_path: Path
+) -> None:
+    summary = msgspec.structs.replace(profile.summary, versions=("7",))
+    bound = Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    artefact.save(artefact.identify(bound), tmp_path / "bound")
+    append(tmp_path / "log.jsonl", [line.replace(b'"client"', b'"model_version":8,"client"') for line in hour().lines])
+    runs = {}
+    for name, also in (("not", []), ("also", ["8"])):
+        settings = document(tmp_path, tmp_path / "bound", store={"path": str(tmp_path / name)})
+        settings["profile"]["also_versions"] = also
+        one = LocalRunner(settings_of(settings))
+        one.run()
+        value = one.telemetry.registry.get_sample_value
+        runs[name] = (
+            value("querywarden_queries_of_other_versions_total"),
+            value("querywarden_queries_total"),
+            one.health(),
+        )
+    others, judged, health = runs["not"]
+    assert (others, judged) == (len(hour().lines) - hour().lines.count(b"rubbish"), 0)
+    assert health.reasons[0].startswith("version 8 of the model is asked since 2026-01-01T00:00")
+    assert runs["also"][:2] == (0, others)
+    assert not runs["also"][2].reasons
 
 
 def test_health_says_when_the_loop_is_stuck(saved: Path, tmp_path: Path) -> None:

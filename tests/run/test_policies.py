@@ -82,9 +82,15 @@ def test_a_policy_for_levels_that_nobody_judges_is_refused_and_said_so(saved: Pa
 
 
 def test_what_came_before_a_time_alerts_nobody_and_is_kept(saved: Path, tmp_path: Path) -> None:
+    """Cases stand still until then: who is still above a threshold is alerted on at the first point after it."""
     Scene(tmp_path / "all", saved, hour().streams, ALL).run()
     everything = alerts(tmp_path / "all")
     since = sorted(alert.at for alert in everything)[len(everything) // 2]
     Scene(tmp_path / "late", saved, hour().streams, ALL).run(9, run={"no_alerts_before": since})
-    assert [a.id for a in alerts(tmp_path / "late")] == [a.id for a in everything if a.at >= since]
-    assert kept(tmp_path / "late")._replace(told={}) == kept(tmp_path / "all")._replace(told={})
+    late, whole = kept(tmp_path / "late"), kept(tmp_path / "all")
+    assert late.told == retold(tmp_path / "late", at_us(since))
+    assert late._replace(told={}, cases={}) == whole._replace(told={}, cases={})
+    before = {a.entity.id for a in everything if a.action == "open" and a.at < since}
+    again = {a.entity.id for a in alerts(tmp_path / "late") if a.action == "open"}
+    assert before & again
+    assert all(a.at >= since for a in alerts(tmp_path / "late"))
