@@ -14,7 +14,8 @@ from scipy.stats import betabinom, kstest
 from bench.results import INK, LINE, OURS, QUIET, figure, interval, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
-from detector.profile import calibration, honest, learn, projection, sets
+from detector.learned.kinds import Choice
+from detector.profile import calibration, honest, learn, projection, sets, watching
 from detector.query import Batch
 from detector.redteam.world import World, simulate
 from detector.tape import level_of
@@ -111,8 +112,11 @@ def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[
     members = [_among(fitted, drawn.of == which) for which in (sets.LEARN, sets.SCALE, sets.CALIBRATE)]
     nulls = learn.learn_nulls(measured.of(members[0]))
     law = learn.learn_scale(measured.of(members[1]), nulls, nulls.active)
-    suprema = np.sort(learn.try_clients(measured.of(members[2]), law).suprema)
-    reached = learn.try_clients(measured.of(tested), law)
+    units = [(client.to_bytes(16, "little"), b"") for client in range(FIT + TEST)]
+    teach = measured.of(members[0]), measured.of(members[1]), law, units
+    watch = watching.learn_watch(*teach, Choice(), b"bench", refit).watch(law.slope)
+    suprema = np.sort(learn.try_clients(measured.of(members[2]), law, watch).suprema)
+    reached = learn.try_clients(measured.of(tested), law, watch)
     found, loosest = [], np.zeros(TEST, np.bool_)
     for share, confidence in _promises():
         threshold = calibration.threshold(suprema, share, confidence=confidence)
