@@ -87,6 +87,9 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
     parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
     parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
+    parser.add_argument("--watch", metavar="CLASS", help="River's detector that watches beside the signals, or none")
+    parser.add_argument("--watch-parameter", action="append", default=[], metavar="NAME=VALUE", help="of that class")
+    parser.add_argument("--watch-scaler", action="append", default=[], metavar="CLASS", help="River's scaler before it")
     parser.add_argument("--format", default="native", help="log format")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, type=Path, help="folder of the profile")
@@ -155,6 +158,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         exclude=frozenset(upkeep.meant(client, "client", key) for client in arguments.exclude),
         presumed=arguments.presumed_honest,
         scale_short_log=arguments.scale_short_log,
+        watch=_watch(arguments),
     )
     training = fit.training_from(arguments.training) if arguments.training else None
     with Progress("fit") as progress:
@@ -162,6 +166,32 @@ def _fit(arguments: argparse.Namespace) -> int:
     artefact.save(made, arguments.out)
     _say(*report(made), "", f"Saved to {arguments.out}")
     return 0
+
+
+def _watch(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    """The one-class model that was chosen; None for none."""
+    from detector.learned.kinds import Choice, Step, checked
+
+    if arguments.watch == "none":
+        return None
+    usual = Choice()
+    kind = arguments.watch or usual.detector.kind
+    given = dict(_parameter(text) for text in arguments.watch_parameter)
+    own = given if kind != usual.detector.kind else {**usual.detector.parameters, **given}
+    return checked(Choice(Step(kind, own), tuple(Step(scaler) for scaler in arguments.watch_scaler)))
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    """`name=value`, the value as JSON where it is."""
+    import msgspec
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--watch-parameter: {text!r} is not NAME=VALUE")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
 
 
 def _replay(arguments: argparse.Namespace) -> int:

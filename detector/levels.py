@@ -144,8 +144,9 @@ class Looked(NamedTuple):
     vector: NDArray[np.float64]
 
 
-# What the one-class model says of a client with n weighed queries and this vector, in the score's unit.
-Watch = Callable[[int, NDArray[np.float64]], float]
+# What the one-class model says of a client with n weighed queries at this log time and with this vector, in the score's
+# unit.
+Watch = Callable[[int, int, NDArray[np.float64]], float]
 
 
 class Weights(NamedTuple):
@@ -187,7 +188,7 @@ def weighed(
         at = kernels.weigh(at, seen, *columns, law, epoch_us, rows, lines, *found[:5], vector)
         if at < n and watch is not None:
             queries = int(rows["n_counted"][slots[at]]) + 1
-            rows["watch"][slots[at]] = watch(queries, vector)
+            rows["watch"][slots[at]] = watch(queries, int(clock[at]), vector)
             found.looks.append(Looked(at, queries, vector.copy()))
             seen = True
     return found

@@ -18,11 +18,15 @@ from detector.alert import NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
+from detector.learned.looks import Look
+from detector.learned.news import population_moved
+from detector.learned.population import DAY_US, Came, News, Open, Population
+from detector.learned.successor import Successor
 from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
-from detector.profile import watching
 from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.succession import Succession, population_of
 from detector.query import ABSENT, F64, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
 from features.contract import DIMS
@@ -34,6 +38,7 @@ OURS = ""  # the version of a query whose log names none
 MOST_VERSIONS = 16
 FOREVER_US = 2**62  # an epoch that never ends
 OBSERVED_EPOCH_US = 15 * 86_400_000_000  # without a profile
+QUIET = News()
 
 
 @dataclass(slots=True)
@@ -51,6 +56,7 @@ class Step:
     other_models: int = 0
     other_versions: int = 0
     unanswered: int = 0
+    news: list[News] = field(default_factory=list)  # of the population, at the close of days
 
 
 class State(msgspec.Struct, frozen=True):
@@ -63,6 +69,7 @@ class State(msgspec.Struct, frozen=True):
     waiting: bytes
     sky: storm.Sky = storm.Sky()
     others: dict[str, tuple[int, int]] = {}
+    open_days: Open | None = None
 
 
 class Pipeline:
@@ -100,10 +107,13 @@ class Pipeline:
         learned = profile.learned if profile else {}
         law = profile.laws["client"] if profile else None
         self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
-        if profile and law and profile.first:
-            self._client_level.watch = watching.restored(profile.first).watch(law.slope)
+        self.population = population_of(profile) if profile else None
+        self._succession = Succession(profile) if profile else None
+        if self._succession:
+            self._client_level.watch = self._succession.watch
         self._watching = ClientLevel(self.clients, learned, None, epoch_us, self._secret)
         bound = profile.summary.versions if profile else ()
+        self._suspicion = profile.summary.suspicion if profile else FOREVER_US
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
         self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
         self._group_name = profile.summary.group if profile else None
@@ -162,7 +172,42 @@ class Pipeline:
             points = self._group_level.close(self._closed)
             self._judge(points, [point.at // TICK_US for point in points], step)
         self._release(step)
+        if self.population is not None:
+            for day in self.population.due(self._closed * TICK_US):
+                self._close_day(self.population, day, step)
         return step
+
+    def take_over(self, since: int, successor: Successor, *, again: bool = False) -> None:
+        """The successor of the one-class model is in force from log time `since` (microseconds) on. again: it was so
+        before a restart, and the population's state knows.
+        """
+        assert self.population is not None
+        assert self._succession is not None
+        if again:
+            self.population.install(successor)
+        else:
+            self.population.take_over(since, successor)
+        assert self.population.now is not None
+        self._succession.take_over(since, successor, self.population.now)
+
+    def _close_day(self, population: Population, day: int, step: Step) -> None:
+        news = population.close(day, self._came(day))
+        if news != QUIET:
+            step.news.append(news)
+        profile, policy = self.profile, in_force(self.policies, (day + 1) * DAY_US)
+        assert profile is not None
+        step.alerts += population_moved(
+            profile.summary.model, profile.summary.id, policy.version, (day + 1) * DAY_US, news.moved, news.void_since
+        )
+
+    def _came(self, day: int) -> list[Came]:
+        """The clients whose first horizon closed in a day of log time."""
+        assert self.profile is not None
+        rows = self.clients.rows[: len(self.clients)]
+        ended = rows["first_at"] + min(2 * self.profile.summary.epoch_us, FOREVER_US // 2)
+        found = np.flatnonzero((rows["n"] > 0) & (ended >= day * DAY_US) & (ended < (day + 1) * DAY_US))
+        fields = ("first_at", "n_counted", "top", "peak")
+        return [Came(self.clients.keys[i], *(int(rows[name][i]) for name in fields)) for i in found.tolist()]
 
     def close(self, streams: Iterable[str] | None = None) -> None:
         """Closes the ticks that all of `streams` have passed, all ticks when None (the end of a log).
@@ -195,7 +240,8 @@ class Pipeline:
     def state(self) -> State:
         waiting = self._group_level.waiting() if self._group_level else b""
         sky = self._storms.state() if self._storms else storm.Sky()
-        return State(dict(self._clocks), self._closed, waiting, sky, dict(self.other_versions))
+        days = self.population.open() if self.population else None
+        return State(dict(self._clocks), self._closed, waiting, sky, dict(self.other_versions), days)
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
@@ -204,6 +250,8 @@ class Pipeline:
             self._group_level.restore(state.waiting)
         if self._storms:
             self._storms.restore(state.sky)
+        if self.population and state.open_days:
+            self.population.restore(self.population.settled, state.open_days)
 
     def _wanted(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> list[int]:
         """The queries that can be judged by who and when; the others are counted or set aside."""
@@ -296,6 +344,30 @@ class Pipeline:
             ticks = self._note_times(chunk.stream, queries, batch.at, part, weighed)
             places = np.searchsorted(part.kept, [i for i, _ in part.points])
             self._judge([point for _, point in part.points], ticks[places].tolist(), step)
+            if self.population is not None:
+                self._note_population(self.population, queries, batch, part, ticks)
+
+    def _note_population(
+        self, population: Population, queries: list[Query], batch: Batch, part: Weighed, ticks: I64
+    ) -> None:
+        keys = [self.clients.keys[slot] for slot in batch.slots[part.kept].tolist()]
+        days = ticks * TICK_US // DAY_US
+        for day in np.unique(days).tolist():
+            mine = np.flatnonzero(days == day)
+            population.asked(day * DAY_US, [keys[i] for i in mine.tolist()], part.bins[mine])
+        for place, n, vector in part.looks:
+            at = int(np.searchsorted(part.kept, place))
+            first_at = int(self.clients.rows["first_at"][batch.slots[place]])
+            group = self._group_key(queries[place])
+            look = Look(keys[at], n, int(part.clock[at]), vector, first_at, group)
+            population.look(int(ticks[at]) * TICK_US, look)
+
+    def _group_key(self, query: Query) -> bytes:
+        name = (query.groups or {}).get(self._group_name or "")
+        if name is None or self._group_level is None:
+            return b""
+        groups = self._group_level.entities
+        return groups.keys[groups.slot(name)]
 
     def _note_watched(self, queries: list[Query], step: Step) -> None:
         """Counts queries that were not weighed, and notes when other versions of the model were asked."""
@@ -336,6 +408,8 @@ class Pipeline:
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
         for point, tick in zip(points, ticks, strict=True):
+            if self.population is not None and point.kind == "client" and point.score >= self._suspicion:
+                self.population.suspect(tick * TICK_US, point.key)
             if point.at < self._alerts_from:
                 continue
             policy = in_force(self.policies, point.at)
@@ -367,10 +441,13 @@ class Pipeline:
 
     def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
         promise, profile = NO_PROMISE, "none"
-        if self.profile is not None:
+        if self.profile is not None and self._succession is not None and self.population is not None:
             profile = self.profile.summary.id
             if decision.kind == "extraction":
-                promise = self.profile.promise(point.kind, decision.threshold)
+                promise = self._succession.promise(point.kind, decision.threshold, point.at)
+                void = self.population.settled.watch.void_since
+                if void is not None and promise.share is not None:
+                    promise = msgspec.structs.replace(promise, state=f"void since {reasons.rfc3339(void)}")
         return reasons.alert(policy, point, decision, promise=promise, profile=profile)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:

@@ -181,6 +181,17 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     drain_s: Annotated[float, Meta(ge=0)] = 10.0
 
 
+class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the one-class model goes on learning.
+
+    successor: what becomes of the model that was learned and calibrated beside the one in force, at the close of an
+    epoch. `ask` keeps it until a person approves it (`querywarden successor`); with `auto` it takes over by itself
+    where what it changes can be chance, at most once a horizon; `off` drops it.
+    """
+
+    successor: Literal["ask", "auto", "off"] = "ask"
+
+
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a run starts.
 
@@ -227,6 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy: PolicySettings = PolicySettings()
     sinks: tuple[AnySinkSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
+    learning: LearningSettings = LearningSettings()
     run: RunSettings = RunSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -41,6 +41,8 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
     pseudonym.add_argument("--kind", default="client", help="client (default), or the name of a group")
     for parser in (forget, pseudonym):
         parser.add_argument("client", metavar="CLIENT")
+    successor = made(commands, "successor", "the one-class models that may take over", _successor)
+    successor.add_argument("--approve", metavar="NAME", help="let it take over")
     made(commands, "shadow", "how a profile that runs in shadow stands", _shadow)
     about = commands.add_parser("store", help="look at the store, copy it, put it back, upgrade it")
     store = about.add_subparsers(required=True, metavar="WHAT")
@@ -164,6 +166,21 @@ def _upgrade(arguments: argparse.Namespace) -> list[str]:
     from detector.run.upgrade import upgrade
 
     return upgrade(_store(arguments))
+
+
+def _successor(arguments: argparse.Namespace) -> list[str]:
+    from detector.profile import artefact
+    from detector.run.successors import approve, shown
+
+    settings = _settings(arguments)
+    store = Path(settings.store.path) / "state.sqlite"
+    if arguments.approve is None:
+        return shown(store)
+    if settings.profile.path is None:
+        raise SettingsError("profile.path: none is set, so that there is no model to succeed")
+    profile = artefact.load(Path(settings.profile.path))
+    number = approve(store, profile, arguments.approve, settings.policy.over(profile.summary.policy.thresholds))
+    return [f"Asked for the successor {arguments.approve} (request {number}); the runner takes it within a second."]
 
 
 def _shadow(arguments: argparse.Namespace) -> list[str]:

@@ -123,7 +123,7 @@ class Summary(msgspec.Struct, frozen=True):
     versions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is another only if it is the same object: arrays have no hash
 class Profile:
     """`laws` by level; `suprema`: grid levels of the calibration entities' highest scores, ascending, by level."""
 

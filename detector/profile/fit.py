@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import columns
-from detector.alert import Severity
 from detector.entities import Name, entity_key
 from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
 from detector.learned.kinds import Choice
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
-from detector.policy import Policy, Threshold
+from detector.policy import Policy
 from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
@@ -36,6 +35,7 @@ from detector.profile.artefact import (
     row_layouts,
 )
 from detector.profile.sets import CALIBRATE, LEARN, SCALE
+from detector.profile.succession import severities
 from detector.reasons import rfc3339
 from detector.tape import score_of
 from features import FEATURES, SIGNALS
@@ -44,7 +44,6 @@ from features.contract import Reference
 DAY_US = 86_400_000_000
 GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
 SUSPICION_SHARE = 0.05
-FIVEFOLD = 0.35  # of the score: a fifth as rare
 LONGEST_US = 2**61
 
 Say = Callable[[str], None]
@@ -368,23 +367,11 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """Medium at the promise; high at a fifth of it where the calibration carries that, else by score; critical by
-    score, a hundred times as rare as medium by the tails of the channels' suprema.
-    """
-    thresholds: dict[str, tuple[Threshold, ...]] = {}
-    for level in levels:
-        if level.threshold is None or level.share is None:
-            continue
-        rarer = calibration.rank_of(level.share / 5, level.calibrated, level.excluded, confidence)
-        high = level.threshold + FIVEFOLD
-        if rarer is not None:
-            high = max(score_of(int(suprema[level.kind][rarer - 1]) + 1), level.threshold + FIVEFOLD / 2)
-        steps: list[tuple[Severity, float]] = [
-            ("medium", level.threshold),
-            ("high", high),
-            ("critical", max(high + FIVEFOLD, level.threshold + 1.0)),
-        ]
-        thresholds[level.kind] = tuple(Threshold(severity, score) for severity, score in steps)
+    thresholds = {
+        level.kind: severities(level, suprema[level.kind], confidence)
+        for level in levels
+        if level.threshold is not None and level.share is not None
+    }
     return Policy(version="profile", thresholds=thresholds)
 
 

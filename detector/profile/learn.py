@@ -304,7 +304,7 @@ def oddness(nats: NDArray[np.float64], law: Law) -> NDArray[np.float64]:
 def looks_at(measured: Measured, law: Law) -> list[tuple[int, int, NDArray[np.float64]]]:
     """Of each look (detector.learned.looks): the query's place, how many queries of its client, and the vector."""
     found: list[tuple[int, int, NDArray[np.float64]]] = []
-    for start, piece in _weighed(measured, law, lambda n, vector: 0.0):
+    for start, piece in _weighed(measured, law, lambda n, clock, vector: 0.0):
         found += [(start + look.place, look.n, look.vector) for look in piece.looks]
     return found
 

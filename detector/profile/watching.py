@@ -7,6 +7,7 @@ calibration clients it says of strangers, and it is one channel more under the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from detector.evidence.law import Law
@@ -17,6 +18,7 @@ from detector.learned.oneclass import OneClass
 from detector.learned.successor import First, scales_of
 from detector.learned.teaching import Caps, Teaching, packed
 from detector.levels import Watch
+from detector.profile.artefact import Profile
 from detector.profile.learn import Measured, looks_at
 from features import SIGNALS
 
@@ -33,7 +35,7 @@ class Watched(NamedTuple):
 
     def watch(self, slope: float) -> Watch:
         """slope: of the boundary, the law's."""
-        return lambda n, vector: self.scales.channel(n, self.model.score(vector), slope)
+        return lambda n, clock, vector: self.scales.channel(n, self.model.score(vector), slope)
 
 
 def learn_watch(
@@ -52,6 +54,12 @@ def restored(first: First, model: OneClass | None = None) -> Watched:
     """From what was saved. Raises ProfileError when another version of River taught it."""
     model = OneClass(first.taught) if model is None else model
     return Watched(model, scales_of(model, first.scale), first)
+
+
+@lru_cache(maxsize=4)
+def watched_of(profile: Profile) -> Watched | None:
+    """The model of a profile. Learning it again and scoring its scale set takes tenths of a second: once will do."""
+    return None if profile.first is None else restored(profile.first)
 
 
 def _looks(measured: Measured, law: Law, units: Units) -> list[Look]:

@@ -51,12 +51,16 @@ class Journal:
             return
         self._hold(Dated(self._since(pipeline, request.since or 0), request.policy), pipeline, request.id)
 
+    def hold(self, policy: Policy, pipeline: Pipeline) -> None:
+        """Journals a policy that nobody requested, then uses it."""
+        self._hold(Dated(self._since(pipeline, 0), policy), pipeline, None, settings=False)
+
     def _since(self, pipeline: Pipeline, wanted: int) -> int:
         last = pipeline.policies[-1].since if pipeline.policies else 0
         return max(wanted, pipeline.decided + 1, self.told + 1, last)
 
-    def _hold(self, dated: Dated, pipeline: Pipeline, request: int | None) -> None:
-        self._store.journal_policy(dated, request=request)
+    def _hold(self, dated: Dated, pipeline: Pipeline, request: int | None, *, settings: bool = True) -> None:
+        self._store.journal_policy(dated, request=request, of_settings=settings and request is None)
         pipeline.policies.append(dated)
         _say(dated.policy, dated.since)
 

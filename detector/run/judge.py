@@ -16,6 +16,7 @@ import structlog
 from detector.decide import Case
 from detector.entities import Name, entity_key
 from detector.errors import SettingsError
+from detector.learned.population import Settled
 from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder, mark
@@ -24,11 +25,14 @@ from detector.run.forgetting import Forgetting, Forgettings, named, without, wit
 from detector.run.journal import Journal
 from detector.run.outbox import Outbox
 from detector.run.store import Store
+from detector.run.successors import NAME as SUCCESSORS
+from detector.run.successors import Successors
 from detector.settings import Settings, micros
 from detector.tape import Point
 
 LEARNING = "learning"  # the store's profile id while there is none
 DAY_US = 86_400_000_000
+POPULATION = "population"  # of the extra in a snapshot
 NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
@@ -57,6 +61,8 @@ class Judge:
             self.store.bind_ids(mark(settings.entities.pseudonyms))
             self._opened = opened.pop_all()
         self.forgettings = Forgettings(self.store.db)
+        automatic = settings.learning.successor == "auto"
+        self._successors = Successors(profile, automatic) if profile and settings.learning.successor != "off" else None
 
     def restore(self) -> Mapping[str, bytes]:
         """Goes on from the last snapshot, under the policies of the journal and the settings' when they changed.
@@ -77,12 +83,16 @@ class Judge:
         )
         restore_rows(pipeline.tables, saved.names, dict(saved.rows))
         pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
+        if pipeline.population and POPULATION in saved.extras:
+            pipeline.population.settled = msgspec.msgpack.decode(saved.extras[POPULATION], type=Settled)
         if "state" in saved.extras:
             pipeline.restore(msgspec.msgpack.decode(saved.extras["state"], type=State))
         promised = self.profile.summary.policy.thresholds if self.profile else {}
         self.journal = Journal(self.store, self.outbox, promised)
         self.journal.begin(self._settings.policy, pipeline)
         self.pipeline = pipeline
+        if self._successors:
+            self._successors.restore(saved.extras.get(SUCCESSORS), pipeline)
         return saved.extras
 
     def adopt(self, streams: Mapping[str, int]) -> bool:
@@ -106,6 +116,8 @@ class Judge:
         if step.held:
             self.outbox.hold(step.held)
         new = self.outbox.put(step.alerts) if step.alerts else 0
+        if self._successors:
+            self._successors.take(step.news)
         self._points.extend(step.points)
         self._letters.extend(step.letters)
         return new
@@ -123,12 +135,16 @@ class Judge:
             rows=rows,
             names=[name for table in pipeline.tables for name in table.changed_names()],
             cases=[(key, msgspec.msgpack.encode(pipeline.cases[key])) for key in pipeline.changed_cases],
-            extras={**extras, "state": msgspec.msgpack.encode(pipeline.state())},
+            extras={**extras, **self._learned(), "state": msgspec.msgpack.encode(pipeline.state())},
             points=self._points,
         )
         for table in pipeline.tables:
             table.settled()
         pipeline.changed_cases.clear()
+        if pipeline.population:
+            pipeline.population.changed = False
+        if self._successors:
+            self._successors.saved()
         self._points, self._letters = [], []
         self.store.prune_tape(pipeline.newest_clock - self._settings.store.tape_days * DAY_US)
         return len(rows)
@@ -137,6 +153,18 @@ class Judge:
         """Takes requested policies."""
         for request in self.store.requested():
             self.journal.take(request, self.pipeline)
+        if self._successors:
+            for policy in self._successors.due():
+                self.journal.hold(policy, self.pipeline)
+            self._successors.install(self.pipeline)
+
+    def _learned(self) -> dict[str, bytes]:
+        """What closed days left, when it has changed since the last snapshot."""
+        population = self.pipeline.population
+        found = self._successors.extra() if self._successors else {}
+        if population and population.changed:
+            found[POPULATION] = msgspec.msgpack.encode(population.settled)
+        return found
 
     # -- forgetting (forgetting.py)
 

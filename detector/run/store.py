@@ -129,6 +129,11 @@ class Reader:
         rows = self.db.read("SELECT since, policy FROM policies ORDER BY seq")
         return tuple(Dated(since, _POLICY.decode(policy)) for since, policy in rows)
 
+    def saved_extra(self, name: str) -> bytes | None:
+        """One of the extras of the last snapshot."""
+        found = self.db.read("SELECT body FROM extras WHERE name = ?", name)
+        return found[0][0] if found else None
+
     def request_state(self, request: int) -> tuple[str, str]:
         """What became of a requested policy: `waiting`, `taken` or `refused`, and the reason. StoreError if unknown."""
         rows = self.db.read("SELECT state, reason FROM requests WHERE id = ?", request)
@@ -250,8 +255,9 @@ class Store(Reader):
         rows = self.db.read("SELECT value FROM meta WHERE name = 'settings policy'")
         return str(rows[0][0]) if rows else None
 
-    def journal_policy(self, dated: Dated, *, request: int | None = None) -> None:
+    def journal_policy(self, dated: Dated, *, request: int | None = None, of_settings: bool | None = None) -> None:
         """Appends to the journal, durably before it returns; closes the `request` that asked for it, if one did.
+        of_settings: the settings gave it; by default if nobody requested it.
 
         Raises StoreError when `since` lies before the last entry's: what was decided under that one would change.
         """
@@ -265,7 +271,7 @@ class Store(Reader):
             db.execute(
                 "INSERT INTO policies(since, policy) VALUES (?, ?)", (dated.since, _ENCODER.encode(dated.policy))
             )
-            if request is None:
+            if request is None if of_settings is None else of_settings:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('settings policy', ?)", (dated.policy.version,))
             db.execute("UPDATE requests SET state = 'taken' WHERE id IS ?", (request,))
         self._seen_version = -1
