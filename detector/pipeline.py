@@ -171,10 +171,10 @@ class Pipeline:
             self._judged = self._closed
             points = self._group_level.close(self._closed)
             self._judge(points, [point.at // TICK_US for point in points], step)
-        self._release(step)
         if self.population is not None:
             for day in self.population.due(self._closed * TICK_US):
                 self._close_day(self.population, day, step)
+        self._release(step)
         return step
 
     def take_over(self, since: int, successor: Successor, *, again: bool = False) -> None:
@@ -437,17 +437,24 @@ class Pipeline:
                 if held != case.held:
                     self.cases[key] = msgspec.structs.replace(case, held=held)
                     self.changed_cases.add(key)
-            (step.held if hold else step.alerts).append(alert)
+            (step.held if hold else step.alerts).append(self._stamped(alert))
+
+    def _stamped(self, alert: Alert) -> Alert:
+        """The alert, which says so if its promise was void by its time. Known when its tick has come, not before."""
+        found = self.population.settled if self.population else None
+        if found is None or found.void_at is None or found.watch.void_since is None or alert.promise.share is None:
+            return alert
+        if alert.at < reasons.rfc3339(found.void_at):
+            return alert
+        state = f"void since {reasons.rfc3339(found.watch.void_since)}"
+        return msgspec.structs.replace(alert, promise=msgspec.structs.replace(alert.promise, state=state))
 
     def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
         promise, profile = NO_PROMISE, "none"
-        if self.profile is not None and self._succession is not None and self.population is not None:
+        if self.profile is not None and self._succession is not None:
             profile = self.profile.summary.id
             if decision.kind == "extraction":
                 promise = self._succession.promise(point.kind, decision.threshold, point.at)
-                void = self.population.settled.watch.void_since
-                if void is not None and promise.share is not None:
-                    promise = msgspec.structs.replace(promise, state=f"void since {reasons.rfc3339(void)}")
         return reasons.alert(policy, point, decision, promise=promise, profile=profile)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:

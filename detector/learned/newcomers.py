@@ -35,6 +35,7 @@ COUNTED = 0.9
 SLOPES = (-1.0, 0.0, 1.0)
 JUMP = 0.001
 SPENT = 0.1
+CROWD = 1_000.0  # a bet that doubles nobody's money while at most half score high; a tenth of honest newcomers do
 
 
 class Newcomer(msgspec.Struct, frozen=True):
@@ -48,8 +49,8 @@ class Newcomer(msgspec.Struct, frozen=True):
 class Watch(msgspec.Struct):
     """What the test remembers. `newcomers` changes it in place.
 
-    below: suprema count that are below this level. counts: of each such level, calibration and newcomers. seen: counted
-    newcomers. purse, capital, stakes: see the module. limit: the wealth at which the promise is void. void_since: log
+    below: suprema count that are below this level; crowd: the bet that more than half of the newcomers are not below
+    it. counts: of each such level, calibration and newcomers. seen: counted newcomers. purse, capital, stakes: see the module. limit: the wealth at which the promise is void. void_since: log
     time of that; higher: whether newcomers score higher (or lower) than those that calibrated.
     """
 
@@ -59,6 +60,7 @@ class Watch(msgspec.Struct):
     purse: float = 0.5
     capital: tuple[float, float, float] = (1 / 6, 1 / 6, 1 / 6)
     stakes: int = 1
+    crowd: float = 1.0
     seen: int = 0
     void_since: int | None = None
     higher: bool | None = None
@@ -83,7 +85,14 @@ def newcomers(state: Watch, came: Iterable[Newcomer], secret: bytes) -> None:
     (detector.learned.takeover), and none that calibrated, taught or set the scale of that model.
     """
     for one in sorted(came, key=lambda one: (one.at, one.key)):
-        if one.supremum < state.below and state.void_since is None:
+        if state.void_since is not None:
+            return
+        if state.below > 0:  # else all that is honest lies below the tape's floor, and nobody is counted
+            state.crowd = max(state.crowd, 1.0) * (0.5 if one.supremum < state.below else 1.5)
+        # Where nearly everybody scores high, nobody is left to be counted: attackers are not most of the newcomers.
+        if state.crowd >= CROWD:
+            state.void_since, state.higher = one.at, True
+        elif one.supremum < state.below:
             _bet(state, p_value(state, one, secret))
             state.counts[one.supremum] += 1
             state.seen += 1

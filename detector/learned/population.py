@@ -64,6 +64,7 @@ class Settled(msgspec.Struct):
     suspects: set[bytes] = msgspec.field(default_factory=set)
     moved: list[Moved] = msgspec.field(default_factory=list)
     took_over: int | None = None
+    void_at: int | None = None  # log time of the close of the day that showed it
 
 
 class Seen(msgspec.Struct):
@@ -150,7 +151,7 @@ class Population:
         newcomers(settled.watch, [Newcomer(c.key, c.first_at + horizon_us, c.peak) for c in fresh], self._secret)
         news = News(moved=self._drifted(day))
         if settled.watch.void_since is not None and was_void is None:
-            news.void_since = settled.watch.void_since
+            news.void_since, settled.void_at = settled.watch.void_since, end
         if self.now is not None and self._epoch_closes(day):
             self._succeed(end, news)
         settled.closed = day + 1
@@ -188,6 +189,7 @@ class Population:
         self.install(successor)
         self.settled.took_over = since
         self.settled.watch = watch(np.array(successor.suprema, np.int64))
+        self.settled.void_at = None
         self.changed = True
 
     def install(self, successor: Successor) -> None:
