@@ -58,7 +58,7 @@ class Successors:
         self._saved = False
         alone = self._automatic and successor.automatic
         if alone:
-            self._due.append(successor)
+            self._due = [successor]  # of two that were made meanwhile, the newer one
         log.info("A successor of the one-class model is ready", name=name_of(successor), takes_over=alone)
 
     def extra(self) -> dict[str, bytes]:
