@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -120,7 +121,7 @@ def test_the_more_is_asked_the_more_openings_are_expected(profile: Profile) -> N
 
 
 def Pipeline_of(profile: Profile, summary: Any) -> Pipeline:  # noqa: N802
-    changed = Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    changed = replace(profile, summary=summary)
     return pipeline(changed, [Dated(0, POLICY)])
 
 
