@@ -17,14 +17,14 @@ from bench.detect import GOALS, PROMISE, Log, by_kind, first_alerts, fitted, rep
 from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
 from detector.evidence.law import DILUTION_BET, KT, TURN, Law
-from detector.profile import groups, learn, nulls
+from detector.profile import fit, groups, learn, nulls
 from detector.query import F64
 from detector.redteam.world import simulate
 from features import SIGNALS
 
 SEED_FIT, SEED_TEST = 5001, 5002
 HONEST_FIT, HONEST_TEST, CAMPAIGNS = 1000, 500, 20
-NEVER = 1e300  # the unit of a channel that is never the largest
+NEVER = 1e300  # nats, the median of a channel that never says anything
 
 
 @contextmanager
@@ -56,18 +56,24 @@ def one_law_of_inner_bins() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_watch() -> Iterator[None]:
+    with patch.object(fit, "_watched", lambda *given: (None, "")):
+        yield
+
+
 def _never(place: tuple[Any, ...]) -> Callable[[], Any]:
-    """Without the channels at `place` of (signals and their sum, channels)."""
+    """Without the channels at `place` of (signals, channels)."""
 
     @contextmanager
     def left_out() -> Iterator[None]:
         scaled = learn.scaled
 
-        def scaled_without(law: Law, highest: F64) -> Law:
-            whole_law = scaled(law, highest)
-            unit = whole_law.unit.copy()
-            unit[place] = NEVER
-            return whole_law._replace(unit=unit)
+        def scaled_without(*measured: Any) -> Law:
+            law: Law = scaled(*measured)
+            centre, knee = law.centre.copy(), law.knee.copy()
+            centre[place], knee[place] = NEVER, 2 * NEVER
+            return law._replace(centre=centre, knee=knee)
 
         with ExitStack() as patches:
             for module in (learn, groups):
@@ -103,10 +109,14 @@ VARIANTS: Mapping[str, Callable[[], Any]] = {
     "the channel of Krichevsky-Trofimov": _never((slice(None), KT)),
     "the channel of the dilution bet": _never((slice(None), DILUTION_BET)),
     "the channel for turning": _never((slice(None), TURN)),
-    "the sum over signals": _never((-1,)),
+    "the one-class model": no_watch,
     "the distance to the training data": _unseen("distance"),
     "the spacing": _unseen("spacing"),
     "the margin to the boundary": _unseen("boundary"),
+    "how evenly queries spread": _unseen("entropy"),
+    "what was covered": _unseen("coverage"),
+    "when was asked": _unseen("timing"),
+    "what cannot be read": _unseen("conduct"),
 }
 
 
@@ -134,9 +144,7 @@ def main() -> None:
             "calibrated": level.calibrated,
             "beta_binomial_95": [int(expected.ppf(0.025)), int(expected.ppf(0.975))],
             "slope": law.slope,
-            "highest_kt_nats": dict(
-                zip([s.name for s in SIGNALS], (law.centre + law.unit)[:-1, KT].tolist(), strict=True)
-            ),
+            "kt_nats_of_the_highest_tenth": dict(zip([s.name for s in SIGNALS], law.knee[:, KT].tolist(), strict=True)),
             "kinds": {kind: kinds[kind].row() for kind in ("honest", *GOALS)},
         }
     save("ablation", {"promise": PROMISE, "variants": found}, page(found))

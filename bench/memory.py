@@ -17,24 +17,26 @@ from detector.profile import honest, projection
 from detector.redteam.attacks import attack_named
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import World, simulate
+from features import spacing
 
 SEED_HONEST, SEED_ATTACK = 101, 102  # the development half
 HONEST, CAMPAIGNS = 600, 10
 SEEDS, UNTIL = 150, 350  # queries from the first child on
 CELLS = np.array([0.0, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0])  # quantiles of honest distances
-# (recent, sample, dimensions, steps of x to a step of the memory); at 64 steps and more a coordinate is one byte
+# (recent, sample, dimensions, steps of x to a step of the memory); at 64 steps and more a coordinate is one byte. One
+# byte more of each point is its label.
 SHAPES = (
     (16, 16, 16, 1),
     (32, 32, 16, 1),
-    (32, 96, 16, 64),
-    (64, 64, 16, 64),
-    (64, 106, 12, 64),
-    (32, 224, 8, 64),
-    (96, 160, 8, 64),
+    (32, 78, 16, 64),
+    (64, 46, 16, 64),
+    (64, 80, 12, 64),
+    (32, 176, 8, 64),
+    (96, 112, 8, 64),
     (128, 128, 16, 64),
     (64, 448, 8, 64),
 )
-CHOSEN = (32, 224, 8, 64)
+CHOSEN = (spacing.RECENT, spacing.SAMPLE, spacing.KEPT, spacing.COARSE)
 ATTACKS = ("jacobian", "random-step")
 
 
@@ -57,7 +59,7 @@ def main() -> None:
 
 def bytes_of(shape: tuple[int, int, int, int]) -> int:
     recent, sample, dims, step = shape
-    return (recent + sample) * dims * (1 if step >= 64 else 2)
+    return (recent + sample) * (dims * (1 if step >= 64 else 2) + 1)
 
 
 def _projection(world: World) -> projection.Projection:

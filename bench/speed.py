@@ -29,7 +29,7 @@ from detector.logs import DECODERS
 from detector.logs.contract import Decode
 from detector.pipeline import Pipeline
 from detector.policy import Dated
-from detector.profile import fit
+from detector.profile import fit, watching
 from detector.profile.artefact import CLIENT_ROW, GROUP_ROW, Profile
 from detector.query import Batch
 from detector.redteam.world import digits_world, simulate
@@ -297,7 +297,10 @@ def seasoned(profile: Profile, log: Batch, n: int) -> ClientLevel:
     for number in range(n):
         entities.slot(f"c-{number:07d}")
     epoch_us = profile.summary.epoch_us
-    level = ClientLevel(entities, profile.learned, profile.laws["client"], epoch_us, columns.secret_word(b""))
+    law = profile.laws["client"]
+    level = ClientLevel(entities, profile.learned, law, epoch_us, columns.secret_word(b""))
+    if profile.first:
+        level.watch = watching.restored(profile.first).watch(law.slope)
     level.advance(log.part(0, 300), Naming([None] * 300, [""] * 300))
     salts = entities.rows["salt"].copy()
     entities.rows[1:] = entities.rows[0]

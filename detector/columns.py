@@ -28,20 +28,31 @@ class Unfit(NamedTuple):
 
 
 def with_unread(
-    queries: list[Query], sources: list[int], refused: Sequence[tuple[int, DecodeError]], model: str | None
+    queries: list[Query],
+    sources: list[int],
+    refused: Sequence[tuple[int, DecodeError]],
+    bounds_at: Sequence[int],
+    model: str | None,
 ) -> tuple[list[Query], list[int]]:
     """The queries in their order, and among them, for each refused record that names its client, one without input:
-    what the model answered and we cannot read was asked all the same. NO_TIME where its time cannot be read either.
+    what the model answered and we cannot read was asked all the same. Not so where the record names another model.
+
+    NO_TIME where its time cannot be read either, or lies beyond its bound (`bounds_at` of each payload).
     """
     unread = [
-        (i, Query(NO_TIME if error.at is None else error.at, error.client, model or "", []))
+        (i, _unread(error, bounds_at[i], model or error.model or ""))
         for i, error in refused
-        if error.client
+        if error.client and (model is None or error.model in (None, model))
     ]
     if not unread:
         return queries, sources
     merged = sorted([*zip(sources, queries, strict=True), *unread], key=lambda one: one[0])
     return [query for _, query in merged], [source for source, _ in merged]
+
+
+def _unread(error: DecodeError, bound: int, model: str) -> Query:
+    at = error.at if error.at is not None and error.at <= bound else NO_TIME
+    return Query(at, error.client, model, [], version=error.version, answered=error.answered)
 
 
 def inputs_of(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Unfit]]:

@@ -38,14 +38,28 @@ class MissingExtra(QuerywardenError):
 class DecodeError(QuerywardenError):
     """`reason` is one of a small fixed set (a metric label); the message says what was found.
 
-    client, at: who asked and when (microseconds), where that can be read all the same.
+    client, at, model, version: who asked, when (microseconds), and what, where that can be read all the same. answered:
+    False where the record says that no answer was given.
     """
 
-    def __init__(self, reason: str, message: str, *, client: str | None = None, at: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        client: str | None = None,
+        at: int | None = None,
+        model: str | None = None,
+        version: str | None = None,
+        answered: bool = True,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.client = client
         self.at = at
+        self.model = model
+        self.version = version
+        self.answered = answered
 
 
 class ProfileError(QuerywardenError):

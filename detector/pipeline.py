@@ -156,7 +156,7 @@ class Pipeline:
         queries, sources, refused = self._decode(chunk.payloads)
         for index, error in refused:
             step.letters.append(self._letter(chunk, index, 0, error.reason, str(error), error.client))
-        queries, sources = columns.with_unread(queries, sources, refused, self._model)
+        queries, sources = columns.with_unread(queries, sources, refused, chunk.bounds_at, self._model)
         wanted = self._wanted(chunk, queries, sources, step)
         if len(wanted) < len(queries):
             queries, sources = [queries[i] for i in wanted], [sources[i] for i in wanted]
@@ -337,6 +337,8 @@ class Pipeline:
         if len(part.kept) < len(part.status):
             step.retries += int(np.count_nonzero(part.status == kernels.RETRY))
             for i in np.flatnonzero(part.status == kernels.LATE):
+                if not queries[i].input:  # refused: there is a letter already
+                    continue
                 message = "the record is more than an epoch older than its client's latest"
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)

@@ -80,9 +80,15 @@ def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
             replace(query, client=clients[query.client], groups=query.groups and known.groups(query.groups))
             for query in queries
         ]
-        return named, sources, [(i, DecodeError(e.reason, str(e), client=clients[e.client])) for i, e in refused]
+        return named, sources, [(i, _renamed(error, clients[error.client])) for i, error in refused]
 
     return decoded
+
+
+def _renamed(error: DecodeError, client: str | None) -> DecodeError:
+    """The same refusal of another client."""
+    told = {"at": error.at, "model": error.model, "version": error.version, "answered": error.answered}
+    return DecodeError(error.reason, str(error), client=client, **told)
 
 
 class _Of(dict[str | None, str | None]):

@@ -134,7 +134,7 @@ def test_explain_says_why_and_draws(call: Call, day: Path, tmp_path: Path) -> No
 def test_policy_apply_asks_the_runner(call: Call, tmp_path: Path, config: Path) -> None:
     call("run", "--config", config)
     with config.open("a") as file:
-        file.write("[policy.thresholds.client]\nmedium = 2.5\n")
+        file.write("[policy.thresholds.client]\nmedium = 1.7\n")
     status, out, _ = call("policy", "apply", "--config", config, "--since", "2026-05-01T00:00:00Z")
     assert (status, out.startswith("Asked for the policy ")) == (0, True)
     call("run", "--config", config)

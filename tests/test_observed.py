@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ NOISE = people.log_of(people.noise("thief", n=80))
 def bound(profile: Profile, *versions: str) -> Profile:
     """The profile, fitted for these versions."""
     summary = msgspec.structs.replace(profile.summary, versions=versions)
-    return Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    return replace(profile, summary=summary)
 
 
 def told(records: list[bytes], **more: Any) -> list[bytes]:

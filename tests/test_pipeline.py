@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -173,6 +174,56 @@ def test_who_sends_much_that_cannot_be_read_is_named(profile: Profile) -> None:
     alerts = drive(pipeline(profile), [people.chunk(asked)]).alerts
     assert {alert.entity.id for alert in alerts if alert.entity.kind == "client"} == {"c0"}
     assert alerts[0].reasons[0].signal == "conduct.odd"
+
+
+def unread(n: int, **changes: Any) -> list[bytes]:
+    """Records of the client `hidden` that cannot be read, one a minute."""
+    plain = {"at": 0, "client": "hidden", "model": people.MODEL, "input": {"x": 1}}
+    times = [people.START_US / 1e6 + 60 * i for i in range(n)]
+    return [msgspec.json.encode(plain | {"at": at} | changes) for at in times]
+
+
+def test_who_only_sends_what_cannot_be_read_is_counted_and_named(profile: Profile) -> None:
+    found = drive(pipeline(profile), [people.chunk(unread(30))])
+    assert row_of(found, "hidden")["n"] == 30
+    assert row_of(found, "hidden")["first_at"] == people.START_US
+    assert len(found.letters) == 30
+    assert found.counts["judged"] == 0
+    assert opened(found) == {"hidden"}
+    assert found.alerts[0].reasons[0].signal == "conduct.odd"
+    assert found.alerts[0].at > "2026-01-01T00:00"
+
+
+def test_one_that_cannot_be_read_names_nobody(profile: Profile) -> None:
+    assert not drive(pipeline(profile), [people.chunk(unread(1))]).alerts
+
+
+def test_without_a_time_it_counts_at_its_clients_own_clock_and_not_before_there_is_one(profile: Profile) -> None:
+    asked = strategies.written([strategies.Event(0, "asks", 1, 0)])
+    timeless = unread(3, client="c0", at="yesterday")
+    found = drive(pipeline(profile), [people.chunk([*timeless[:2], *asked, timeless[2]])])
+    row = row_of(found, "c0")
+    assert (row["n"], row["clock"]) == (2, people.START_US)
+    assert len(found.letters) == 3
+
+
+def test_a_time_beyond_its_bound_or_too_late_is_told_once(profile: Profile) -> None:
+    asked = strategies.written([strategies.Event(0, "asks", 1, 0)])
+    odd = [unread(1, client="c0", at=at)[0] for at in (people.END_US / 1e6 + 9, people.START_US / 1e6 - 3 * 86_400)]
+    found = drive(pipeline(profile), [people.chunk([*asked, *odd])])
+    assert [letter.reason for letter in found.letters] == ["input", "input"]
+    row = row_of(found, "c0")
+    assert (row["n"], row["clock"]) == (2, people.START_US)  # the first of the two; the other is too late
+
+
+@pytest.mark.parametrize("changes", [{"model": "another"}, {"status": "error"}, {"model_version": "8"}])
+def test_what_was_not_answered_or_not_by_this_model_is_no_evidence_because_it_cannot_be_read(
+    profile: Profile, changes: dict[str, Any]
+) -> None:
+    bound = replace(profile, summary=msgspec.structs.replace(profile.summary, versions=("7",)))
+    found = drive(pipeline(bound), [people.chunk(unread(60, **changes))])
+    assert not found.alerts
+    assert len(found.letters) == 60
 
 
 def client_of(record: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from tests.test_pipeline import restored, saved
 
 MOVED = 24  # clients that begin to ask otherwise, one a minute
 LEVELS = ("client", "organisation")
-MEDIUM = {level: (Threshold("medium", 1.0), Threshold("critical", 1e6)) for level in LEVELS}
+MEDIUM = {level: (Threshold("medium", 1.5), Threshold("critical", 1e6)) for level in LEVELS}
 POLICY = Policy("storms", MEDIUM, storm=Storm(3_600.0, 8))
 STREAMS = ("kafka:t/0", "kafka:t/1")
 
@@ -120,7 +121,7 @@ def test_the_more_is_asked_the_more_openings_are_expected(profile: Profile) -> N
 
 
 def Pipeline_of(profile: Profile, summary: Any) -> Pipeline:  # noqa: N802
-    changed = Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    changed = replace(profile, summary=summary)
     return pipeline(changed, [Dated(0, POLICY)])
 
 
@@ -137,7 +138,7 @@ def test_the_limit_is_where_chance_ends(expected: float) -> None:
 
 def test_who_is_critical_is_told(profile: Profile) -> None:
     """From then on the case is told, its end too."""
-    thresholds = {"client": (Threshold("medium", 1.0), Threshold("high", 5.0), Threshold("critical", 12.0))}
+    thresholds = {"client": (Threshold("medium", 1.5), Threshold("high", 2.5), Threshold("critical", 3.5))}
     found = run(profile, moved(), Policy("s", thresholds, storm=Storm(3_600.0, 8)))
     held_first = {a.case_id for a in found.held}
     assert {a.severity for a in found.held} <= {"medium", "high"}

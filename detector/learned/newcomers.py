@@ -13,7 +13,7 @@ e of -1, 0 or 1, of which a thousandth changes at each step). Its wealth is a ma
 probability of at most 1% (Ville 1939). In quiet times a jumper loses by and by, and would sleep through a late change;
 so the coin is dealt out: when the k-th jumper is down to a tenth of its stake, 1/(k(k+1)), the next one begins.
 
-Honest scores below the tape's floor (0.5) are one level; that costs power, not truth.
+Honest scores below the tape's floor (0.75) are one level; that costs power, not truth.
 
 Sources: Vovk, Gammerman, Shafer 2005, ch. 7; Vovk, Petej, Nouretdinov, Ahlberg, Carlsson, Gammerman 2021, "Retrain or
 not retrain: conformal test martingales for change-point detection".

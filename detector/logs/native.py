@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from detector.errors import DecodeError
 from detector.logs.contract import DEPTH, ENCODING, INPUT, JSON, MAX_BYTES, MISSING, SHAPE, SIZE, TIME, Decoded
-from detector.logs.identity import client_of_broken
+from detector.logs.identity import client_of, top_of_broken
 from detector.logs.times import END_S, all_at_once, microseconds
 from detector.query import Query
 
@@ -80,8 +80,18 @@ class _Usual(msgspec.Struct, gc=False):
     status: Status = None
 
 
-class _Who(msgspec.Struct, gc=False):
-    client: Id = None
+_NOTHING = msgspec.Raw()
+_UNNAMED = (b"", b"null", b'""')
+
+
+class _Top(msgspec.Struct, gc=False):
+    """What is told of a record that is refused, each value as it is written."""
+
+    client: msgspec.Raw = _NOTHING
+    at: msgspec.Raw = _NOTHING
+    model: msgspec.Raw = _NOTHING
+    model_version: msgspec.Raw = _NOTHING
+    status: msgspec.Raw = _NOTHING
 
 
 _Record: TypeAlias = _Usual | _Wire[Any] | _Batched[Any]
@@ -104,7 +114,9 @@ _BATCHES: tuple[_Decoder, ...] = (
     msgspec.json.Decoder(_Batched[list[list[list[float]]] | str]),
     msgspec.json.Decoder(_Batched[list[list[list[list[float]]]] | str]),
 )
-_WHO = msgspec.json.Decoder(_Who)
+_TOP = msgspec.json.Decoder(_Top)
+_TEXT = msgspec.json.Decoder(str | int)
+_MOMENT = msgspec.json.Decoder(int | float | str)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -131,7 +143,7 @@ probabilities=None, text=None, version='2', answered=True, row=0)]
                 read = decoder.decode
             sources.append(i)
         except DecodeError as error:
-            refused.append((i, error))
+            refused.append((i, _told(error, payload)))
     queries = _all_usual(records)
     return (queries, sources, refused) if queries is not None else _one_by_one(records, sources, refused)
 
@@ -172,6 +184,9 @@ def _one_by_one(records: Sequence[_Record], sources: Sequence[int], refused: lis
             queries += found
             kept += [i] * len(found)
         except DecodeError as error:
+            error.at, error.model = _when(record.at), record.model or DEFAULT_MODEL
+            error.version = None if record.model_version is None else str(record.model_version) or None
+            error.answered = record.status != "error"
             refused.append((i, error))
     return queries, kept, sorted(refused, key=lambda one: one[0])
 
@@ -297,11 +312,11 @@ def _first_that_reads(
 
 def _oversized(payload: bytes) -> DecodeError:
     message = f"the record has {len(payload)} bytes, more than {MAX_BYTES}"
-    return DecodeError(SIZE, message, client=client_of_broken(payload))
+    return DecodeError(SIZE, message)
 
 
 def _refusal(payload: bytes, error: Exception) -> DecodeError:
-    return DecodeError(_reason(payload, error), str(error), client=_client(payload))
+    return DecodeError(_reason(payload, error), str(error))
 
 
 def _reason(payload: bytes, error: Exception) -> str:
@@ -328,9 +343,47 @@ def _is_utf8(payload: bytes) -> bool:
     return True
 
 
-def _client(payload: bytes) -> str | None:
+def _told(error: DecodeError, payload: bytes) -> DecodeError:
+    """The refusal, with what can be read of the record all the same."""
+    top, whole = _top(payload)
+    error.client, error.at = client_of(top["client"]), _moment(top["at"])
+    error.model, error.version = _text(top["model"]), _text(top["model_version"])
+    if whole and top["model"] in _UNNAMED:
+        error.model = DEFAULT_MODEL
+    error.answered = top["status"] != b'"error"'
+    return error
+
+
+def _top(payload: bytes) -> tuple[dict[str, bytes], bool]:
+    """The values of _Top as they are written, and whether the record is whole: what is not found is not there then."""
+    names = _Top.__struct_fields__
+    if len(payload) <= MAX_BYTES:
+        try:
+            top = _TOP.decode(payload)
+            return {name: bytes(getattr(top, name)) for name in names}, True
+        except _UNREADABLE:
+            pass
+    found = top_of_broken(payload, [name.encode() for name in names])
+    return {name: found.get(name.encode(), b"") for name in names}, False
+
+
+def _text(token: bytes) -> str | None:
     try:
-        client = _WHO.decode(payload).client
+        return str(_TEXT.decode(token)) or None
     except _UNREADABLE:
-        return client_of_broken(payload)
-    return None if client is None else str(client) or None
+        return None
+
+
+def _moment(token: bytes) -> int | None:
+    try:
+        return _when(_MOMENT.decode(token))
+    except _UNREADABLE:
+        return None
+
+
+def _when(at: float | str) -> int | None:
+    """Microseconds, None where it is no time or out of range."""
+    try:
+        return microseconds(at)
+    except (DecodeError, OverflowError):
+        return None

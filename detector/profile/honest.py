@@ -222,7 +222,7 @@ def _batch(
 def _asked(chunk: Chunk, decode: Decode, survey: Survey) -> list[Query]:
     """The queries of the surveyed clients as the pipeline takes them: those that cannot be read too."""
     queries, sources, refused = decode(chunk.payloads)
-    queries, sources = columns.with_unread(queries, sources, refused, survey.model)
+    queries, sources = columns.with_unread(queries, sources, refused, chunk.bounds_at, survey.model)
     return [
         query
         for query, i in zip(queries, sources, strict=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from detector import tape
 from detector.entities import BINS, RETRIES
 from detector.evidence import kernels, sums
-from detector.levels import admitted, weighed
+from detector.levels import Weights, admitted, weighed
 from detector.query import Batch
 from features.contract import Rows
 from tests.asked import asked
@@ -23,12 +23,13 @@ SECRET = np.uint64(7)
 LAW = made([HONEST])
 
 
-def weigh(rows: Rows, clocks: list[int], values: list[float]) -> tuple[np.ndarray, ...]:
+def weigh(rows: Rows, clocks: list[int], values: list[float]) -> Weights:
     n = len(clocks)
     table = np.full((n, F), np.nan)
     table[:, 0] = values
     clock = np.array(clocks, np.int64)
-    return weighed(np.zeros(n, np.int64), clock, table, np.zeros((n, F), np.int8), LAW, EPOCH_US, rows, sums.lines(F))
+    stages = np.zeros((n, F), np.int8)
+    return weighed(np.zeros(n, np.int64), clock, table, stages, LAW, EPOCH_US, rows, sums.lines(F), None)
 
 
 def batch_of(at: list[int], ids: list[int], which: list[int]) -> Batch:
@@ -73,15 +74,15 @@ def test_within_the_horizon_an_epochs_end_is_no_event() -> None:
     values = rng.integers(0, BINS, 200) - 0.5
     spread = np.sort(rng.integers(0, 2 * EPOCH_US, 200)).tolist()
     with_epochs, without = blank(), blank()
-    levels = weigh(with_epochs, spread, values.tolist())[1]
+    levels = weigh(with_epochs, spread, values.tolist()).levels
     assert with_epochs["epoch"][0] == 1
-    assert levels.tobytes() == weigh(without, [0] * 200, values.tolist())[1].tobytes()
+    assert levels.tobytes() == weigh(without, [0] * 200, values.tolist()).levels.tobytes()
     assert with_epochs["before"].tobytes() == without["before"].tobytes()
 
 
 def test_absent_values_are_not_counted() -> None:
     rows = blank()
-    bins, levels, moved, _, _ = weigh(rows, [0] * 5, [np.nan] * 5)
+    bins, levels, moved, *_ = weigh(rows, [0] * 5, [np.nan] * 5)
     assert (bins == kernels.NO_BIN).all()
     assert not rows["counts"].any()
     assert not levels.any()
@@ -110,7 +111,7 @@ def test_the_tape_misses_no_rise_and_no_fall_by_half_a_unit(levels: list[tuple[i
 
 def test_a_point_is_due_where_the_score_rises_above_the_floor() -> None:
     rows = blank()
-    _, levels, moved, nats, told = weigh(rows, list(range(12)), [BINS - 1.5] * 12)
+    _, levels, moved, nats, told, _ = weigh(rows, list(range(12)), [BINS - 1.5] * 12)
     assert levels[-1] > 0
     rises = np.flatnonzero(np.diff(levels, prepend=0) > 0)
     assert np.flatnonzero(moved).tolist() == rises.tolist()

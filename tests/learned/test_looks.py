@@ -7,6 +7,7 @@ import pytest
 
 from detector.errors import ProfileError
 from detector.learned.looks import FIRST, LOOKS, index_of, is_look, scales
+from detector.profile.calibration import Scale
 
 
 def test_looks_are_the_doublings_of_sixteen() -> None:
@@ -28,15 +29,22 @@ def test_a_look_with_few_clients_borrows_the_nearest_scale() -> None:
     rng = np.random.default_rng(2)
     found = [(16, s) for s in rng.normal(size=50)] + [(128, s) for s in rng.normal(5, 2, size=50)] + [(256, 9.0)]
     fitted = scales(found)
-    assert fitted.centre[1] == fitted.centre[0]
-    assert fitted.unit[4] == fitted.unit[LOOKS - 1] == fitted.unit[3] > fitted.unit[0]
+    assert fitted.of[1] == fitted.of[0]
+    assert fitted.of[4] == fitted.of[LOOKS - 1] == fitted.of[3]
+    assert above(fitted.of[3]) > above(fitted.of[0])
     assert fitted.seen[:5] == (50, 0, 0, 50, 1)
 
 
-def test_a_look_at_which_all_agree_has_a_unit_that_is_not_nothing() -> None:
+def test_a_look_at_which_all_agree_has_a_spread_that_is_not_nothing() -> None:
     rng = np.random.default_rng(2)
     fitted = scales([(16, 0.3)] * 50 + [(32, s) for s in rng.normal(size=500)])
-    assert fitted.unit[0] > 0.04 * fitted.unit[1]
+    assert fitted.of[0].spread > 0.04 * fitted.of[1].spread
+    assert above(fitted.of[0]) > 0.04 * fitted.of[1].spread
+
+
+def above(scale: Scale) -> float:
+    """From the median to the 90th percentile."""
+    return scale.knee - scale.centre
 
 
 def test_too_few_looks_are_refused() -> None:

@@ -17,7 +17,7 @@ CALIBRATED = 300
 
 def suprema(rng: np.random.Generator, count: int, times: float = 1.0) -> np.ndarray:
     """Honest ones: two thirds below the tape's floor."""
-    return np.array([level_of(times * (0.35 + 0.18 * x)) for x in rng.gumbel(size=count)])
+    return np.array([level_of(times * (0.525 + 0.27 * x)) for x in rng.gumbel(size=count)])
 
 
 def came(levels: np.ndarray, start: int = 0) -> list[Newcomer]:

@@ -320,3 +320,36 @@ def test_the_refusal_says_where() -> None:
 def test_no_reason_is_left_untested() -> None:
     tested = {name.split("_")[2] for name in globals() if name.startswith("test_reason_")}
     assert tested == set(REASONS)
+
+
+# -- what can be read of a record that cannot
+
+
+@pytest.mark.parametrize(
+    ("payload", "at", "model", "version", "answered"),
+    [
+        (b'{"at": 1.5, "client": "c", "input": {}}', 1_500_000, "default", None, True),
+        (b'{"client": "c", "model": "m", "input": NaN, "at": "1970-01-01T00:00:01Z"}', 1_000_000, "m", None, True),
+        (b'{"client": "c", "at": 2, "model_version": 7, "input": [1, ', 2_000_000, None, "7", True),
+        (b'{"client": "c", "status": "error", "at": 2, "input": null}', 2_000_000, "default", None, False),
+        (b'{"client": "c", "input": [], "at": 2, "model": "m", "status": "error"}', 2_000_000, "m", None, False),
+        (b'{"client": "c", "at": 1e300, "input": {}}', None, "default", None, True),
+        (b'{"client": "c", "at": ' + b"9" * 400 + b', "input": {}}', None, "default", None, True),
+        (b'{"client": "c", "at": "yesterday", "input": {}}', None, "default", None, True),
+        (b'{"client": "c", "at": [1], "model": 3.5, "input": {}}', None, None, None, True),
+        (b'{"client": "c", "at": 4102444800, "input": [1]}', None, "default", None, True),
+        (b'{"client": "c", "input": {"at": 1}}', None, "default", None, True),
+        (b'{"client": "c", "input": ["\\"at\\": 1', None, None, None, True),
+    ],
+)
+def test_a_refusal_tells_when_and_what_was_asked_where_that_can_be_read(
+    payload: bytes, at: int | None, model: str | None, version: str | None, answered: bool
+) -> None:
+    error = refusal(payload)
+    assert (error.client, error.at, error.model, error.version, error.answered) == ("c", at, model, version, answered)
+
+
+@given(token=st.binary() | st.floats().map(repr).map(str.encode) | st.integers().map(str).map(str.encode))
+def test_any_time_of_a_refused_record_is_in_range_or_none(token: bytes) -> None:
+    for _, error in decode_many([b'{"client": "c", "at": ' + token + b', "input": {}}'])[2]:
+        assert error.at is None or 0 <= error.at < 4_102_444_800_000_000

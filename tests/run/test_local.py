@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -179,7 +180,7 @@ def test_another_version_of_the_model_is_said_and_counted_and_judged_when_the_op
     profile: Profile, tmp_path: Path
 ) -> None:
     summary = msgspec.structs.replace(profile.summary, versions=("7",))
-    bound = Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    bound = replace(profile, summary=summary)
     artefact.save(artefact.identify(bound), tmp_path / "bound")
     append(tmp_path / "log.jsonl", [line.replace(b'"client"', b'"model_version":8,"client"') for line in hour().lines])
     runs = {}

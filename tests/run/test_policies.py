@@ -16,8 +16,8 @@ from tests.run.kept import alerts, kept, retold
 from tests.run.scene import Scene, Turn, crashed
 
 ALL = [Turn(stream, 10_000) for stream in STREAMS]
-HIGH: dict[str, Any] = {"thresholds": {level: {"medium": 4.0, "high": 6.0, "critical": 20.0} for level in LEVELS}}
-LOW: dict[str, Any] = {"thresholds": {level: {"medium": 0.75, "high": 5.0, "critical": 15.0} for level in LEVELS}}
+HIGH: dict[str, Any] = {"thresholds": {level: {"medium": 2.0, "high": 3.0, "critical": 4.0} for level in LEVELS}}
+LOW: dict[str, Any] = {"thresholds": {level: {"medium": 0.75, "high": 2.0, "critical": 3.5} for level in LEVELS}}
 
 
 def journal(folder: Path) -> list[tuple[int, str]]:
