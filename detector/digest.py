@@ -120,19 +120,23 @@ def _ranked(
 
 
 def _turned(table: Entities, slot: int, law: Law) -> Turned | None:
-    """What the channel `turn` says of the entity at the end of the log; None where it stays below the tape's floor."""
+    """What the channel `turn` says of the entity at the end of the log, in the signals that have a mark; None where all
+    stay below the tape's floor.
+    """
     line = sums.lines(len(SIGNALS), 1)
     sums.refresh(table.rows[slot], line[0], law.tables[0])
     longest = polya.longest_of(line[0])
-    doubled = max(np.log2(max(longest, 1) / polya.FLAT_UNTIL), 0.0)
-    scores = [_rarity(float(line[0]["found"][f, TURN]), f, doubled, law) for f in range(len(SIGNALS))]
+    doubled = max(float(np.log2(max(longest, 1) / polya.FLAT_UNTIL)), 0.0)
+    marked = table.rows["before"][slot].any(1)
+    nats = np.where(marked, line[0]["found"][:, TURN], -np.inf)
+    scores = [_rarity(float(nats[f]), f, doubled, law) for f in range(len(SIGNALS))]
     best = int(np.argmax(scores))
     return Turned(SIGNALS[best].name, round(scores[best], 3)) if scores[best] >= FLOOR else None
 
 
 def _rarity(nats: float, f: int, doubled: float, law: Law) -> float:
     nats -= doubled * float(law.rise[f, TURN])
-    scale = (law.centre[f, TURN], law.knee[f, TURN], law.spread[f, TURN], law.shape[f, TURN])
+    scale = [float(of[f, TURN]) for of in (law.centre, law.knee, law.spread, law.shape)]
     return float(polya.standard(nats, *scale)) - law.slope * doubled if np.isfinite(nats) else -np.inf
 
 

@@ -47,6 +47,7 @@ GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
 SUSPICION_SHARE = 0.05
 FIVEFOLD = 0.35  # of the score: a fifth as rare
 LONGEST_US = 2**61
+FEWEST_RANKED = 10  # units to hold a rank against, where nothing is promised
 OBSERVES = "observes only: nothing is promised and nobody is named"
 OBSERVE = "or --observe (no promise and no alerts: budgets, and `querywarden digest`)"
 
@@ -107,11 +108,15 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
             share *= max(options.horizon_us / (days * DAY_US), 1.0)
         options = msgspec.structs.replace(options, promise=share)
     span = _span(survey, options)
+    if options.only:
+        survey.drop_group(options.only.group)  # that of the use is the same for all
     group_name = honest.chosen_group(survey, options.group)
     members = survey.group_of(group_name)
     kept = np.array([client not in options.exclude for client in survey.clients])
     excluded = int(np.count_nonzero(~kept))
-    need = 0 if span.share is None else calibration.entities_needed(span.share, options.confidence, excluded)
+    need = FEWEST_RANKED
+    if span.share is not None:
+        need = calibration.entities_needed(span.share, options.confidence, excluded)
     drawn = sets.draw(survey.clients, members, group_name, span.closed & kept, options.seed, need)
     drawn.of[~kept] = -1
     referees = _referees(survey, drawn, training, options.seed)
