@@ -12,6 +12,7 @@ SCHEMA = 1
 Kind = Literal["extraction", "exposure", "ring", "membership", "inversion", "budget", "population", "health"]
 Action = Literal["open", "escalate", "resolve"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
+UNNAMED = ("address", "asn", "ip", "network", "proxy", "subnet")  # groups of which no alert lists the members
 SEVERITIES: tuple[Severity, ...] = ("informational", "low", "medium", "high", "critical")
 
 # MITRE ATLAS. Tactic AML.TA0010 (Exfiltration); techniques by kind of alert.

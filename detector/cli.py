@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("profile", type=Path)
     show.set_defaults(command=_profile_show)
     upkeep.add(commands, about, _shown)
+    _digest_arguments(commands.add_parser("digest", help="who is oddest, ranked, whether anything is promised or not"))
     _explain_arguments(commands.add_parser("explain", help="one client's evidence over time"))
     _policy_arguments(commands.add_parser("policy", help="ask a running querywarden for another policy"))
     config = commands.add_parser("config", help="about the settings").add_subparsers(required=True, metavar="WHAT")
@@ -79,6 +80,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument("--promise", type=_share, default=0.01, help="share of honest clients that may be named (0.01)")
     wanted.add_argument("--alerts-per-week", type=_positive, metavar="N", help="instead: false alerts to expect a week")
+    wanted.add_argument("--observe", action="store_true", help="no promise and no alerts, where the log carries none")
     parser.add_argument("--confidence", type=_share, help="make it hold with this probability (0.9), not on average")
     parser.add_argument("--horizon", type=_horizon, default=30, help="span of the promise: 30d, or log (the log's own)")
     parser.add_argument("--scale-short-log", action="store_true", help="a log shorter than the horizon: promise less")
@@ -86,6 +88,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--presumed-honest", action="store_true", help="nobody vouched for the log; alerts say so")
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
     parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
+    parser.add_argument("--only", type=_only, metavar="GROUP=VALUE", help="one use of the model: groups.GROUP is VALUE")
     parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
     parser.add_argument("--watch", metavar="CLASS", help="River's detector that watches beside the signals, or none")
     parser.add_argument("--watch-parameter", action="append", default=[], metavar="NAME=VALUE", help="of that class")
@@ -129,6 +132,17 @@ def _explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_explain)
 
 
+def _digest_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", required=True, type=Path)
+    parser.add_argument("--log", action="append", required=True)
+    parser.add_argument("--since", metavar="TIME", help="RFC 3339; rank by what came since, say what was before")
+    parser.add_argument("--top", type=int, default=20, metavar="N", help="how many (20)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--format", default="native")
+    upkeep.add_pseudonyms(parser)
+    _shown(parser, _digest)
+
+
 def _policy_arguments(parser: argparse.ArgumentParser) -> None:
     apply = parser.add_subparsers(required=True, metavar="WHAT").add_parser(
         "apply", help="the [policy] of the settings, from a log time on"
@@ -145,7 +159,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from detector.run.replay import read_logs
 
     key = upkeep.secret_of(arguments.pseudonyms)
-    decode = _decoder(arguments)
+    decode = _decoder(arguments, only=arguments.only, model=arguments.model)
     options = fit.Options(
         promise=arguments.promise,
         alerts_per_week=arguments.alerts_per_week,
@@ -159,6 +173,8 @@ def _fit(arguments: argparse.Namespace) -> int:
         presumed=arguments.presumed_honest,
         scale_short_log=arguments.scale_short_log,
         watch=_watch(arguments),
+        observe=arguments.observe,
+        only=arguments.only,
     )
     training = fit.training_from(arguments.training) if arguments.training else None
     with Progress("fit") as progress:
@@ -198,19 +214,20 @@ def _replay(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact
     from detector.progress import Progress
     from detector.run.replay import read_logs, replay, write_alerts
-    from detector.settings import PolicySettings
+    from detector.settings import EntitySettings, PolicySettings
 
-    decode = _decoder(arguments)
     profile = artefact.load(arguments.profile)
+    decode = _decoder(arguments, only=profile.summary.only, model=profile.summary.model)
     settings = _settings(arguments.config) if arguments.config else None
     asked_for = settings.policy if settings else PolicySettings()
     also = settings.profile.also_versions if settings else ()
+    unnamed = (settings.entities if settings else EntitySettings()).unnamed_members
     policy = asked_for.over(profile.summary.policy.thresholds)
     write_alerts([], arguments.alerts)  # whether it can be written turns out now, not after an hour
     with Progress("replay") as progress:
         progress.stage("replaying")
         logs = read_logs(arguments.log, progress.add)
-        done = replay(profile, policy, logs, decode, also_versions=also)
+        done = replay(profile, policy, logs, decode, also_versions=also, unnamed_members=unnamed)
     write_alerts(done.alerts, arguments.alerts)
     if arguments.held:
         write_alerts(done.held, arguments.held)
@@ -278,7 +295,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     policy = profile.summary.policy
     key = upkeep.secret_of(arguments.pseudonyms)
     client = upkeep.meant(arguments.client, "client", key)
-    found = explain(profile, policy, read_logs(arguments.log), _decoder(arguments), client)
+    decode = _decoder(arguments, only=profile.summary.only, model=profile.summary.model)
+    found = explain(profile, policy, read_logs(arguments.log), decode, client)
     _say(*sentences(profile, policy, found))
     if not arguments.no_plot:
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in client)
@@ -288,24 +306,31 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _policy_apply(arguments: argparse.Namespace) -> int:
-    from datetime import datetime
+def _digest(arguments: argparse.Namespace) -> list[str]:
+    from detector.digest import digest, lines
+    from detector.profile import artefact
+    from detector.progress import Progress
+    from detector.run.replay import read_logs
 
+    profile = artefact.load(arguments.profile)
+    decode = _decoder(arguments, only=profile.summary.only, model=profile.summary.model)
+    since = None if arguments.since is None else _moment(arguments.since)
+    with Progress("digest") as progress:
+        progress.stage("replaying")
+        found = digest(profile, read_logs(arguments.log, progress.add), decode, since)
+    return lines(profile, found, arguments.top, as_json=arguments.json)
+
+
+def _policy_apply(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact
     from detector.run.store import request_policy
-    from detector.settings import micros
 
     settings = _settings(arguments.config)
     promised = {}
     if settings.profile.path:
         promised = artefact.load(Path(settings.profile.path)).summary.policy.thresholds
     policy = settings.policy.over(promised)
-    since = None
-    if arguments.since:
-        try:
-            since = micros(datetime.fromisoformat(arguments.since))
-        except (ValueError, TypeError) as error:
-            raise SettingsError(f"--since: {arguments.since!r} is not an RFC 3339 time with an offset") from error
+    since = _moment(arguments.since) if arguments.since else None
     number = request_policy(Path(settings.store.path) / "state.sqlite", policy, since)
     _say(f"Asked for the policy {policy.version} (request {number}); the runner takes it within a second.")
     return 0
@@ -331,10 +356,31 @@ def _settings(path: Path, environ: dict[str, str] | None = None):  # type: ignor
     return load(path, os.environ if environ is None else environ)
 
 
-def _decoder(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _decoder(arguments: argparse.Namespace, *, only, model):  # type: ignore[no-untyped-def]
     from detector.pseudonyms import decoder
 
-    return decoder(arguments.format, upkeep.secret_of(arguments.pseudonyms))
+    return decoder(arguments.format, upkeep.secret_of(arguments.pseudonyms), only, model)
+
+
+def _moment(text: str) -> int:
+    """`--since` in microseconds."""
+    from datetime import datetime
+
+    from detector.settings import micros
+
+    try:
+        return micros(datetime.fromisoformat(text))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"--since: {text!r} is not an RFC 3339 time with an offset") from error
+
+
+def _only(text: str):  # type: ignore[no-untyped-def]
+    from detector.only import Only
+
+    group, found, value = text.partition("=")
+    if not (group and found and value):
+        raise argparse.ArgumentTypeError(f"{text} is not GROUP=VALUE")
+    return Only(group, value)
 
 
 def _share(text: str) -> float:

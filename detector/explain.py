@@ -71,10 +71,13 @@ def sentences(profile: Profile, policy: Policy, found: Explained) -> list[str]:
         return [*said, "Its score never left the ground: it asks like the honest clients that the profile knows."]
     highest = max(scored, key=lambda point: point.level)
     thresholds = policy.thresholds.get("client", ())
-    lowest = thresholds[0].score if thresholds else float("inf")
+    against = "and this profile has no threshold: it only observes"
+    if thresholds:
+        lowest = thresholds[0].score
+        against = f"{'above' if highest.score >= lowest else 'below'} the lowest threshold of {lowest:.2f}"
     said.append(
         f"Its score was highest after query {highest.n:,} ({rfc3339(highest.at)[:19]}Z): {highest.score:.2f}, "
-        f"{'above' if highest.score >= lowest else 'below'} the lowest threshold of {lowest:.2f}."
+        f"{against}."
     )
     said += [
         f"{alert.severity.capitalize()} alert ({alert.action}) at query {alert.queries:,}, id {alert.query_id}, "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import columns, observed, reasons, storm
-from detector.alert import NO_PROMISE, Alert
+from detector.alert import NO_PROMISE, UNNAMED, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
@@ -85,9 +85,11 @@ class Pipeline:
         keep_payloads: bool = False,
         alerts_from: int = 0,
         also_versions: Iterable[str] = (),
+        unnamed_members: Collection[str] = UNNAMED,
     ) -> None:
         """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then.
-        also_versions: of the served model, for which the profile holds beside its own.
+        also_versions: of the served model, for which the profile holds beside its own. unnamed_members: kinds of groups
+        whose members no point names.
         """
         self.profile = profile
         self.policies = list(policies)
@@ -116,6 +118,7 @@ class Pipeline:
         self._suspicion = profile.summary.suspicion if profile else FOREVER_US
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
         self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
+        self._unnamed = frozenset(unnamed_members)
         self._group_name = profile.summary.group if profile else None
         self._group_level: GroupLevel | None = None
         if profile and self._group_name is not None:
@@ -124,7 +127,7 @@ class Pipeline:
         self._storms: storm.Storms | None = None
         if profile:
             s = profile.summary
-            self._storms = storm.Storms(s.model, s.id, s.promise * s.clients / max(s.queries, 1))
+            self._storms = storm.Storms(s.model, s.id, (s.promise or 0.0) * s.clients / max(s.queries, 1))
 
     @property
     def tables(self) -> list[Entities]:
@@ -170,6 +173,8 @@ class Pipeline:
         if self._group_level is not None and self._closed > self._judged:
             self._judged = self._closed
             points = self._group_level.close(self._closed)
+            if self._group_name in self._unnamed:
+                points = [msgspec.structs.replace(point, members=()) for point in points]
             self._judge(points, [point.at // TICK_US for point in points], step)
         if self.population is not None:
             for day in self.population.due(self._closed * TICK_US):

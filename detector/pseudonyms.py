@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from detector.errors import DecodeError, SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.logs.contract import Decode, Decoded
+from detector.only import Only, filtered
 from detector.secret import Secret
 
 CLIENT = "client"
@@ -56,11 +57,14 @@ def is_pseudonym(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def decoder(format_: str, key: Secret | None) -> Decode:
-    """The decoder of a log format, with pseudonyms where there is a key. Raises SettingsError."""
+def decoder(format_: str, key: Secret | None, only: Only | None = None, model: str | None = None) -> Decode:
+    """The decoder of a log format, of one use of a model where there are more, with pseudonyms where there is a key.
+
+    Raises SettingsError.
+    """
     if format_ not in DECODERS:
         raise SettingsError(f"unknown log format {format_!r}; {nearest_name(format_, DECODERS)}")
-    decode = DECODERS[format_]
+    decode = DECODERS[format_] if only is None else filtered(DECODERS[format_], only, model)
     return decode if key is None else pseudonymous(decode, Pseudonyms(key.reveal()))
 
 
@@ -87,8 +91,15 @@ def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
 
 def _renamed(error: DecodeError, client: str | None) -> DecodeError:
     """The same refusal of another client."""
-    told = {"at": error.at, "model": error.model, "version": error.version, "answered": error.answered}
-    return DecodeError(error.reason, str(error), client=client, **told)
+    return DecodeError(
+        error.reason,
+        str(error),
+        client=client,
+        at=error.at,
+        model=error.model,
+        version=error.version,
+        answered=error.answered,
+    )
 
 
 class _Of(dict[str | None, str | None]):

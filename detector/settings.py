@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from detector.alert import SEVERITIES, Severity, stable_id
+from detector.alert import SEVERITIES, UNNAMED, Severity, stable_id
 from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
+from detector.only import Only
 from detector.policy import Budget, Maintenance, Policy, Release, Storm, Suppression, Threshold
 from detector.pseudonyms import is_pseudonym
 from detector.secret import Secret
@@ -33,10 +34,13 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     format: the name of the log format.
     keep_payload_of_dead_letters: keep the bytes of records that could not be read. They may hold what people asked,
     so this is off unless you ask for it.
+    only: `group` and `value`, where a model has several uses that are judged apart: only queries whose `groups` say
+    that value are read. With a profile it is the profile's own (`fit --only`), and need not be set.
     """
 
     format: str = "native"
     keep_payload_of_dead_letters: bool = False
+    only: Only | None = None
 
 
 class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -209,10 +213,12 @@ class EntitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     group: the name of a logged group, such as `organisation`, whose members' evidence is summed. Unset: clients only.
     pseudonyms: the key with which ids of clients and groups are replaced right behind decode: state, alerts and logs
     name pseudonyms only. Unset: they name what the log names.
+    unnamed_members: groups whose alerts do not list the clients in it. Behind one address may be a whole office.
     """
 
     group: str | None = None
     pseudonyms: Secret | None = None
+    unnamed_members: tuple[str, ...] = UNNAMED
 
 
 class ShadowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

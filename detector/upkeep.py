@@ -205,11 +205,13 @@ def _compare(arguments: argparse.Namespace) -> list[str]:
     old, new = artefact.load(arguments.old), artefact.load(arguments.new)
     lines = compare(old, new)
     if arguments.log:
-        decode = decoder(arguments.format, secret_of(arguments.pseudonyms))
+        key = secret_of(arguments.pseudonyms)
         with Progress("compare") as progress:
             progress.stage("replaying under the old one")
+            decode = decoder(arguments.format, key, old.summary.only, old.summary.model)
             was = in_log(old, read_logs(arguments.log, progress.add), decode)
             progress.stage("replaying under the new one")
+            decode = decoder(arguments.format, key, new.summary.only, new.summary.model)
             now = in_log(new, read_logs(arguments.log, progress.add), decode)
         lines += ["", *parted(was, now)]
     return lines

@@ -23,6 +23,7 @@ from detector.evidence.law import Law
 from detector.learned.kinds import Choice
 from detector.learned.oneclass import Taught
 from detector.learned.successor import First
+from detector.only import Only
 from detector.policy import Policy
 from detector.profile.projection import Projection
 from features import FEATURES, SIGNALS
@@ -89,7 +90,8 @@ class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
     horizon_us: span of the promise; None: the log's own (`horizon` is then "log"). epoch_us: half of it.
-    suspicion: score above which an entity teaches nothing. versions: of the served model, as far as the log names it.
+    promise: None where the profile only observes. suspicion: score above which an entity teaches nothing. versions: of
+    the served model, as far as the log names it. only: the use of the model that it is for; None: all of them.
     """
 
     format: int
@@ -98,7 +100,7 @@ class Summary(msgspec.Struct, frozen=True):
     width: int
     secret: str
     seed: int
-    promise: float
+    promise: float | None
     confidence: float | None
     horizon: str
     epoch_us: int
@@ -121,6 +123,7 @@ class Summary(msgspec.Struct, frozen=True):
     watch: Watching | None = None
     remarks: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
+    only: Only | None = None
 
 
 @dataclass(frozen=True, eq=False)  # one is another only if it is the same object: arrays have no hash

@@ -92,7 +92,7 @@ def _facts(old: Summary, new: Summary) -> list[tuple[str, str, str]]:
         row("clients", lambda s: f"{s.clients:,}"),
         row("unreadable", lambda s: f"{s.unreadable:,}"),
         row("training distribution", lambda s: s.reference),
-        row("promise", lambda s: f"{s.promise:.2%}, {s.state}"),
+        row("promise", lambda s: f"{'none' if s.promise is None else f'{s.promise:.2%}'}, {s.state}"),
         row("confidence", lambda s: "on average" if s.confidence is None else f"{s.confidence:.0%}"),
         row("horizon", lambda s: span(s.horizon)),
         row("false alerts a day", lambda s: f"{s.alerts_a_day:.2f}"),

@@ -18,6 +18,7 @@ from detector.evidence.law import Law
 from detector.learned.kinds import Choice
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
+from detector.only import Only
 from detector.policy import Policy
 from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
 from detector.profile.artefact import (
@@ -45,13 +46,17 @@ DAY_US = 86_400_000_000
 GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
 SUSPICION_SHARE = 0.05
 LONGEST_US = 2**61
+FEWEST_RANKED = 10  # units to hold a rank against, where nothing is promised
+OBSERVES = "observes only: nothing is promised and nobody is named"
+OBSERVE = "or --observe (no promise and no alerts: budgets, and `querywarden digest`)"
 
 Say = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect.
-    watch: the River model that watches beside the signals.
+    watch: the River model that watches beside the signals. observe: promise nothing, and set no thresholds. only: the
+    use of the model that the log was filtered for (detector.only); here it is but noted.
     """
 
     promise: float = 0.01
@@ -66,6 +71,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     presumed: bool = False
     scale_short_log: bool = False
     watch: Choice | None = Choice()
+    observe: bool = False
+    only: Only | None = None
 
 
 class Training(NamedTuple):
@@ -74,12 +81,14 @@ class Training(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """The promise's span: closed (clients,) bool, whose window lies inside the log; share that is promised in it."""
+    """The promise's span: closed (clients,) bool, whose window lies inside the log; share that is promised in it, None
+    where nothing is.
+    """
 
     horizon_us: int
     text: str
     closed: NDArray[np.bool_]
-    share: float
+    share: float | None
     remark: str
 
 
@@ -98,11 +107,15 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
             share *= max(options.horizon_us / (days * DAY_US), 1.0)
         options = msgspec.structs.replace(options, promise=share)
     span = _span(survey, options)
+    if options.only:
+        survey.drop_group(options.only.group)  # that of the use is the same for all
     group_name = honest.chosen_group(survey, options.group)
     members = survey.group_of(group_name)
     kept = np.array([client not in options.exclude for client in survey.clients])
     excluded = int(np.count_nonzero(~kept))
-    need = calibration.entities_needed(span.share, options.confidence, excluded)
+    need = FEWEST_RANKED
+    if span.share is not None:
+        need = calibration.entities_needed(span.share, options.confidence, excluded)
     drawn = sets.draw(survey.clients, members, group_name, span.closed & kept, options.seed, need)
     drawn.of[~kept] = -1
     referees = _referees(survey, drawn, training, options.seed)
@@ -125,13 +138,13 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     watch = watched.watch(law.slope) if watched else None
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
     grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
-    share = span.share - (grouped.level.share or 0.0 if grouped else 0.0)
+    left = None if span.share is None else span.share - (grouped.level.share or 0.0 if grouped else 0.0)
     try:
-        client = _client_level(survey, drawn, trial, share, referees, excluded, options)
+        client = _client_level(survey, drawn, trial, left, referees, excluded, options)
     except PromiseRefused as refusal:
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
-        raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week") from refusal
+        raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
     levels = (client,) + ((grouped.level,) if grouped else ())
     all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
     suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
@@ -154,7 +167,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         clients=len(survey.index),
         unreadable=survey.unreadable + misfits,
         unidentified=survey.unidentified,
-        alerts_a_day=promised.alerts_a_week(span.share, len(survey.index), days) / 7,
+        alerts_a_day=promised.alerts_a_week(span.share or 0.0, len(survey.index), days) / 7,
         suspicion=_suspicion(trial.suprema, client),
         group=grouped.level.kind if grouped else None,
         levels=levels,
@@ -164,6 +177,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         rows=row_layouts(),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
+        only=options.only,
         remarks=tuple(filter(None, (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)))),
     )
     first = watched.first if watched else None
@@ -208,8 +222,11 @@ def _span(survey: honest.Survey, options: Options) -> _Span:
     start, end = min(survey.first), max(survey.last)
     first = np.array(survey.first)
     if options.horizon_us is None:
-        return _Span(LONGEST_US, "log", np.ones(len(first), np.bool_), options.promise, "")
+        share = None if options.observe else options.promise
+        return _Span(LONGEST_US, "log", np.ones(len(first), np.bool_), share, "")
     text = f"{options.horizon_us / DAY_US:g}d"
+    if options.observe:
+        return _Span(LONGEST_US, text, np.ones(len(first), np.bool_), None, "")
     if end - start >= options.horizon_us:
         return _Span(options.horizon_us, text, first + options.horizon_us <= end, options.promise, "")
     days = (end - start) / DAY_US
@@ -217,7 +234,7 @@ def _span(survey: honest.Survey, options: Options) -> _Span:
         raise PromiseRefused(
             f"the log spans {days:.1f} days, the promise is for {text}: what happens later was never seen. Give a "
             f"longer log, --horizon {max(int(days), 1)}d, --horizon log (a promise for a span like the log's), or "
-            "--scale-short-log (a smaller promise, in proportion)"
+            f"--scale-short-log (a smaller promise, in proportion), {OBSERVE}"
         )
     share = options.promise * (end - start) / options.horizon_us
     remark = (
@@ -285,14 +302,15 @@ def _group_level(
     law = groups.learn_group_law(ticked.of(roles == LEARN), ticked.of(roles == SCALE), found)
     suprema = np.sort(groups.try_groups(ticked.of(roles == CALIBRATE), law))
     whole = drawn.unit != "client"
-    share = GROUP_SHARE * span.share
-    carried = whole and len(suprema) >= calibration.entities_needed(share, options.confidence, len(taken_out))
-    note = "" if carried else "observes only: too few groups to promise anything of its own"
-    fired = None
-    if carried:
+    share, note, fired = None, OBSERVES, None
+    if span.share is not None:
+        share, note = GROUP_SHARE * span.share, ""
+        if not whole or len(suprema) < calibration.entities_needed(share, options.confidence, len(taken_out)):
+            share, note = None, "observes only: too few groups to promise anything of its own"
+    if share is not None:
         fired = calibration.threshold(suprema, share, excluded=len(taken_out), confidence=options.confidence)
     counts = [int(np.count_nonzero(roles == role)) for role in (LEARN, SCALE)]
-    level = _level(kind, share if carried else None, counts, suprema, fired, kind, note, (), len(taken_out), options)
+    level = _level(kind, share, counts, suprema, fired, kind, note, (), len(taken_out), options)
     return _Grouped(level, law, suprema)
 
 
@@ -313,20 +331,23 @@ def _client_level(
     survey: honest.Survey,
     drawn: sets.Sets,
     trial: learn.Trial,
-    share: float,
+    share: float | None,
     referees: NDArray[np.bool_],
     excluded: int,
     options: Options,
 ) -> Level:
     suprema = np.sort(trial.suprema)
-    fired = calibration.threshold(suprema, share, excluded=excluded, confidence=options.confidence)
+    fired = None
+    if share is not None:
+        fired = calibration.threshold(suprema, share, excluded=excluded, confidence=options.confidence)
     by_owner = dict(zip(trial.owners.tolist(), trial.suprema.tolist(), strict=True))
     oddest = tuple(
         Oddest(survey.clients[who], max(score_of(by_owner[who]), 0.0), queries, text)
         for who, queries, text in trial.oddest
     )
     counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
-    return _level("client", share, counts, suprema, fired, drawn.unit, "", oddest, excluded, options)
+    note = OBSERVES if share is None else ""
+    return _level("client", share, counts, suprema, fired, drawn.unit, note, oddest, excluded, options)
 
 
 def _level(

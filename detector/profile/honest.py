@@ -53,6 +53,10 @@ class Survey:
         """Each client's value of a group, None where it was never logged."""
         return [found.get(name or "") for found in self.groups]
 
+    def drop_group(self, name: str) -> None:
+        for found in self.groups:
+            found.pop(name, None)
+
 
 def survey(read: Read, decode: Decode, model: str | None, version: str | None = None) -> Survey:
     """One pass over the log. `model` None takes the model that was asked most often, `version` None its most frequent.

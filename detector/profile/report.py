@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.alert import SEVERITIES
-from detector.profile.artefact import Level, Profile
+from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
 
 
@@ -11,25 +11,34 @@ def report(profile: Profile) -> list[str]:
     """The lines of `querywarden profile show`."""
     s = profile.summary
     lines = [
-        f"Profile {s.id} of the model {s.model}{_versions(s.versions)} ({s.width} inputs)",
+        f"Profile {s.id} of the model {s.model}{_versions(s.versions)} ({s.width} inputs)"
+        + (f", for queries with {s.only.text} only" if s.only else ""),
         f"  Learned from {s.queries:,} queries of {s.clients:,} clients, {s.log_from[:10]} to {s.log_to[:10]}; "
         f"{s.unreadable:,} records unreadable, {s.unidentified:,} without identity.",
         f"  Training distribution: {s.reference}. State of the promise: {s.state}.",
         "",
-        f"Promise: of the honest clients of this class, at most {s.promise:.2%} "
-        f"{'(on average over calibrations)' if s.confidence is None else f'(with confidence {s.confidence:.0%})'} "
-        f"are named in any alert within {span(s.horizon)} of their first query.",
-        f"  Expected false alerts: {s.alerts_a_day:.2g} a day, {s.alerts_a_day * WEEK_DAYS:.2g} a week, if as many "
-        "clients are active as in the log.",
+        *_promise(s),
         "",
     ]
     for level in s.levels:
         lines += _level(level)
     lines += _policy(profile)
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
-    lines += [f"  off: {o.signal}, {o.reason}" for o in s.off]
+    lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
+
+
+def _promise(s: Summary) -> list[str]:
+    if s.promise is None:
+        return ["Promise: none. This profile only observes: it ranks (`querywarden digest`) and names nobody."]
+    return [
+        f"Promise: of the honest clients of this class, at most {s.promise:.2%} "
+        f"{'(on average over calibrations)' if s.confidence is None else f'(with confidence {s.confidence:.0%})'} "
+        f"are named in any alert within {span(s.horizon)} of their first query.",
+        f"  Expected false alerts: {s.alerts_a_day:.2g} a day, {s.alerts_a_day * WEEK_DAYS:.2g} a week, if as many "
+        "clients are active as in the log.",
+    ]
 
 
 def _versions(names: tuple[str, ...]) -> str:

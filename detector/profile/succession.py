@@ -28,7 +28,7 @@ def population_of(profile: Profile) -> Population:
     """The population of a profile's served model, of which nothing is known yet."""
     summary, level = profile.summary, profile.level("client")
     rules = Rules(
-        share=level.share or summary.promise,
+        share=level.share or summary.promise or 1.0,  # a level that only observes has no successor
         horizon_us=2 * summary.epoch_us,
         slope=profile.laws["client"].slope,
         confidence=summary.confidence,

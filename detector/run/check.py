@@ -10,7 +10,7 @@ from detector.errors import QuerywardenError
 from detector.profile import artefact
 from detector.pseudonyms import mark
 from detector.run.health import Health, heartbeat
-from detector.run.judge import check_group
+from detector.run.judge import check_group, use_of
 from detector.settings import Settings
 from detector.sources import AnySourceSettings, KafkaSettings
 from detector.sources.kafka import probe
@@ -64,8 +64,11 @@ def _pseudonyms(settings: Settings) -> str:
 def _loaded(path: Path, settings: Settings) -> str:
     profile = artefact.load(path)
     check_group(settings, profile)
+    use_of(settings, profile)
     settings.policy.over(profile.summary.policy.thresholds)
-    return f"{profile.summary.id} of the model {profile.summary.model}, promise {profile.summary.promise:.2%}"
+    s = profile.summary
+    promise = "none, it only observes" if s.promise is None else f"{s.promise:.2%}"
+    return f"{s.id} of the model {s.model}, promise {promise}"
 
 
 def _source(settings: Settings) -> str:

@@ -17,6 +17,7 @@ from detector.decide import Case
 from detector.entities import Name, entity_key
 from detector.errors import SettingsError
 from detector.learned.population import Settled
+from detector.only import Only
 from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder, mark
@@ -76,10 +77,11 @@ class Judge:
         pipeline = Pipeline(
             self.profile,
             self.store.policies(),
-            decoder(log_settings.format, self._settings.entities.pseudonyms),
+            decoder(log_settings.format, self._settings.entities.pseudonyms, *use_of(self._settings, self.profile)),
             keep_payloads=log_settings.keep_payload_of_dead_letters,
             also_versions=self._settings.profile.also_versions,
             alerts_from=micros(before) if before else 0,
+            unnamed_members=self._settings.entities.unnamed_members,
         )
         restore_rows(pipeline.tables, saved.names, dict(saved.rows))
         pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
@@ -216,3 +218,19 @@ def check_group(settings: Settings, profile: Profile | None) -> None:
             f'entities.group: "{wanted}", but the profile judges {profile.summary.group or "no groups"}: '
             f"fit it with --group {wanted}"
         )
+
+
+def use_of(settings: Settings, profile: Profile | None) -> tuple[Only | None, str | None]:
+    """Which use of the model is read, and the model. Raises SettingsError when the settings name another use than that
+    for which the profile was fitted.
+    """
+    wanted = settings.log.only
+    if profile is None:
+        return wanted, None
+    own = profile.summary.only
+    if wanted is not None and wanted != own:
+        raise SettingsError(
+            f"log.only: {wanted.text}, but the profile is for {own.text if own else 'all uses'}: "
+            f"fit it with --only {wanted.text}"
+        )
+    return own, profile.summary.model

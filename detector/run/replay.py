@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from detector.alert import Alert
+from detector.alert import UNNAMED, Alert
 from detector.logs.contract import Decode
 from detector.pipeline import Pipeline, Step
 from detector.policy import Dated, Policy
@@ -78,12 +78,15 @@ def replay(
     decode: Decode,
     each: Callable[[Step], None] = lambda step: None,
     also_versions: Sequence[str] = (),
+    unnamed_members: Sequence[str] = UNNAMED,
 ) -> Replayed:
     """Runs the pipeline over a whole log. `each` is given every step as it comes, for whoever writes or draws.
 
     Ticks close while `Logs` are read; with other chunks nobody knows which streams are still to come, so at the end.
     """
-    pipeline = Pipeline(profile, [Dated(0, policy)], decode, also_versions=also_versions)
+    pipeline = Pipeline(
+        profile, [Dated(0, policy)], decode, also_versions=also_versions, unnamed_members=unnamed_members
+    )
     done = Replayed(pipeline, [], {})
     for chunk in chunks:
         done.take(pipeline.advance(chunk), each)
