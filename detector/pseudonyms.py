@@ -87,8 +87,8 @@ def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
 
 def _renamed(error: DecodeError, client: str | None) -> DecodeError:
     """The same refusal of another client."""
-    told = {"at": error.at, "model": error.model, "version": error.version, "answered": error.answered}
-    return DecodeError(error.reason, str(error), client=client, **told)
+    e = error
+    return DecodeError(e.reason, str(e), client=client, at=e.at, model=e.model, version=e.version, answered=e.answered)
 
 
 class _Of(dict[str | None, str | None]):
