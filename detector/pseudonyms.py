@@ -91,15 +91,8 @@ def pseudonymous(decode: Decode, pseudonyms: Pseudonyms) -> Decode:
 
 def _renamed(error: DecodeError, client: str | None) -> DecodeError:
     """The same refusal of another client."""
-    return DecodeError(
-        error.reason,
-        str(error),
-        client=client,
-        at=error.at,
-        model=error.model,
-        version=error.version,
-        answered=error.answered,
-    )
+    e = error
+    return DecodeError(e.reason, str(e), client=client, at=e.at, model=e.model, version=e.version, answered=e.answered)
 
 
 class _Of(dict[str | None, str | None]):

@@ -51,7 +51,7 @@ class Watch(msgspec.Struct):
 
     below: suprema count that are below this level; crowd: the bet that more than half of the newcomers are not below
     it. counts: of each such level, calibration and newcomers. seen: counted newcomers. purse, capital, stakes: see the
-    module. limit: the wealth at which the promise is void. void_since: log time of that; higher: whether newcomers score
+    module. limit: the wealth at which the promise is void. void_since: log time of that; higher: whether they score
     higher (or lower) than those that calibrated.
     """
 
