@@ -395,6 +395,8 @@ def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], co
     thresholds: dict[str, tuple[Threshold, ...]] = {}
     for level in levels:
         if level.threshold is None or level.share is None:
+            if level.kind == "client":  # whoever sets thresholds of his own sets them without a promise
+                thresholds[level.kind] = ()
             continue
         rarer = calibration.rank_of(level.share / 5, level.calibrated, level.excluded, confidence)
         high = level.threshold + FIVEFOLD
