@@ -19,7 +19,7 @@ from detector.learned.kinds import Choice
 from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.only import Only
-from detector.policy import Policy
+from detector.policy import Policy, Threshold
 from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
@@ -388,7 +388,9 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    thresholds = {
+    """A client level that only observes has none: whoever sets thresholds of his own sets them without a promise."""
+    none: dict[str, tuple[Threshold, ...]] = {"client": ()}
+    thresholds = none | {
         level.kind: severities(level, suprema[level.kind], confidence)
         for level in levels
         if level.threshold is not None and level.share is not None

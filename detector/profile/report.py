@@ -76,6 +76,8 @@ def _level(level: Level) -> list[str]:
 def _policy(profile: Profile) -> list[str]:
     lines = []
     for kind, thresholds in profile.summary.policy.thresholds.items():
+        if not thresholds:
+            continue
         steps = sorted(thresholds, key=lambda t: SEVERITIES.index(t.severity))
         lines.append(f"Thresholds of {kind}: " + ", ".join(f"{t.severity} from {t.score:.2f}" for t in steps) + ".")
     return [*lines, ""]

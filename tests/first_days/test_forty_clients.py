@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from detector.digest import Digest, digest
-from detector.errors import PromiseRefused, SettingsError
+from detector.errors import PromiseRefused
 from detector.logs.native import decode_many
 from detector.policy import Budget, Dated, Policy
 from detector.profile import artefact
@@ -74,7 +74,7 @@ def test_a_log_shorter_than_the_horizon_may_observe_too() -> None:
 def test_it_promises_nothing_and_says_so(observing: Profile) -> None:
     assert observing.summary.promise is None
     assert observing.level("client").share is None
-    assert observing.summary.policy.thresholds == {}
+    assert observing.summary.policy.thresholds == {"client": ()}
     said = "\n".join(report(observing))
     assert "Promise: none. This profile only observes" in said
     assert "observes only: nothing is promised and nobody is named" in said
@@ -93,10 +93,13 @@ def test_it_is_saved_and_comes_back(observing: Profile, tmp_path: Path) -> None:
     assert artefact.load(tmp_path / "profile").summary == observing.summary
 
 
-def test_a_threshold_of_ones_own_is_refused(observing: Profile) -> None:
-    policy = settings_of({"source": {"type": "stdin"}, "policy": {"thresholds": {"client": {"medium": 1.0}}}}).policy
-    with pytest.raises(SettingsError, match="unknown level"):
-        policy.over(observing.summary.policy.thresholds)
+def test_a_threshold_of_ones_own_alerts_without_a_promise(observing: Profile) -> None:
+    asked_for = {"source": {"type": "stdin"}, "policy": {"thresholds": {"client": {"medium": 2.0}}}}
+    policy = settings_of(asked_for).policy.over(observing.summary.policy.thresholds)
+    log = people.chunks(people.log_of(people.noise("thief")))
+    alerts = drive(pipeline(observing, [Dated(0, policy)]), log).alerts
+    assert [(alert.entity.id, alert.severity) for alert in alerts] == [("thief", "medium")]
+    assert [(alert.promise.state, alert.promise.share) for alert in alerts] == [("none", None)]
 
 
 # -- the digest
