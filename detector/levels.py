@@ -177,7 +177,7 @@ def weighed(
         np.empty((n, width), np.uint8),
         np.empty(n, np.int32),
         np.empty(n, np.bool_),
-        np.empty((n, width)),
+        np.empty((n, 2, width)),
         np.empty((n, width, BINS), np.uint16),
         [],
     )
@@ -199,7 +199,8 @@ def _with_evidence(
 ) -> Point:
     return msgspec.structs.replace(
         point,
-        evidence=tuple(int(v) for v in np.rint(nats * DECIBANS)),
+        evidence=tuple(int(v) for v in np.rint(nats[0] * DECIBANS)),
+        odds=tuple(int(v) for v in np.rint(nats[1] * 100)),
         shares=tuple(shares.tolist()),
         tails=tuple(tails.tolist()),
     )
@@ -295,7 +296,7 @@ class GroupLevel:
         shape = (len(starts), len(ADDITIVE))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
-        nats, told = np.empty(shape), np.empty((*shape, BINS), np.uint16)
+        nats, told = np.empty((len(starts), 2, shape[1])), np.empty((*shape, BINS), np.uint16)
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins[order], self._law, self._epoch_us, TICK_US, self.entities.rows,
@@ -323,8 +324,8 @@ class GroupLevel:
 
 def _all(of_additive: NDArray[Any]) -> NDArray[Any]:
     """A number for each additive signal -> one for each signal, 0 for the others."""
-    whole = np.zeros(len(SIGNALS), of_additive.dtype)
-    whole[ADDITIVE] = of_additive
+    whole = np.zeros((*of_additive.shape[:-1], len(SIGNALS)), of_additive.dtype)
+    whole[..., ADDITIVE] = of_additive
     return whole
 
 

@@ -14,6 +14,7 @@ from features.contract import Signal
 MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
 WEAK_DB = 1.0  # evidence below this is no reason
+USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,11 +51,12 @@ def reasons(point: Point) -> tuple[Reason, ...]:
     if point.budget:
         text = f"It asked {point.asked_today:,} times on {rfc3339(point.at)[:10]} (UTC)."
         return (Reason("budget.count", 0.0, text),)
-    order = sorted(range(len(point.evidence)), key=lambda f: -point.evidence[f])[:MOST]
+    odds = point.odds or point.evidence  # a tape of an older version knows evidence only
+    order = sorted(range(len(odds)), key=lambda f: -odds[f])[:MOST]
     return tuple(
         Reason(SIGNALS[f].name, point.evidence[f] / 100, sentence(SIGNALS[f], point.shares[f], point.tails[f]))
         for f in order
-        if point.evidence[f] / 100 >= WEAK_DB
+        if point.evidence[f] / 100 >= WEAK_DB and odds[f] >= USUAL
     )
 
 

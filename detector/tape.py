@@ -32,6 +32,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     asked_today  queries of the entity on this day of log time (a step of the count grid when `budget`)
     budget     the point marks the count of the day, not the score
     evidence   per signal of the level, hundredths of a deciban; the tuple is empty for a budget point
+    odds       per signal, how rare its evidence is on honest clients, hundredths of the score's unit
     shares     per signal, permille of the entity's queries in the bins that made the evidence
     tails      per signal, permille of *honest* queries in those bins, times the sign of the side (-: low, +: high)
     members    for a group: the clients that asked in the tick, at most 32
@@ -48,6 +49,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     asked_today: int = 0
     budget: bool = False
     evidence: tuple[int, ...] = ()
+    odds: tuple[int, ...] = ()
     shares: tuple[int, ...] = ()
     tails: tuple[int, ...] = ()
     members: tuple[str, ...] = ()

@@ -107,7 +107,7 @@ def weigh(  # type: ignore[no-untyped-def]
     row's `watch`, and the next call starts there with `seen` true. A vector of length 0: nobody looks.
 
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
-    nats (n, F) and told (n, F, BINS): each signal's evidence and counts, filled where a point is due.
+    nats (n, 2, F) and told (n, F, BINS): what polya.strongest tells, and counts, filled where a point is due.
     """
     tables, edges = law.tables[0], law.edges
     for i in range(start, slots.size):
@@ -133,7 +133,7 @@ def weigh(  # type: ignore[no-untyped-def]
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i])
         if moved[i]:
-            strongest(line, nats[i])
+            strongest(line, law, nats[i])
             told[i] = row.counts[0] + row.counts[1]
         counted(row, line, tables, 1)
     return slots.size
@@ -196,8 +196,8 @@ def weigh_ticks(  # type: ignore[no-untyped-def]
         levels[run] = grid_level(score_of(line, law))
         moved[run] = point_is_due(row, levels[run], row.clock)
         clocks[run], seen[run] = row.clock, row.n
-        strongest(line, nats[run])
         if moved[run]:
+            strongest(line, law, nats[run])
             told[run] = row.counts[0] + row.counts[1]
         counted(row, line, tables, queries)
 

@@ -94,14 +94,21 @@ def reach(n):  # type: ignore[no-untyped-def]
     return found
 
 
-@numba.njit(cache=True, forceinline=True)
-def strongest(line, nats):  # type: ignore[no-untyped-def]
-    """Each signal's strongest evidence (F,), nats, 0 where nothing speaks against the entity."""
-    for f in range(nats.size):
-        nats[f] = 0.0
+@numba.njit(cache=True)
+def strongest(line, law, told):  # type: ignore[no-untyped-def]
+    """Of each signal its oddest channel: the evidence, nats, and how odd it is; told (2, F), 0 where nothing speaks against
+    the entity. Evidence alone does not compare: what is much for one signal is little for another.
+    """
+    longest = longest_of(line)
+    doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+    told[:] = 0.0
+    for f in range(line.found.shape[0]):
         for c in range(CHANNELS):
-            if line.found[f, c] > nats[f]:
-                nats[f] = line.found[f, c]
+            nats = line.found[f, c] - doubled * law.rise[f, c]
+            if line.found[f, c] > 0.0 and nats > law.centre[f, c]:  # false for NaN
+                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
+                if score > told[1, f]:
+                    told[0, f], told[1, f] = line.found[f, c], score
 
 
 @numba.njit(cache=True)

@@ -69,7 +69,7 @@ def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
     kernels.weigh_ticks(
         starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
         rows, sums.lines(len(ADDITIVE)), levels,
-        np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty(shape),
+        np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty((runs, 2, shape[1])),
         np.empty((*shape, BINS), np.uint16),
     )  # fmt: skip
     highest = np.zeros(len(rows), np.int64)
