@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from detector.evidence.law import Law
 from detector.learned import oneclass, teaching
 from detector.learned.kinds import Choice
@@ -47,12 +49,19 @@ def learn_watch(
     rows = teaching.rows(taught, len(SIGNALS))
     model = oneclass.learn(choice, rows, [signal.name for signal in SIGNALS], seed)
     scale = tuple((look.n, packed(look)) for look in _looks(scalers, law, units)[:MOST_SCALING])
-    return restored(First(model.taught, scale), model)
+    return Watched(model, scales_of(model, scale), First(model.taught, scale))
 
 
-def restored(first: First, model: OneClass | None = None) -> Watched:
+def restored(first: First) -> Watched:
     """From what was saved. Raises ProfileError when another version of River taught it."""
-    model = OneClass(first.taught) if model is None else model
+    return _restored(msgspec.msgpack.encode(first))
+
+
+@lru_cache(maxsize=2)
+def _restored(packed: bytes) -> Watched:
+    """Learning again takes a tenth of a second; who asks a model changes nothing in it, so all may share it."""
+    first = msgspec.msgpack.decode(packed, type=First)
+    model = OneClass(first.taught)
     return Watched(model, scales_of(model, first.scale), first)
 
 

@@ -31,7 +31,7 @@ def hour() -> Hour:
     asked = people.honest(5, 8, days=0.05, volume=30)
     asked += people.noise("n1", seed=1, n=50, group="o1")
     asked += people.children("k1", seed=2, n=80, at=start + 6 * MINUTE_US)
-    asked += people.noise("n2", seed=9, n=15, at=start + 55 * MINUTE_US)
+    asked += people.noise("n2", seed=9, n=15, at=start + 66 * MINUTE_US)  # behind the window of a storm
     for account in range(4):
         asked += people.noise(f"r{account}", seed=3 + account, n=25, at=start + account * 7_000_000, group="ring")
     asked = people.in_order(asked)

@@ -166,7 +166,7 @@ def test_without_a_profile_budgets_run_and_what_is_missing_is_said(log: Path) ->
     assert {(alert.kind, alert.entity.id, alert.severity) for alert in found} >= {("budget", "k1", "low")}
     assert all(alert.kind == "budget" for alert in found)
     assert learning.health().state == "degraded"
-    assert learning.health().reasons[-1].startswith("no profile yet: 14 clients seen over 0.")
+    assert learning.health().reasons[-1].startswith("no profile yet: 15 clients seen over 0.")
     assert what_is_missing.__doc__
 
 
