@@ -36,6 +36,8 @@ class Signal(NamedTuple):
     low, high  what an excess of low or high values means, completing "62% of its queries ..."; `{honest}` is the
                share of honest queries that are less extreme
     hides      the attacks that are seen late or not at all where the log does not carry the signal
+    alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
+               hundred shows, stands among the reasons, and is seen by the one-class model
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
     """
 
@@ -45,6 +47,7 @@ class Signal(NamedTuple):
     low: str
     high: str
     hides: str
+    alone: bool = True
     cuts: tuple[float, ...] = ()
 
 

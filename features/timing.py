@@ -1,8 +1,8 @@
 """When an entity asks: the gap since its last query, how regular gaps are, how tight the last few lie.
 
 Sees: scripts (even gaps, bursts without pauses), and accounts that change from a person's hours to a machine's.
-Misses: attackers who take their time, or copy a person's hours. Never the only reason to suspect someone of copying: an
-attack is what is asked, not when.
+Misses: attackers who take their time, or copy a person's hours. It never accuses alone (Signal.alone): an attack is
+what is asked, not when.
 Innocent: honest batch jobs and nightly backfills. They are part of the honest population where the log that was learned
 from holds them; else they need a suppression or a maintenance window.
 """
@@ -28,6 +28,7 @@ SIGNALS = (
         low="follow the one before sooner than {honest} of honest queries do",
         high="follow the one before later than {honest} of honest queries do",
         hides=HIDES,
+        alone=False,
     ),
     Signal(
         "timing.regularity",
@@ -36,6 +37,7 @@ SIGNALS = (
         low="keep the pace of the one before more evenly than {honest} of honest queries do",
         high="change pace more than {honest} of honest queries do",
         hides=HIDES,
+        alone=False,
     ),
     Signal(
         "timing.burst",
@@ -44,6 +46,7 @@ SIGNALS = (
         low="end a tighter burst than {honest} of honest queries do",
         high="end a longer pause among the last eight than {honest} of honest queries do",
         hides=HIDES,
+        alone=False,
     ),
 )
 

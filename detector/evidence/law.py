@@ -30,6 +30,7 @@ class Law(NamedTuple):
     rise (F, CHANNELS) nats that honest evidence rises by with each doubling of n from 32 on: subtracted first
     centre, knee, spread, shape (F, CHANNELS)   a channel's supremum on honest clients: median, 90th percentile, and
                            the generalised Pareto law of what lies beyond it (scale and shape)
+    most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
     slope                  of the boundary subtracted from the score, a doubling of n from 32 on
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
@@ -44,6 +45,7 @@ class Law(NamedTuple):
     knee: NDArray[np.float64]
     spread: NDArray[np.float64]
     shape: NDArray[np.float64]
+    most: NDArray[np.float64]
     slope: float
     tables: NDArray[Any]
 
@@ -59,12 +61,13 @@ def make(
     knee: NDArray[np.float64],
     spread: NDArray[np.float64],
     shape: NDArray[np.float64],
+    most: NDArray[np.float64],
     slope: float | NDArray[np.float64],
 ) -> Law:
     """Fills the tables: everything that does not have to be kept in the profile."""
     assert weight.shape[1] == KINDS
     tables = _tables(active, edges, weight, alpha, shares)
-    return Law(active, edges, weight, alpha, shares, rise, centre, knee, spread, shape, float(slope), tables)
+    return Law(active, edges, weight, alpha, shares, rise, centre, knee, spread, shape, most, float(slope), tables)
 
 
 def _tables(

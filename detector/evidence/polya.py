@@ -56,7 +56,8 @@ def score_of(line, law):  # type: ignore[no-untyped-def]
         for c in range(CHANNELS):
             nats = line.found[f, c] - doubled * law.rise[f, c]
             if nats > law.centre[f, c]:  # false for NaN
-                best = max(best, standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c]))
+                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
+                best = max(best, min(score, law.most[f]))
     return best - law.slope * doubled
 
 
@@ -96,8 +97,8 @@ def reach(n):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def strongest(line, law, told):  # type: ignore[no-untyped-def]
-    """Of each signal its oddest channel: the evidence, nats, and how odd it is; told (2, F), 0 where nothing speaks against
-    the entity. Evidence alone does not compare: what is much for one signal is little for another.
+    """What speaks against the entity in each signal: its oddest channel's evidence, nats, and how odd that is; told (2,
+    F), else 0. Evidence alone does not compare: what is much for one signal is little for another.
     """
     longest = longest_of(line)
     doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0

@@ -250,7 +250,7 @@ def _fingerprint(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-_LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee", "spread", "shape", "slope")
+_LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee", "spread", "shape", "most", "slope")
 
 
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:

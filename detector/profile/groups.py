@@ -14,6 +14,7 @@ from detector.levels import ADDITIVE, TICK_US, run_starts
 from detector.profile import nulls
 from detector.profile.artefact import GROUP_ROW
 from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, scaled, unscaled, with_made
+from features import SIGNALS
 
 FEWEST = 20  # groups in each set, below which there is no group level at all
 
@@ -52,7 +53,7 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
         counts = np.zeros((int(teachers.group.max()) + 1, BINS), np.int64)
         np.add.at(counts, (teachers.group[present], teachers.bins[present, f]), 1)
         weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(int(ADDITIVE[f]), counts))
-    law = unscaled(Nulls(active, edges, weight, alpha, shares, ()), active)
+    law = unscaled(Nulls(active, edges, weight, alpha, shares, ()), active, [SIGNALS[f] for f in ADDITIVE])
     starts = run_starts(scalers.tick, scalers.group)
     stops = np.append(starts[1:], len(scalers.tick))
     rows = np.zeros(int(scalers.group.max()) + 1, GROUP_ROW)

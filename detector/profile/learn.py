@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from detector.query import Batch
 from detector.reasons import sentence
 from detector.tape import score_of
 from features import SIGNALS, measure
-from features.contract import STAGES, Learned
+from features.contract import STAGES, Learned, Signal
 
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 FOREVER_US = 2**62
@@ -29,6 +29,7 @@ PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
 DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
 FEWEST_REACHING = 20  # entities
+CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
 MADE_EACH = 20  # honest clients to one that was made
 MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
 NEEDS = {
@@ -179,9 +180,11 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     return law._replace(slope=flat_slope(judged, law))
 
 
-def unscaled(found: Nulls, active: NDArray[np.bool_]) -> Law:
+def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal] = SIGNALS) -> Law:
     flat, ones = np.zeros((len(active), CHANNELS)), np.ones((len(active), CHANNELS))
-    return laws.make(active, found.edges, found.weight, found.alpha, found.shares, flat, flat, ones, ones, ones, 0.0)
+    most = np.array([np.inf if signal.alone else CORROBORATES for signal in signals])
+    honest = found.edges, found.weight, found.alpha, found.shares
+    return laws.make(active, *honest, flat, flat, ones, ones, ones, most, 0.0)
 
 
 def scaled(

@@ -30,7 +30,9 @@ def made(alphas: Sequence[Sequence[float]] | NDArray[np.float64], weights: Seque
     mean = (weight[:, :, None] * alpha / alpha.sum(2, keepdims=True)).sum(1)
     edges = np.full((F, STAGES, BINS - 1), np.arange(BINS - 1.0))
     flat, ones = np.zeros((F, CHANNELS)), np.ones((F, CHANNELS))
-    return law.make(np.arange(F) == 0, edges, weight, alpha, mean, flat, flat, ones, ones, ones, 0.0)
+    return law.make(
+        np.arange(F) == 0, edges, weight, alpha, mean, flat, flat, ones, ones, ones, np.full(F, np.inf), 0.0
+    )
 
 
 def blank(entities: int = 1) -> Rows:

@@ -115,7 +115,7 @@ def test_a_point_is_due_where_the_score_rises_above_the_floor() -> None:
     assert levels[-1] > 0
     rises = np.flatnonzero(np.diff(levels, prepend=0) > 0)
     assert np.flatnonzero(moved).tolist() == rises.tolist()
-    assert (nats[moved, 0] > 0).all()
+    assert (nats[moved, 0, 0] > 0).all()
     assert told[moved, 0, BINS - 1].tolist() == (rises + 1).tolist()
 
 
