@@ -34,8 +34,8 @@ def words(made: Pipeline, records: Sequence[bytes], size: int = 1_000) -> list[W
     ask, found = level.watch, []
     assert ask is not None
 
-    def noted(n: int, vector: np.ndarray) -> float:
-        found.append((n, ask(n, vector)))
+    def noted(n: int, clock: int, vector: np.ndarray) -> float:
+        found.append((n, ask(n, clock, vector)))
         return found[-1][1]
 
     level.watch = noted
@@ -90,7 +90,9 @@ def test_what_is_calibrated_is_what_production_reaches(profile: Profile, strange
     """The highest score of each client within the horizon, with the model that watches."""
     made = pipeline(profile)
     level = made._client_level
-    level.watch = {"its own": level.watch, "a loud one": lambda n, vector: float(vector.sum()), "none": None}[which]
+    level.watch = {"its own": level.watch, "a loud one": lambda n, clock, vector: float(vector.sum()), "none": None}[
+        which
+    ]
     drive(made, people.chunks(strangers, [77]))
     rows = made.clients.rows
     reached = {client: int(rows["peak"][slot]) for slot, client in enumerate(made.clients.ids)}
@@ -117,7 +119,7 @@ def test_its_word_holds_until_the_next_look(profile: Profile) -> None:
     """It raises the score of one whom the kernels find usual, from the look on."""
     records = people.log_of([q._replace(client="ann", group=None) for q in people.honest(41, 3, volume=60)][:40])
     made = pipeline(profile)
-    made._client_level.watch = lambda n, vector: 3.0 if n == 16 else 0.0
+    made._client_level.watch = lambda n, clock, vector: 3.0 if n == 16 else 0.0
     points = [p for p in drive(made, people.chunks(records)).points if p.kind == "client"]
     assert min(p.n for p in points if p.score >= 3.0) == 16
     assert min(p.n for p in points if p.n > 16 and p.score < 2.0) == 32
@@ -182,9 +184,9 @@ def test_the_channel_is_on_the_score_of_the_looks_that_set_its_scale(profile: Pr
     assert profile.first is not None
     made = watching.restored(profile.first)
     ask = made.watch(0.0)
-    said = [ask(n, np.frombuffer(vector, "<f4")) for n, vector in profile.first.scale]
+    said = [ask(n, 0, np.frombuffer(vector, "<f4")) for n, vector in profile.first.scale]
     assert np.mean(np.array(said) <= 1e-9) == pytest.approx(0.5, abs=0.15)
     assert np.mean(np.array(said) >= 1.0) < 0.04
     sloped = made.watch(0.1)
     vector = np.zeros(len(SIGNALS))
-    assert ask(128, vector) - sloped(128, vector) == pytest.approx(0.2)
+    assert ask(128, 0, vector) - sloped(128, 0, vector) == pytest.approx(0.2)
