@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,11 +43,9 @@ class Day:
 
     def asked(self, keys: Sequence[bytes], bins: NDArray[np.uint8]) -> None:
         """keys: of the entity of each query; bins (n, F), NO_BIN where absent."""
-        rows = np.array([self._of(key) for key in keys], np.int64)
-        queries, signals = np.nonzero((bins != NO_BIN) & (rows >= 0)[:, None])
-        at = rows[queries], signals
-        np.add.at(self._sums, at, self._places[signals, bins[queries, signals]])
-        np.add.at(self._counts, at, 1)
+        known = self._row.get
+        rows = np.array([self._of(key) if (row := known(key)) is None else row for key in keys], np.int64)
+        _add(rows, bins, self._places, self._sums, self._counts)
 
     def places(self, suspects: set[bytes]) -> list[NDArray[np.float64]]:
         """Of each entity that is not under suspicion its mean place (F,), NaN where it asked nothing."""
@@ -80,3 +79,13 @@ class Day:
         self._sums[row], self._counts[row] = 0, 0
         self._largest = max(self._row)
         return row
+
+
+@numba.njit(cache=True)
+def _add(rows, bins, places, sums, counts):  # type: ignore[no-untyped-def]
+    for i in range(rows.size):
+        if rows[i] >= 0:
+            for f in range(bins.shape[1]):
+                if bins[i, f] != NO_BIN:
+                    sums[rows[i], f] += places[f, bins[i, f]]
+                    counts[rows[i], f] += 1
