@@ -34,7 +34,7 @@ PROMISE = 0.01
 BUDGET = 1000
 SEED_FIT, SEED_TEST, SEED_SPLIT = 9001, 9002, 17  # the development seeds are others
 HONEST_FIT, HONEST_TEST, CAMPAIGNS = 1000, 1000, 40
-GOALS = {"uniform": 15, "data-free": 15, "foreign": 15, "line-search": 30, "jacobian": 300, "random-step": 300}
+GOALS = {"uniform": 10, "data-free": 10, "foreign": 10, "line-search": 20, "jacobian": 250, "random-step": 250}
 BEYOND = (
     "dfme", "textures", "active", "active-natural", "blends", "data-free@30%", "foreign@30%", "line-search@30%",
     "jacobian@30%", "data-free@10%", "line-search@10%", "line-search/10", "harvest",

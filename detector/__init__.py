@@ -17,8 +17,10 @@ _KERNELS = (
     "features",
     "detector/evidence",
     "detector/profile",
+    "detector/learned/days.py",
     "detector/columns.py",
     "detector/entities.py",
+    "detector/query.py",
     "detector/tape.py",
 )
 

@@ -31,6 +31,4 @@ def sources_of_constants(file: Path) -> Iterator[Path]:
 def test_whatever_a_kernel_may_freeze_is_in_the_name_of_its_cache(file: Path) -> None:
     covered = [ROOT / place for place in detector._KERNELS]
     for source in (file, *sources_of_constants(file)):
-        if source.name == "query.py":
-            continue  # types and markers for absent values only; nothing that is compiled in
         assert any(source == place or place in source.parents for place in covered), source
