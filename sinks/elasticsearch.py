@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Annotated, Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from detector.errors import MissingExtra, SettingsError
 from detector.secret import Secret
-from sinks.data_stream_faults import address_faults, name_faults, tls_faults
+from sinks.data_stream_settings import DataStreamSettings
 
 if TYPE_CHECKING:
     from sinks.data_stream import DataStreamSink
 
 
 class ElasticsearchSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="elasticsearch", tag_field="type"
+    DataStreamSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="elasticsearch", tag_field="type"
 ):
     """Alerts go to the data stream `logs-<dataset>-<namespace>`; its template is in deploy/elasticsearch.
 
@@ -29,30 +27,11 @@ class ElasticsearchSettings(
     'logs-querywarden.alert-default'
     """
 
-    url: str | tuple[str, ...]
+    example: ClassVar[str] = "https://es.example:9200"
+    credentials: ClassVar[str] = "`api_key`, or `username` and `password`"
+
     name: str = "elasticsearch"
-    namespace: str = "default"
-    dataset: str = "querywarden.alert"
     api_key: Secret | None = None
-    username: str | None = None
-    password: Secret | None = None
-    ca_certs: str | None = None
-    ssl_assert_fingerprint: str | None = None
-    verify: bool = True
-    timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
-
-    def __post_init__(self) -> None:
-        for fault in self._faults():
-            raise SettingsError(f'sink "{self.name}": {fault}')
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        return (self.url,) if isinstance(self.url, str) else self.url
-
-    @property
-    def stream(self) -> str:
-        return f"logs-{self.dataset}-{self.namespace}"
 
     @property
     def has_credentials(self) -> bool:
@@ -74,18 +53,10 @@ class ElasticsearchSettings(
         stream = ElasticsearchStream(self, client)
         return DataStreamSink(stream, dataset=self.dataset, namespace=self.namespace)
 
-    def _faults(self) -> list[str]:
-        faults = address_faults(
-            self.urls, example="https://es.example:9200", credentials="`api_key`, or `username` and `password`"
-        )
-        if self.api_key is not None and self.username is not None:
-            faults.append("give `api_key`, or `username` and `password`, not both")
-        if (self.username is None) != (self.password is None):
-            faults.append("`username` and `password` go together")
-        tls = self.ca_certs is not None or self.ssl_assert_fingerprint is not None or not self.verify
-        faults += name_faults(dataset=self.dataset, namespace=self.namespace)
-        faults += tls_faults(self.urls, asked_for=tls)
-        return faults
+    def _credential_faults(self) -> list[str]:
+        both = self.api_key is not None and self.username is not None
+        faults = ["give `api_key`, or `username` and `password`, not both"] if both else []
+        return faults + super()._credential_faults()
 
     def _credentials(self) -> dict[str, Any]:
         if self.api_key is not None:
