@@ -125,19 +125,12 @@ def _turned(table: Entities, slot: int, law: Law) -> Turned | None:
     """
     line = sums.lines(len(SIGNALS), 1)
     sums.refresh(table.rows[slot], line[0], law.tables[0])
-    longest = polya.longest_of(line[0])
-    doubled = max(float(np.log2(max(longest, 1) / polya.FLAT_UNTIL)), 0.0)
+    doubled = polya.doubled_of(polya.longest_of(line[0]))
     marked = table.rows["before"][slot].any(1)
-    nats = np.where(marked, line[0]["found"][:, TURN], -np.inf)
-    scores = [_rarity(float(nats[f]), f, doubled, law) for f in range(len(SIGNALS))]
-    best = int(np.argmax(scores))
-    return Turned(SIGNALS[best].name, round(scores[best], 3)) if scores[best] >= FLOOR else None
-
-
-def _rarity(nats: float, f: int, doubled: float, law: Law) -> float:
-    nats -= doubled * float(law.rise[f, TURN])
-    scale = [float(of[f, TURN]) for of in (law.centre, law.knee, law.spread, law.shape)]
-    return float(polya.standard(nats, *scale)) - law.slope * doubled if np.isfinite(nats) else -np.inf
+    rare = [polya.rarity(line[0], law, f, TURN, doubled) if marked[f] else -np.inf for f in range(len(SIGNALS))]
+    best = int(np.argmax(rare))
+    score = rare[best] - law.slope * doubled
+    return Turned(SIGNALS[best].name, round(score, 3)) if score >= FLOOR else None
 
 
 def _told(place: int, one: Ranked) -> Sequence[str]:

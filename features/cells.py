@@ -44,10 +44,16 @@ def cells_of(x: NDArray[np.int16], centres: NDArray[np.int16]) -> NDArray[np.uin
 def _nearest_cell(x, centres, found):  # type: ignore[no-untyped-def]
     squared = np.empty(centres.shape[1], np.uint32)
     for i in range(x.shape[0]):
-        squared[:] = 0
-        for d in range(DIMS):  # centres lie along the inner loop, where the processor can take many at once
-            at = np.int32(x[i, d])
-            for j in range(squared.size):
-                apart = at - np.int32(centres[d, j])
-                squared[j] += np.uint32(apart * apart)
+        distances(x[i], centres, squared)
         found[i] = np.argmin(squared)
+
+
+@numba.njit(cache=True, forceinline=True)
+def distances(point, centres, squared):  # type: ignore[no-untyped-def]
+    """Fills squared (m,) with the squared distance of a point (DIMS,) to each centre."""
+    squared[:] = 0
+    for d in range(DIMS):  # centres lie along the inner loop, where the processor can take many at once
+        at = np.int32(point[d])
+        for j in range(squared.size):
+            apart = at - np.int32(centres[d, j])
+            squared[j] += np.uint32(apart * apart)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.query import Batch
-from features.cells import clustered
-from features.contract import DIMS, Feature, Learned, Reference, Rows, Signal
+from features.cells import clustered, distances
+from features.contract import Feature, Learned, Reference, Rows, Signal
 
 REFERENCES = 512
 HIDES = "noise, foreign data and data-free generators"
@@ -66,12 +66,7 @@ def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float
 def _nearest(x, references, values):  # type: ignore[no-untyped-def]
     squared = np.empty(references.shape[1], np.uint32)
     for i in range(x.shape[0]):
-        squared[:] = 0
-        for d in range(DIMS):  # references lie along the inner loop, where the processor can take many at once
-            at = np.int32(x[i, d])
-            for j in range(squared.size):
-                apart = at - np.int32(references[d, j])
-                squared[j] += np.uint32(apart * apart)
+        distances(x[i], references, squared)
         values[i, 0] = np.sqrt(np.float64(squared.min()))
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
+from detector.cli import main
 from detector.logs.native import decode_many
 from detector.profile import fit
 from detector.profile.artefact import Profile
@@ -18,6 +24,7 @@ settings.register_profile("here", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+Call = Callable[..., tuple[int, str, str]]
 HORIZON_US = 4 * people.DAY_US
 
 
@@ -38,3 +45,30 @@ def honest_log() -> list[bytes]:
 def profile(honest_log: list[bytes]) -> Profile:
     """A promise of 5% within four days, at two levels (clients, organisations); all signals are on."""
     return fitted(honest_log)
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """A command sets up the process that it usually has for itself; the tests go on in this one."""
+    root = logging.getLogger()
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    sys.excepthook, threading.excepthook = hooks
+    structlog.reset_defaults()
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def call(as_before: None, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command in this process: status, stdout, and what stderr says beside the log."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return status, out, "".join(line for line in err.splitlines(keepends=True) if not line.startswith("{"))
+
+    return run

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
-import structlog
 
-from detector.cli import main
 from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.run.store import Reader
 from tests import people
+from tests.conftest import Call
 from tests.servers.kafka.server import free_port
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """A command sets up the process that it usually has for itself; the tests go on in this one."""
-    root = logging.getLogger()
-    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    sys.excepthook, threading.excepthook = hooks
-    structlog.reset_defaults()
-    for number, handler in signals.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command in this process: status, stdout, and what stderr says beside the log."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return status, out, "".join(line for line in err.splitlines(keepends=True) if not line.startswith("{"))
-
-    return run
 
 
 @pytest.fixture(scope="module")

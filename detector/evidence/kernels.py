@@ -141,7 +141,7 @@ def weigh(  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def is_look(n):  # type: ignore[no-untyped-def]
-    """detector.learned.looks.is_look, compiled."""
+    """An entity is looked at when 16, 32, 64 ... of its queries were weighed."""
     return n >= FIRST_LOOK and n & (n - 1) == 0
 
 

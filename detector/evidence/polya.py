@@ -47,32 +47,41 @@ def longest_of(line):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, forceinline=True)
+def doubled_of(longest):  # type: ignore[no-untyped-def]
+    """How often FLAT_UNTIL was doubled to reach so many queries; 0 below."""
+    return log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+
+
+@numba.njit(cache=True, forceinline=True)
+def rarity(line, law, f, c, doubled):  # type: ignore[no-untyped-def]
+    """How rare the evidence of one channel is on an honest client, see `standard`; -inf up to the median, and where
+    there is none.
+    """
+    nats = line.found[f, c] - doubled * law.rise[f, c]
+    if nats > law.centre[f, c]:  # false for NaN
+        return standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
+    return -np.inf
+
+
+@numba.njit(cache=True, forceinline=True)
 def score_of(line, law):  # type: ignore[no-untyped-def]
-    """The entity's score: that of its oddest channel, less the boundary. NaN in `found` is passed over."""
-    longest = longest_of(line)
-    doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+    """The entity's score: that of its oddest channel, less the boundary."""
+    doubled = doubled_of(longest_of(line))
     best = -np.inf
     for f in range(line.found.shape[0]):
         for c in range(CHANNELS):
-            nats = line.found[f, c] - doubled * law.rise[f, c]
-            if nats > law.centre[f, c]:  # false for NaN
-                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
-                best = max(best, min(score, law.most[f]))
+            best = max(best, min(rarity(line, law, f, c, doubled), law.most[f]))
     return best - law.slope * doubled
 
 
 @numba.njit(cache=True)
 def vector_of(line, law, vector):  # type: ignore[no-untyped-def]
     """How odd each signal is by itself (F,), 0 where it is as usual: what the one-class model sees."""
-    longest = longest_of(line)
-    doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+    doubled = doubled_of(longest_of(line))
     for f in range(line.found.shape[0]):
         vector[f] = 0.0
         for c in range(CHANNELS):
-            nats = line.found[f, c] - doubled * law.rise[f, c]
-            if nats > law.centre[f, c]:  # false for NaN
-                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
-                vector[f] = max(vector[f], score)
+            vector[f] = max(vector[f], rarity(line, law, f, c, doubled))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -100,16 +109,13 @@ def strongest(line, law, told):  # type: ignore[no-untyped-def]
     """What speaks against the entity in each signal: its oddest channel's evidence, nats, and how odd that is; told (2,
     F), else 0. Evidence alone does not compare: what is much for one signal is little for another.
     """
-    longest = longest_of(line)
-    doubled = log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
+    doubled = doubled_of(longest_of(line))
     told[:] = 0.0
     for f in range(line.found.shape[0]):
         for c in range(CHANNELS):
-            nats = line.found[f, c] - doubled * law.rise[f, c]
-            if line.found[f, c] > 0.0 and nats > law.centre[f, c]:  # false for NaN
-                score = standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
-                if score > told[1, f]:
-                    told[0, f], told[1, f] = line.found[f, c], score
+            score = rarity(line, law, f, c, doubled)
+            if line.found[f, c] > 0.0 and score > told[1, f]:
+                told[0, f], told[1, f] = line.found[f, c], score
 
 
 @numba.njit(cache=True)

@@ -13,9 +13,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.evidence.kernels import NO_BIN
+
 SAMPLE = 2_000  # entities a day
-NO_BIN = 255
-PPM = 1_000_000
+PPM = 1_000_000  # sums of integers do not depend on their order
 
 
 class Sampled(msgspec.Struct, frozen=True):
@@ -26,9 +27,14 @@ class Sampled(msgspec.Struct, frozen=True):
     counts: bytes
 
 
+def middles(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where each bin lies among honest queries, 0 to 1: the middle of its share. shares (..., BINS)."""
+    return np.asarray(np.cumsum(shares, axis=-1) - shares / 2, np.float64)
+
+
 def places_of(shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Where each bin lies among honest queries (F, BINS), in millionths: the middle of its share (drift.place)."""
-    return np.asarray(np.rint((np.cumsum(shares, axis=1) - shares / 2) * PPM), np.int64)
+    """Where each bin lies among honest queries (F, BINS), in millionths: see middles."""
+    return np.asarray(np.rint(middles(shares) * PPM), np.int64)
 
 
 class Day:

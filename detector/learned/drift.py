@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 from river.drift import PageHinkley
 from river.stats import Mean
 
+from detector.learned.days import PPM, middles
+
 WARM_UP = 28  # ticks
 FEWEST = 20  # entities, without which a tick says nothing
 ALLOWED = 0.75  # units by which a mean may stay off
 PATIENCE = 16.0  # units, summed
 _UNIFORM_SPREAD = 0.2887  # of a number between 0 and 1 about which nothing is known
-_PPM = 1_000_000  # sums of integers do not depend on their order
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -78,8 +79,7 @@ def place(counts: NDArray[np.integer], shares: NDArray[np.float64]) -> float:
     0.75
     """
     total = counts.sum()
-    middle = np.cumsum(shares) - shares / 2
-    return float(counts @ middle / total) if total else float("nan")
+    return float(counts @ middles(shares) / total) if total else float("nan")
 
 
 def drifted(state: Charts, signals: Sequence[str], places: Iterable[NDArray[np.float64]], at: int) -> list[Moved]:
@@ -90,8 +90,8 @@ def drifted(state: Charts, signals: Sequence[str], places: Iterable[NDArray[np.f
         present = rows[~np.isnan(rows[:, f]), f]
         if len(present) < FEWEST:
             continue
-        parts = np.rint(present * _PPM).astype(np.int64)
-        mean = int(parts.sum()) / (_PPM * len(parts))
+        parts = np.rint(present * PPM).astype(np.int64)
+        mean = int(parts.sum()) / (PPM * len(parts))
         chart = state.of.setdefault(signal, Chart())
         size = _charted(chart, mean, _UNIFORM_SPREAD / sqrt(len(parts)) / 4, at)
         if size is not None:

@@ -9,21 +9,19 @@ then is one channel more of the entity's score, beside those of the kernels, und
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log2
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ProfileError
-from detector.evidence.polya import standard
+from detector.evidence.kernels import FIRST_LOOK
+from detector.evidence.polya import doubled_of, standard
 from detector.profile import calibration
 from detector.profile.calibration import Scale
 
-FIRST = 16  # queries
 LOOKS = 24  # the last at 16 * 2^23 queries
 FEW = 30  # scores that a look needs for a scale of its own; below, it borrows the nearest fuller look's
-FLAT_UNTIL = 32.0  # queries from which the boundary rises, as in detector.evidence.polya
 _GRAIN = 1e-6  # `calibration.standard` has a least spread, in nats; one-class scores have no unit
 _LEAST = 0.05  # of the spread over all looks: a look at which all scores agree must not count more than others
 
@@ -61,15 +59,8 @@ class Scales(msgspec.Struct, frozen=True):
         0.5
         """
         channel: float = standard(score, *self.of[index_of(n)])
-        return channel - slope * max(log2(n / FLAT_UNTIL), 0.0)
-
-
-def is_look(n: int) -> bool:
-    """
-    >>> [n for n in range(300) if is_look(n)]
-    [16, 32, 64, 128, 256]
-    """
-    return n >= FIRST and n & (n - 1) == 0
+        boundary: float = slope * doubled_of(n)
+        return channel - boundary
 
 
 def index_of(n: int) -> int:
@@ -78,7 +69,7 @@ def index_of(n: int) -> int:
     >>> index_of(16), index_of(64)
     (0, 2)
     """
-    return min(n.bit_length() - FIRST.bit_length(), LOOKS - 1)
+    return min(n.bit_length() - FIRST_LOOK.bit_length(), LOOKS - 1)
 
 
 def scales(found: Sequence[tuple[int, float]]) -> Scales:

@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learned.looks import FIRST, LOOKS, Look
+from detector.evidence.kernels import FIRST_LOOK
+from detector.learned.looks import LOOKS, Look
 from detector.learned.teaching import JUDGE, keyed, packed, role_of
 
 MOST = 3_000
@@ -63,9 +64,9 @@ def witness(kept: Witnesses, looks: Iterable[Look], ended: Iterable[Ended], hori
     for look in sorted(looks, key=lambda look: (look.key, look.n)):
         if look.clock - look.first_at < horizon_us:
             new = Witness(look.key, look.unit, look.first_at, ((look.n, packed(look)),))
-            _note(kept, new, look.n == FIRST, secret)
+            _note(kept, new, look.n == FIRST_LOOK, secret)
     for end in sorted(ended, key=lambda end: end.key):
-        _note(kept, Witness(end.key, end.unit, end.first_at, (), end.kernel), end.n < FIRST, secret)
+        _note(kept, Witness(end.key, end.unit, end.first_at, (), end.kernel), end.n < FIRST_LOOK, secret)
     if len(kept.judges) > MOST:
         for unit in sorted(kept.judges, key=lambda unit: keyed(b"kept" + unit, secret))[MOST:]:
             del kept.judges[unit]

@@ -126,7 +126,7 @@ class Summary(msgspec.Struct, frozen=True):
     only: Only | None = None
 
 
-@dataclass(frozen=True, eq=False)  # one is another only if it is the same object: arrays have no hash
+@dataclass(frozen=True)
 class Profile:
     """`laws` by level; `suprema`: grid levels of the calibration entities' highest scores, ascending, by level."""
 

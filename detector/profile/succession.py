@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ from detector.alert import Promise, Severity
 from detector.learned.population import Population
 from detector.learned.successor import InForce, Rules, Successor
 from detector.levels import Watch
+from detector.logs.times import microseconds
 from detector.policy import Threshold
 from detector.profile import calibration, watching
 from detector.profile.artefact import PRESUMED, Level, Profile
@@ -21,7 +21,6 @@ from detector.tape import score_of
 from features import SIGNALS
 
 FIVEFOLD = 0.35  # of the score: a fifth as rare
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
 def population_of(profile: Profile) -> Population:
@@ -33,7 +32,7 @@ def population_of(profile: Profile) -> Population:
         slope=profile.laws["client"].slope,
         confidence=summary.confidence,
     )
-    begins = int((datetime.fromisoformat(summary.log_to) - EPOCH).total_seconds() * 1e6)
+    begins = microseconds(summary.log_to)
     shares, suprema = profile.laws["client"].shares, profile.suprema["client"]
     signals = [signal.name for signal in SIGNALS]
     return Population(signals, shares, suprema, _in_force(profile), rules, profile.secret, begins)

@@ -65,9 +65,8 @@ def _restored(packed: bytes) -> Watched:
     return Watched(model, scales_of(model, first.scale), first)
 
 
-@lru_cache(maxsize=4)
 def watched_of(profile: Profile) -> Watched | None:
-    """The model of a profile. Learning it again and scoring its scale set takes tenths of a second: once will do."""
+    """The model of a profile, where it has one."""
     return None if profile.first is None else restored(profile.first)
 
 

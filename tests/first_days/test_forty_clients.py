@@ -17,9 +17,8 @@ from detector.profile.report import report
 from detector.run.judge import use_of
 from detector.settings import settings_of
 from tests import people
-from tests.conftest import fitted
+from tests.conftest import Call, fitted
 from tests.driving import drive, pipeline
-from tests.test_cli import Call
 
 SINCE = people.START_US + 20 * people.DAY_US
 LONG = people.honest(23, 40, days=27.0, starts=0.5, life=27.0, volume=60)

@@ -10,9 +10,8 @@ from detector.run.health import Health
 from detector.run.local import LocalRunner
 from detector.settings import load
 from tests import people
-from tests.conftest import fitted
+from tests.conftest import Call, fitted
 from tests.driving import drive, pipeline
-from tests.test_cli import Call
 
 HONEST = people.honest(21, 150, days=6.0, life=2.0, volume=15)
 

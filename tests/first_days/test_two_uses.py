@@ -21,9 +21,8 @@ from detector.pseudonyms import Pseudonyms, decoder, pseudonymous
 from detector.run.judge import use_of
 from detector.settings import settings_of
 from tests import people
-from tests.conftest import HORIZON_US, fitted
+from tests.conftest import HORIZON_US, Call, fitted
 from tests.driving import drive
-from tests.test_cli import Call
 
 BATCH = Only("use", "batch")
 OPTIONS = fit.Options(observe=True, only=BATCH, horizon_us=HORIZON_US)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from detector.errors import ProfileError
-from detector.learned.looks import FIRST, LOOKS, index_of, is_look, scales
+from detector.evidence.kernels import FIRST_LOOK as FIRST
+from detector.evidence.kernels import is_look
+from detector.learned.looks import LOOKS, index_of, scales
 from detector.profile.calibration import Scale
 
 
