@@ -61,6 +61,7 @@ class _Batched(msgspec.Struct, Generic[I], gc=False):
     outputs: list[_Output | None] | None = None
     model_version: Id = None
     status: Status = None
+    embedding: list[float] | None = None  # of which of them, it does not say: read and not used
 
 
 class _UsualOutput(msgspec.Struct, gc=False):
