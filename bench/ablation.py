@@ -20,7 +20,7 @@ from detector.evidence.law import DILUTION_BET, KT, TURN, Law
 from detector.profile import fit, groups, learn, nulls
 from detector.query import F64
 from detector.redteam.world import simulate
-from features import SIGNALS
+from features import NUMBERS
 
 SEED_FIT, SEED_TEST = 5001, 5002
 HONEST_FIT, HONEST_TEST, CAMPAIGNS = 1000, 500, 20
@@ -85,7 +85,7 @@ def _never(place: tuple[Any, ...]) -> Callable[[], Any]:
 
 def _unseen(family: str) -> Callable[[], Any]:
     """Without the signals of a family."""
-    others = np.array([not signal.name.startswith(f"{family}.") for signal in SIGNALS])
+    others = np.array([not signal.name.startswith(f"{family}.") for signal in NUMBERS.signals])
 
     @contextmanager
     def left_out() -> Iterator[None]:
@@ -144,7 +144,7 @@ def main() -> None:
             "calibrated": level.calibrated,
             "beta_binomial_95": [int(expected.ppf(0.025)), int(expected.ppf(0.975))],
             "slope": law.slope,
-            "kt_nats_of_the_highest_tenth": dict(zip([s.name for s in SIGNALS], law.knee[:, KT].tolist(), strict=True)),
+            "kt_nats_of_the_highest_tenth": dict(zip(NUMBERS.names, law.knee[:, KT].tolist(), strict=True)),
             "kinds": {kind: kinds[kind].row() for kind in ("honest", *GOALS)},
         }
     save("ablation", {"promise": PROMISE, "variants": found}, page(found))

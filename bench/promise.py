@@ -19,7 +19,7 @@ from detector.profile import calibration, honest, learn, projection, sets, watch
 from detector.query import Batch
 from detector.redteam.world import World, simulate
 from detector.tape import level_of
-from features import FEATURES
+from features import NUMBERS
 from features.contract import Reference
 
 SEED = 8101  # and one more for each refit
@@ -76,7 +76,7 @@ def _seen() -> Seen:
     inputs, labels = honest.thinned(world.train.pixels, world.train.classes.astype(np.int32), SEED)
     projected = projection.learn(inputs, SEED)
     reference = Reference(projected.apply(inputs)[0], labels, SEED)
-    return Seen(world, projected, {name: a for feature in FEATURES for name, a in feature.learn(reference).items()})
+    return Seen(world, projected, NUMBERS.learn(reference))
 
 
 def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]:
@@ -96,7 +96,7 @@ def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)
-    return learn.signals(batch, salts, seen.learned, FOREVER_US, np.uint64(seed)), np.bincount(traffic.account)
+    return learn.signals(NUMBERS, batch, salts, seen.learned, FOREVER_US, np.uint64(seed)), np.bincount(traffic.account)
 
 
 def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:

@@ -30,10 +30,12 @@ from detector.logs.contract import Decode
 from detector.pipeline import Pipeline
 from detector.policy import Dated
 from detector.profile import fit, watching
-from detector.profile.artefact import CLIENT_ROW, GROUP_ROW, Profile
+from detector.profile.artefact import Profile, client_row, group_row
 from detector.query import Batch
 from detector.redteam.world import digits_world, simulate
 from detector.run.store import Store
+from features import NUMBERS
+from features.kit import Kit
 
 CHUNK = 4000  # records that a source hands on at once
 QUERIES = 40_000
@@ -84,7 +86,7 @@ def main() -> None:
         "replay": {name: measured(profile, lines) for name, lines in logs.items()},
         "stages": {name: stages(profile, lines) for name, lines in logs.items()},
         "entities": many_entities(profile, with_groups),
-        "rows": {"client row": CLIENT_ROW.itemsize, "group row": GROUP_ROW.itemsize},
+        "rows": {"client row": client_row(NUMBERS).itemsize, "group row": group_row(NUMBERS).itemsize},
         "snapshots": snapshots(),
         "at_most": AT_MOST,
     }
@@ -212,7 +214,7 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (Pipeline, "_batch", COLUMNS),
     (columns, "inputs_of", COLUMNS),
     (levels, "admitted", ADMIT),
-    (levels, "measure", FEATURES),
+    (Kit, "measure", FEATURES),
     (levels, "weighed", WEIGH),
     (Pipeline, "_note_times", GROUPS),
     (GroupLevel, "close", GROUPS),
@@ -293,12 +295,12 @@ def columns_of(profile: Profile, lines: Sequence[bytes]) -> Batch:
 
 def seasoned(profile: Profile, log: Batch, n: int) -> ClientLevel:
     """n clients, each with the row of one that has asked 300 queries, all of whose memory is written."""
-    entities = Entities(profile.summary.model, "client", CLIENT_ROW, b"", capacity=n)
+    entities = Entities(profile.summary.model, "client", client_row(NUMBERS), b"", capacity=n)
     for number in range(n):
         entities.slot(f"c-{number:07d}")
     epoch_us = profile.summary.epoch_us
     law = profile.laws["client"]
-    level = ClientLevel(entities, profile.learned, law, epoch_us, columns.secret_word(b""))
+    level = ClientLevel(profile.kit, entities, profile.learned, law, epoch_us, columns.secret_word(b""))
     if profile.first:
         level.watch = watching.restored(profile.first).watch(law.slope)
     level.advance(log.part(0, 300), Naming([None] * 300, [""] * 300))
@@ -324,7 +326,7 @@ def snapshots() -> list[dict[str, Any]]:
     found = []
     for n in SNAPSHOTS:
         say(f"a snapshot of {n:,} rows")
-        entities = Entities("digits", "client", CLIENT_ROW, b"", capacity=n)
+        entities = Entities("digits", "client", client_row(NUMBERS), b"", capacity=n)
         slots = np.array([entities.slot(f"c-{number:07d}") for number in range(n)], np.int64)
         rng = np.random.default_rng(n)
         with TemporaryDirectory(dir=_folder()) as folder:

@@ -301,7 +301,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if not arguments.no_plot:
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in client)
         path = arguments.plot or Path(f"explain-{safe}.png")
-        draw(policy, found, path)
+        draw(policy, found, profile.kit.signals, path)
         _say(f"Plot: {path}")
     return 0
 

@@ -23,7 +23,7 @@ from detector.query import Chunk
 from detector.reasons import reasons, rfc3339
 from detector.run.replay import replay
 from detector.tape import FLOOR, Point
-from features import SIGNALS
+from features.kit import Kit
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -112,25 +112,25 @@ def _ranked(
         queries=point.n,
         query_id=point.query_id,
         before=round(before.get((point.kind, point.id), 0.0), 3) if past else None,
-        turned=_turned(table, slot, profile.laws[point.kind]) if point.kind == "client" else None,
+        turned=_turned(table, slot, profile.laws[point.kind], profile.kit) if point.kind == "client" else None,
         as_high=int(np.count_nonzero(suprema >= point.level)),
         calibrated=len(suprema),
-        reasons=reasons(point),
+        reasons=reasons(point, profile.kit.signals),
     )
 
 
-def _turned(table: Entities, slot: int, law: Law) -> Turned | None:
+def _turned(table: Entities, slot: int, law: Law, kit: Kit) -> Turned | None:
     """What the channel `turn` says of the entity at the end of the log, in the signals that have a mark; None where all
     stay below the tape's floor.
     """
-    line = sums.lines(len(SIGNALS), 1)
+    line = sums.lines(len(kit.signals), 1)
     sums.refresh(table.rows[slot], line[0], law.tables[0])
     doubled = polya.doubled_of(polya.longest_of(line[0]))
     marked = table.rows["before"][slot].any(1)
-    rare = [polya.rarity(line[0], law, f, TURN, doubled) if marked[f] else -np.inf for f in range(len(SIGNALS))]
+    rare = [polya.rarity(line[0], law, f, TURN, doubled) if marked[f] else -np.inf for f in range(len(marked))]
     best = int(np.argmax(rare))
     score = rare[best] - law.slope * doubled
-    return Turned(SIGNALS[best].name, round(score, 3)) if score >= FLOOR else None
+    return Turned(kit.names[best], round(score, 3)) if score >= FLOOR else None
 
 
 def _told(place: int, one: Ranked) -> Sequence[str]:

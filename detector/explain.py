@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from detector.query import Chunk
 from detector.reasons import reasons, rfc3339
 from detector.run.replay import replay
 from detector.tape import Point
-from features import SIGNALS
+from features.contract import Signal
 
 SHADES = {"informational": "grey", "low": "olive", "medium": "orange", "high": "orangered", "critical": "darkred"}
 
@@ -84,7 +84,7 @@ def sentences(profile: Profile, policy: Policy, found: Explained) -> list[str]:
         f"score {alert.score:.2f} against {alert.threshold:.2f}."
         for alert in found.alerts
     ]
-    why = reasons(highest)
+    why = reasons(highest, profile.kit.signals)
     said.append("What speaks against it then:" if why else "No single signal speaks against it.")
     said += [f"  {reason.signal}, {reason.evidence_db:+.1f} decibans: {reason.text}" for reason in why]
     level = profile.level("client")
@@ -97,7 +97,7 @@ def sentences(profile: Profile, policy: Policy, found: Explained) -> list[str]:
     return said
 
 
-def draw(policy: Policy, found: Explained, path: Path) -> None:
+def draw(policy: Policy, found: Explained, signals: Sequence[Signal], path: Path) -> None:
     """Score and evidence per signal against the number of queries, as a PNG. Raises MissingExtra without matplotlib."""
     try:
         from matplotlib.figure import Figure
@@ -116,7 +116,7 @@ def draw(policy: Policy, found: Explained, path: Path) -> None:
     upper.set_yscale("symlog", linthresh=4)
     upper.set_ylabel("score")
     upper.set_title(f"Client {found.client}: {found.queries:,} queries")
-    for f, signal in enumerate(SIGNALS):
+    for f, signal in enumerate(signals):
         lower.step(n, [point.evidence[f] / 100 for point in scored], where="post", label=signal.name)
     lower.set_yscale("symlog", linthresh=20)
     lower.set_ylabel("evidence (decibans)")

@@ -15,14 +15,13 @@ from detector.evidence.law import Law
 from detector.evidence.telling import telling
 from detector.query import Batch
 from detector.tape import Point
-from features import SIGNALS, measure
 from features.contract import Learned
+from features.kit import Kit
 
 PART = 256  # queries that go through all stages together: their numbers and rows stay in the processor's cache
 TICK_US = 10_000_000
 MEMBERS = 32  # of a group, named in a point
 DECIBANS = 1000.0 / np.log(10.0)  # hundredths of a deciban in a nat
-ADDITIVE = np.flatnonzero([signal.additive for signal in SIGNALS])  # the signals that groups are judged by
 
 
 class Weighed(NamedTuple):
@@ -58,10 +57,12 @@ class Naming(NamedTuple):
 class ClientLevel:
     """Clients, judged at each query. With no law it observes: counts queries and budgets, weighs nothing."""
 
-    def __init__(self, entities: Entities, learned: Learned, law: Law | None, epoch_us: int, secret: np.uint64) -> None:
-        self.entities = entities
+    def __init__(
+        self, kit: Kit, entities: Entities, learned: Learned, law: Law | None, epoch_us: int, secret: np.uint64
+    ) -> None:
+        self.kit, self.entities = kit, entities
         self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
-        self._lines = sums.lines(len(SIGNALS))
+        self._lines = sums.lines(len(kit.signals))
         self.watch: Watch | None = None
 
     def advance(self, batch: Batch, naming: Naming) -> list[Weighed]:
@@ -84,7 +85,7 @@ class ClientLevel:
             return Weighed(admission.status, kept, admission.clock[kept], none, levels, points, [])
         taken = batch.taken(kept)
         clock = admission.clock[kept]
-        values, stages = measure(taken, self.entities.rows, self._learned)
+        values, stages = self.kit.measure(taken, self.entities.rows, self._learned)
         state = self.entities.rows, self._lines
         found = weighed(taken.slots, clock, values, stages, self._law, self._epoch_us, *state, self.watch)
         for j in np.flatnonzero(found.moved):
@@ -240,10 +241,10 @@ class GroupLevel:
     process and a cluster agree. Only additive signals are summed.
     """
 
-    def __init__(self, entities: Entities, law: Law, epoch_us: int) -> None:
-        self.entities = entities
+    def __init__(self, kit: Kit, entities: Entities, law: Law, epoch_us: int) -> None:
+        self.kit, self.entities = kit, entities
         self._law, self._epoch_us = law, epoch_us
-        self._lines = sums.lines(len(ADDITIVE))
+        self._lines = sums.lines(len(kit.additive))
         self._waiting: list[Asked] = []
 
     def gather(self, asked: Asked) -> None:
@@ -267,7 +268,7 @@ class GroupLevel:
 
     def restore(self, waiting: bytes) -> None:
         kept = msgspec.msgpack.decode(waiting, type=_Kept)
-        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), len(ADDITIVE))
+        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), len(self.kit.additive))
         slots = self.entities.slots(kept.groups)
         columns = np.array(kept.tick, np.int64), slots, np.array(kept.at, np.int64), bins
         self._waiting = [Asked(*columns, kept.query_ids, kept.clients)]
@@ -277,7 +278,7 @@ class GroupLevel:
         if len(pieces) == 1:
             return pieces[0]
         none = np.empty(0, np.int64)
-        empty = Asked(none, none, none, np.empty((0, len(ADDITIVE)), np.uint8), [], [])
+        empty = Asked(none, none, none, np.empty((0, len(self.kit.additive)), np.uint8), [], [])
         pieces = [empty, *pieces]
         return Asked(
             np.concatenate([piece.tick for piece in pieces]),
@@ -293,7 +294,7 @@ class GroupLevel:
         tick, slots = asked.tick[order], asked.slot[order]
         starts = run_starts(tick, slots)
         stops = np.append(starts[1:], len(order))
-        shape = (len(starts), len(ADDITIVE))
+        shape = (len(starts), len(self.kit.additive))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
         nats, told = np.empty((len(starts), 2, shape[1])), np.empty((*shape, BINS), np.uint16)
@@ -318,15 +319,14 @@ class GroupLevel:
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
             shares, tails = telling(told[run], self._law)
-            points.append(_with_evidence(point, _all(nats[run]), _all(shares), _all(tails)))
+            points.append(_with_evidence(point, self._all(nats[run]), self._all(shares), self._all(tails)))
         return points
 
-
-def _all(of_additive: NDArray[Any]) -> NDArray[Any]:
-    """A number for each additive signal -> one for each signal, 0 for the others."""
-    whole = np.zeros((*of_additive.shape[:-1], len(SIGNALS)), of_additive.dtype)
-    whole[..., ADDITIVE] = of_additive
-    return whole
+    def _all(self, of_additive: NDArray[Any]) -> NDArray[Any]:
+        """A number for each additive signal -> one for each signal, 0 for the others."""
+        whole = np.zeros((*of_additive.shape[:-1], len(self.kit.signals)), of_additive.dtype)
+        whole[..., self.kit.additive] = of_additive
+        return whole
 
 
 def run_starts(tick: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:

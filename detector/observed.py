@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from detector.evidence.kernels import ADMITTED, NO_BIN
 from detector.levels import PART, ClientLevel, Naming, Weighed
 from detector.query import Batch
-from features import SIGNALS
 
 
 def advance(
@@ -37,7 +36,7 @@ def _part(
 ) -> Weighed:
     n = len(batch)
     status, clock, levels = np.zeros(n, np.uint8), np.zeros(n, np.int64), np.zeros(n, np.int32)
-    bins = np.full((n, len(SIGNALS)), NO_BIN, np.uint8)
+    bins = np.full((n, len(weighing.kit.signals)), NO_BIN, np.uint8)
     points, looks = [], []
     rounds = rounds_of(batch.slots, weigh)
     for number in range(int(rounds.max()) + 1):

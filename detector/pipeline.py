@@ -22,13 +22,14 @@ from detector.learned.looks import Look
 from detector.learned.news import population_moved
 from detector.learned.population import DAY_US, Came, News, Open, Population
 from detector.learned.successor import Successor
-from detector.levels import ADDITIVE, PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile, client_row
 from detector.profile.succession import Succession, population_of
 from detector.query import ABSENT, F64, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
+from features import NUMBERS
 from features.contract import DIMS
 
 FUTURE = "future"
@@ -108,12 +109,13 @@ class Pipeline:
         epoch_us = profile.summary.epoch_us if profile else OBSERVED_EPOCH_US
         learned = profile.learned if profile else {}
         law = profile.laws["client"] if profile else None
-        self._client_level = ClientLevel(self.clients, learned, law, epoch_us, self._secret)
+        self._kit = profile.kit if profile else NUMBERS
+        self._client_level = ClientLevel(self._kit, self.clients, learned, law, epoch_us, self._secret)
         self.population = population_of(profile) if profile else None
         self._succession = Succession(profile) if profile else None
         if self._succession:
             self._client_level.watch = self._succession.watch
-        self._watching = ClientLevel(self.clients, learned, None, epoch_us, self._secret)
+        self._watching = ClientLevel(self._kit, self.clients, learned, None, epoch_us, self._secret)
         bound = profile.summary.versions if profile else ()
         self._suspicion = profile.summary.suspicion if profile else FOREVER_US
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
@@ -123,7 +125,7 @@ class Pipeline:
         self._group_level: GroupLevel | None = None
         if profile and self._group_name is not None:
             groups = profile.entities(self._group_name)
-            self._group_level = GroupLevel(groups, profile.laws[self._group_name], epoch_us)
+            self._group_level = GroupLevel(self._kit, groups, profile.laws[self._group_name], epoch_us)
         self._storms: storm.Storms | None = None
         if profile:
             s = profile.summary
@@ -409,7 +411,7 @@ class Pipeline:
             ticks, at, bins = ticks[inside], at[inside], bins[inside]
         slots = self._group_level.entities.slots([group or "" for group in groups])
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
-        self._group_level.gather(Asked(ticks, slots, at, bins[:, ADDITIVE], ids, clients))
+        self._group_level.gather(Asked(ticks, slots, at, bins[:, self._kit.additive], ids, clients))
         return found
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
@@ -462,7 +464,7 @@ class Pipeline:
             profile = self.profile.summary.id
             if decision.kind == "extraction":
                 promise = self._succession.promise(point.kind, decision.threshold, point.at)
-        return reasons.alert(policy, point, decision, promise=promise, profile=profile)
+        return reasons.alert(policy, point, decision, self._kit.signals, promise=promise, profile=profile)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:
         payload = chunk.payloads[index] if self._keep_payloads else None
@@ -470,7 +472,7 @@ class Pipeline:
 
 
 def _observed(model: str) -> Entities:
-    return Entities(model, "client", CLIENT_ROW, b"")
+    return Entities(model, "client", client_row(NUMBERS), b"")
 
 
 def restore_rows(

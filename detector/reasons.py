@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
 from detector.decide import Decision
 from detector.policy import Policy, latest_release
 from detector.tape import Point
-from features import SIGNALS
 from features.contract import Signal
 
 MOST = 5  # reasons in an alert
@@ -18,9 +18,11 @@ USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def alert(policy: Policy, point: Point, decision: Decision, *, promise: Promise, profile: str) -> Alert:
+def alert(
+    policy: Policy, point: Point, decision: Decision, signals: Sequence[Signal], *, promise: Promise, profile: str
+) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
-    found = reasons(point)
+    found = reasons(point, signals)
     if decision.kind == "extraction" and decision.action != "resolve":
         found += after_release(policy, point.at)
     score = float(point.asked_today) if point.budget else point.score
@@ -46,7 +48,7 @@ def alert(policy: Policy, point: Point, decision: Decision, *, promise: Promise,
     )
 
 
-def reasons(point: Point) -> tuple[Reason, ...]:
+def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
     """The signals that speak against the entity, strongest first."""
     if point.budget:
         text = f"It asked {point.asked_today:,} times on {rfc3339(point.at)[:10]} (UTC)."
@@ -54,7 +56,7 @@ def reasons(point: Point) -> tuple[Reason, ...]:
     odds = point.odds or point.evidence  # a tape of an older version knows evidence only
     order = sorted(range(len(odds)), key=lambda f: -odds[f])[:MOST]
     return tuple(
-        Reason(SIGNALS[f].name, point.evidence[f] / 100, sentence(SIGNALS[f], point.shares[f], point.tails[f]))
+        Reason(signals[f].name, point.evidence[f] / 100, sentence(signals[f], point.shares[f], point.tails[f]))
         for f in order
         if point.evidence[f] / 100 >= WEAK_DB and odds[f] >= USUAL
     )

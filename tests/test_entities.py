@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from detector.entities import Entities, Name, describe, entity_key
 from detector.errors import ProfileError
-from detector.profile.artefact import CLIENT_ROW, GROUP_ROW
+from tests.layouts import CLIENT_ROW, GROUP_ROW
 
 SECRET = b"s" * 32
 ids = st.text(max_size=12)

@@ -15,10 +15,11 @@ from detector.logs.contract import MAX_BYTES, Decoded
 from detector.logs.native import decode_many
 from detector.pipeline import Pipeline
 from detector.policy import Budget, Dated
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from detector.query import Chunk
 from tests import people
 from tests.driving import Outcome, drive, pipeline
+from tests.layouts import CLIENT_ROW
 
 HONEST = people.in_order([*people.honest(21, 4, days=0.2), *people.noise("thief", n=30, group="gang")])
 LOG = people.log_of(HONEST)

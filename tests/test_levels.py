@@ -33,7 +33,7 @@ def level_of(profile: Profile, clients: list[str]) -> tuple[ClientLevel, np.ndar
     law = profile.laws["client"]
     entities = profile.entities("client")
     word = columns.secret_word(profile.secret)
-    level = ClientLevel(entities, profile.learned, law, profile.summary.epoch_us, word)
+    level = ClientLevel(profile.kit, entities, profile.learned, law, profile.summary.epoch_us, word)
     assert profile.first is not None
     level.watch = watching.restored(profile.first).watch(law.slope)
     return level, entities.slots(clients)

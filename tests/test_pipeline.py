@@ -18,12 +18,13 @@ from detector.errors import DecodeError
 from detector.logs.native import decode_many
 from detector.pipeline import FUTURE, IDENTITY, LATE, Pipeline, State, restore_rows
 from detector.policy import Budget, Dated, Policy, Suppression, Threshold, in_force
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from detector.query import Chunk
 from detector.tape import Point
-from features import SIGNALS
+from features import NUMBERS
 from tests import people, strategies
 from tests.driving import Outcome, drive, outcome, pipeline, rows, steps
+from tests.layouts import CLIENT_ROW
 
 some = settings(max_examples=50)
 
@@ -162,7 +163,7 @@ def test_a_record_that_cannot_be_read_counts_for_whoever_sent_it(profile: Profil
     )
     mine, theirs = row_of(found, "c0"), row_of(others, "c0")
     assert (mine["n"], mine["asked_today"]) == (theirs["n"], theirs["asked_today"])
-    odds = [signal.name for signal in SIGNALS].index("conduct.odd")
+    odds = list(NUMBERS.names).index("conduct.odd")
     assert mine["counts"][0, odds].tolist()[:3] == [12, 0, 1]
     assert mine["spacing_seen"] == 12
 

@@ -9,24 +9,28 @@ from detector.alert import NO_PROMISE
 from detector.decide import NO_CASE, decide
 from detector.policy import Budget, Policy, Release, Threshold
 from detector.reasons import MOST, alert, reasons, rfc3339
-from features import SIGNALS
+from features import NUMBERS
 from tests.strategies import point
 
-F = len(SIGNALS)
+F = len(NUMBERS.signals)
 POLICY = Policy("7", {"client": (Threshold("medium", 1.0),)}, budget=Budget(soft=100))
 
 
 def test_reasons_come_strongest_first_and_weak_ones_do_not() -> None:
     evidence = [90, 4_000, *[0] * (F - 3), 250]
     found = reasons(
-        point(at=0, n=9, level=40, query_id="q", evidence=tuple(evidence), shares=(500,) * F, tails=(3,) * F)
+        point(at=0, n=9, level=40, query_id="q", evidence=tuple(evidence), shares=(500,) * F, tails=(3,) * F),
+        NUMBERS.signals,
     )
-    assert [(one.signal, one.evidence_db) for one in found] == [(SIGNALS[1].name, 40.0), (SIGNALS[-1].name, 2.5)]
+    assert [(one.signal, one.evidence_db) for one in found] == [
+        (NUMBERS.names[1], 40.0),
+        (NUMBERS.names[-1], 2.5),
+    ]
 
 
 def test_no_more_than_five_reasons() -> None:
     many = point(at=0, n=9, level=40, query_id="q", evidence=(900,) * F, shares=(500,) * F, tails=(-3,) * F)
-    assert len(reasons(many)) == min(F, MOST)
+    assert len(reasons(many, NUMBERS.signals)) == min(F, MOST)
 
 
 def test_an_alert_tells_who_when_how_much_and_why() -> None:
@@ -41,7 +45,7 @@ def test_an_alert_tells_who_when_how_much_and_why() -> None:
     )
     _, decision = decide(POLICY, NO_CASE, told)
     assert decision is not None
-    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    made = alert(POLICY, told, decision, NUMBERS.signals, promise=NO_PROMISE, profile="p")
     assert (made.entity.kind, made.entity.id, made.queries, made.query_id) == ("client", "c", 17, "q17")
     assert (made.score, made.threshold, made.severity, made.action) == (2.0, 1.0, "medium", "open")
     assert (made.at, made.policy, made.profile) == ("2026-01-01T00:00:00.000001Z", "7", "p")
@@ -58,7 +62,7 @@ def test_soon_after_a_release_an_alert_says_so(evidence: int) -> None:
         told = point(at=at, n=17, level=64, query_id="q17", **signals)
         _, decision = decide(policy, NO_CASE, told)
         assert decision is not None
-        made = alert(policy, told, decision, promise=NO_PROMISE, profile="p")
+        made = alert(policy, told, decision, NUMBERS.signals, promise=NO_PROMISE, profile="p")
         assert made.message.endswith("It comes within the grace of a release: schema 3 (1970-01-01T00:00:00Z).") == said
         assert (made.reasons[-1:] and made.reasons[-1].signal == "policy.release") or not said
         assert ("queries" in made.message) == (evidence > 0)
@@ -69,7 +73,7 @@ def test_a_budget_alert_counts() -> None:
     told = point(at=0, n=500, level=0, query_id="q", asked_today=128, budget=True)
     _, decision = decide(POLICY, NO_CASE, told)
     assert decision is not None
-    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    made = alert(POLICY, told, decision, NUMBERS.signals, promise=NO_PROMISE, profile="p")
     assert (made.kind, made.score, made.threshold) == ("budget", 128.0, 100.0)
     assert [one.text for one in made.reasons] == ["It asked 128 times on 1970-01-01 (UTC)."]
 
@@ -79,7 +83,7 @@ def test_a_resolved_alert_has_a_finite_score() -> None:
     told = point(at=1, n=2, level=0, query_id="r")
     _, decision = decide(POLICY, case, told)
     assert decision is not None
-    made = alert(POLICY, told, decision, promise=NO_PROMISE, profile="p")
+    made = alert(POLICY, told, decision, NUMBERS.signals, promise=NO_PROMISE, profile="p")
     assert (made.action, made.score) == ("resolve", 0.0)
 
 

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,12 @@ from detector.learned.successor import First
 from detector.only import Only
 from detector.policy import Policy
 from detector.profile.projection import Projection
-from features import FEATURES, SIGNALS
+from features import KITS
+from features.kit import Kit
 
-FORMAT = 2
+FORMAT = 3
 MEASURED = "measured"
 PRESUMED = "presumed honest"
-CLIENT_ROW = client_dtype(len(SIGNALS), [field for feature in FEATURES for field in feature.fields])
-GROUP_ROW = group_dtype(sum(signal.additive for signal in SIGNALS))
 
 
 class SignalOff(msgspec.Struct, frozen=True):
@@ -89,7 +89,8 @@ class Watching(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
-    horizon_us: span of the promise; None: the log's own (`horizon` is then "log"). epoch_us: half of it.
+    kit: the families that measure (features.KITS). horizon_us: span of the promise; None: the log's own (`horizon` is
+    then "log"). epoch_us: half of it.
     promise: None where the profile only observes. suspicion: score above which an entity teaches nothing. versions: of
     the served model, as far as the log names it. only: the use of the model that it is for; None: all of them.
     """
@@ -97,6 +98,7 @@ class Summary(msgspec.Struct, frozen=True):
     format: int
     id: str
     model: str
+    kit: str
     width: int
     secret: str
     seed: int
@@ -141,12 +143,17 @@ class Profile:
     def secret(self) -> bytes:
         return bytes.fromhex(self.summary.secret)
 
+    @property
+    def kit(self) -> Kit:
+        return KITS[self.summary.kit]
+
     def level(self, kind: str) -> Level:
         return next(level for level in self.summary.levels if level.kind == kind)
 
     def entities(self, kind: str) -> Entities:
         """An empty table for the entities of a level."""
-        return Entities(self.summary.model, kind, CLIENT_ROW if kind == "client" else GROUP_ROW, self.secret)
+        layout = client_row(self.kit) if kind == "client" else group_row(self.kit)
+        return Entities(self.summary.model, kind, layout, self.secret)
 
     def promise(self, kind: str, threshold: float) -> Promise:
         """What stands behind an alert of a level whose threshold was `threshold`."""
@@ -160,12 +167,19 @@ class Profile:
         )
 
 
-def row_layouts() -> dict[str, Any]:
+@cache
+def client_row(kit: Kit) -> np.dtype[np.void]:
+    return client_dtype(len(kit.signals), kit.fields)
+
+
+@cache
+def group_row(kit: Kit) -> np.dtype[np.void]:
+    return group_dtype(len(kit.additive))
+
+
+def row_layouts(kit: Kit) -> dict[str, Any]:
     """The layouts of client and group rows as this version writes them."""
-    return {
-        "client": describe(CLIENT_ROW),
-        "group": describe(GROUP_ROW),
-    }
+    return {"client": describe(client_row(kit)), "group": describe(group_row(kit))}
 
 
 def save(profile: Profile, directory: Path) -> None:
@@ -237,7 +251,9 @@ def _check(summary: Summary, arrays: Mapping[str, NDArray[Any]], directory: Path
         raise ProfileError(f"the profile {directory} has format {summary.format}, this version reads {FORMAT}")
     if summary.id != _fingerprint(summary, arrays):
         raise ProfileError(f"the profile {directory} was changed after it was made: its id does not fit its contents")
-    if summary.rows != row_layouts():
+    if summary.kit not in KITS:
+        raise ProfileError(f"the profile {directory} reads {summary.kit}, this version reads {', '.join(KITS)}")
+    if summary.rows != row_layouts(KITS[summary.kit]):
         raise ProfileError(f"the profile {directory} was made for another row layout: make it anew with `fit`")
 
 

@@ -16,7 +16,6 @@ from detector.entities import Name, entity_key
 from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
 from detector.learned.kinds import Choice
-from detector.levels import ADDITIVE
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
@@ -39,7 +38,7 @@ from detector.profile.sets import CALIBRATE, LEARN, SCALE
 from detector.profile.succession import severities
 from detector.reasons import rfc3339
 from detector.tape import score_of
-from features import FEATURES, SIGNALS
+from features import NUMBERS
 from features.contract import Reference
 
 DAY_US = 86_400_000_000
@@ -121,13 +120,14 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     referees = _referees(survey, drawn, training, options.seed)
     say("learning the training distribution")
     reference, projected = _reference(read, decode, survey, training, referees, options)
-    learned = {name: array for feature in FEATURES for name, array in feature.learn(reference).items()}
+    kit = NUMBERS
+    learned = kit.learn(reference)
     say("reading what they asked")
     word = columns.secret_word(secret)
     batch, misfits = honest.gather(read, decode, survey, projected, word)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(batch):,} queries of {len(survey.index):,} clients")
-    measured = learn.signals(batch, salts, learned, span.horizon_us, word)
+    measured = learn.signals(kit, batch, salts, learned, span.horizon_us, word)
     say("learning what honest clients do")
     found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
@@ -152,6 +152,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         format=FORMAT,
         id="",
         model=survey.model,
+        kit=kit.name,
         width=projected.width,
         secret=secret.hex(),
         seed=options.seed,
@@ -171,10 +172,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         suspicion=_suspicion(trial.suprema, client),
         group=grouped.level.kind if grouped else None,
         levels=levels,
-        signals=tuple(signal.name for signal in SIGNALS),
+        signals=kit.names,
         off=found.off,
         policy=_policy(levels, suprema, options.confidence),
-        rows=row_layouts(),
+        rows=row_layouts(kit),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
@@ -289,7 +290,7 @@ def _group_level(
     """The group level, or None where there are too few groups to learn from. A group of which a client was taken out is
     taken out, and counts as never passed.
     """
-    if not found.active[ADDITIVE].any():
+    if not found.active[measured.kit.additive].any():
         return None
     names, index = np.unique(np.array([name or "" for name in members]), return_inverse=True)
     of_client = np.where(names[index] == "", -1, index)

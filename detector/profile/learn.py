@@ -16,12 +16,12 @@ from detector.evidence.law import CHANNELS, REACHES, Law
 from detector.evidence.telling import telling
 from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
-from detector.profile.artefact import CLIENT_ROW, SignalOff
+from detector.profile.artefact import SignalOff, client_row
 from detector.query import Batch
 from detector.reasons import sentence
 from detector.tape import score_of
-from features import SIGNALS, measure
 from features.contract import STAGES, Learned, Signal
+from features.kit import Kit
 
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 FOREVER_US = 2**62
@@ -44,11 +44,12 @@ NEEDS = {
 
 
 class Measured(NamedTuple):
-    """The admitted queries of the honest log with their signals, in log order.
+    """The admitted queries of the honest log with the signals of a kit, in log order.
 
     owner (n,) client index; clock, at (n,); values (n, F); stages (n, F).
     """
 
+    kit: Kit
     owner: NDArray[np.int64]
     clock: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -59,26 +60,27 @@ class Measured(NamedTuple):
         return self.taken(np.flatnonzero(chosen[self.owner]))
 
     def taken(self, rows: NDArray[np.int64]) -> Measured:
-        return Measured(self.owner[rows], self.clock[rows], self.values[rows], self.stages[rows])
+        return Measured(self.kit, self.owner[rows], self.clock[rows], self.values[rows], self.stages[rows])
 
 
-def signals(batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_us: int, secret: np.uint64) -> Measured:
+def signals(
+    kit: Kit, batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_us: int, secret: np.uint64
+) -> Measured:
     """Runs every client through admission and the features, each from an empty row, and cuts at the horizon.
 
     salts (clients,): as production seeds the rows, so that it would measure the same.
     """
-    rows = np.zeros(len(salts), CLIENT_ROW)
+    rows = np.zeros(len(salts), client_row(kit))
     rows["salt"] = salts
     parts = []
     for start in range(0, len(batch), PART):
         part = batch.part(start, min(start + PART, len(batch)))
         admission = admitted(part, rows, horizon_us // 2, secret)  # late is what production will call late
         kept = np.flatnonzero(admission.status == kernels.ADMITTED)
-        values, stages = measure(part.taken(kept), rows, learned)
-        parts.append(Measured(part.slots[kept], admission.clock[kept], values, stages))
-    whole = Measured(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-    inside = whole.clock - rows["first_at"][whole.owner] < horizon_us
-    return Measured(*(column[inside] for column in whole))
+        values, stages = kit.measure(part.taken(kept), rows, learned)
+        parts.append((part.slots[kept], admission.clock[kept], values, stages))
+    whole = Measured(kit, *(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return whole.taken(np.flatnonzero(whole.clock - rows["first_at"][whole.owner] < horizon_us))
 
 
 class Nulls(NamedTuple):
@@ -94,21 +96,22 @@ class Nulls(NamedTuple):
 
 def learn_nulls(teachers: Measured) -> Nulls:
     """Bins and Pólya laws of every signal that the log carries and that varies."""
-    width = len(SIGNALS)
+    signals = teachers.kit.signals
+    width = len(signals)
     active = np.zeros(width, np.bool_)
     edges = np.full((width, STAGES, BINS - 1), np.inf)
-    weight, alpha = blank_honest()
+    weight, alpha = blank_honest(width)
     shares = np.full((width, BINS), 1.0 / BINS)
     off = []
-    for f in range(width):
-        reason = _unusable(f, teachers.values[:, f])
+    for f, signal in enumerate(signals):
+        reason = _unusable(signal, teachers.values[:, f])
         if reason:
-            off.append(SignalOff(SIGNALS[f].name, reason, SIGNALS[f].hides))
+            off.append(SignalOff(signal.name, reason, signal.hides))
             continue
         active[f] = True
         edges[f] = _edges(f, teachers)
         counts = per_client(teachers.owner, bins_of(teachers, edges)[:, f])
-        weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(f, counts))
+        weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(signal, counts))
     if not active.any():
         raise ProfileError(
             "no signal can be learned from this log: " + "; ".join(f"{o.signal}: {o.reason}" for o in off)
@@ -116,34 +119,33 @@ def learn_nulls(teachers: Measured) -> Nulls:
     return Nulls(active, edges, weight, alpha, shares, tuple(off))
 
 
-def blank_honest() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def blank_honest(width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """weight (F, KINDS) and alpha (F, KINDS, BINS) of signals that are not used."""
-    width = len(SIGNALS)
     return np.full((width, laws.KINDS), 1.0 / laws.KINDS), np.ones((width, laws.KINDS, BINS))
 
 
-def _unusable(f: int, values: NDArray[np.float64]) -> str:
+def _unusable(signal: Signal, values: NDArray[np.float64]) -> str:
     present = values[~np.isnan(values)]
     if len(present) < 0.01 * len(values) or len(present) < nulls.FEW:
-        return NEEDS.get(SIGNALS[f].name, "too few queries carry it")
-    if not SIGNALS[f].cuts and np.ptp(present) < 1e-6 * (1e-9 + np.abs(present).max()):
+        return NEEDS.get(signal.name, "too few queries carry it")
+    if not signal.cuts and np.ptp(present) < 1e-6 * (1e-9 + np.abs(present).max()):
         return "it does not vary in honest traffic"
     return ""
 
 
 def _edges(f: int, teachers: Measured) -> NDArray[np.float64]:
-    cuts = SIGNALS[f].cuts
+    cuts = teachers.kit.signals[f].cuts
     if not cuts:
         return nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
     padded = np.append(cuts, np.full(BINS - 1 - len(cuts), np.inf))
     return np.tile(padded, (STAGES, 1))
 
 
-def with_made(f: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def with_made(signal: Signal, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """For what honest clients of the log may never have done: one made client in MADE_EACH does it now and then, so
     that the first time is no proof.
     """
-    events = len(SIGNALS[f].cuts)
+    events = len(signal.cuts)
     if not events:
         return counts
     made = np.zeros(BINS, np.int64)
@@ -173,14 +175,15 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
     if not len(judged.owner):
         raise ProfileError("too few clients in the log: none is left to set the scale of the scores")
-    law = unscaled(found, active)
+    law = unscaled(found, active, judged.kit.signals)
     clients, owner = np.unique(judged.owner, return_inverse=True)
     runs = np.arange(len(owner))
-    law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), np.zeros(len(clients), CLIENT_ROW))
+    rows = np.zeros(len(clients), client_row(judged.kit))
+    law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
     return law._replace(slope=flat_slope(judged, law))
 
 
-def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal] = SIGNALS) -> Law:
+def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal]) -> Law:
     flat, ones = np.zeros((len(active), CHANNELS)), np.ones((len(active), CHANNELS))
     most = np.array([np.inf if signal.alone else CORROBORATES for signal in signals])
     honest = found.edges, found.weight, found.alpha, found.shares
@@ -283,18 +286,19 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
 
 def _why(queries: Measured, until: int, law: Law) -> str:
     """The strongest reason against one client after its first `until` queries."""
-    counts = np.zeros((len(SIGNALS), BINS), np.uint16)
+    signals = queries.kit.signals
+    counts = np.zeros((len(signals), BINS), np.uint16)
     for f, bins in enumerate(bins_of(queries, law.edges)[:until].T):
         if law.active[f]:
             counts[f] = np.bincount(bins[bins != kernels.NO_BIN], minlength=BINS)
-    row = np.zeros(1, CLIENT_ROW)
+    row = np.zeros(1, client_row(queries.kit))
     row["counts"][0, 0] = counts
-    nothing = np.full((1, len(SIGNALS)), kernels.NO_BIN, np.uint8)
+    nothing = np.full((1, len(signals)), kernels.NO_BIN, np.uint8)
     one = np.zeros(1, np.int64)
     nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
     shares, tails = telling(counts, law)
     strongest = int(np.argmax(np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)))
-    return sentence(SIGNALS[strongest], int(shares[strongest]), int(tails[strongest]))
+    return sentence(signals[strongest], int(shares[strongest]), int(tails[strongest]))
 
 
 def oddness(nats: NDArray[np.float64], law: Law) -> NDArray[np.float64]:
@@ -329,7 +333,7 @@ def _levels(
 def _weighed(measured: Measured, law: Law, watch: Watch | None) -> Iterator[tuple[int, Weights]]:
     """The queries of all clients from empty rows, as production weighs them, with the place where each piece starts."""
     owners, owner = np.unique(measured.owner, return_inverse=True)
-    rows, lines = np.zeros(len(owners), CLIENT_ROW), sums.lines(len(SIGNALS))
+    rows, lines = np.zeros(len(owners), client_row(measured.kit)), sums.lines(len(measured.kit.signals))
     for start in range(0, len(owner), PIECE):
         s = slice(start, start + PIECE)
         columns = owner[s], measured.clock[s], measured.values[s], measured.stages[s]

@@ -18,7 +18,6 @@ from detector.policy import Threshold
 from detector.profile import calibration, watching
 from detector.profile.artefact import PRESUMED, Level, Profile
 from detector.tape import score_of
-from features import SIGNALS
 
 FIVEFOLD = 0.35  # of the score: a fifth as rare
 
@@ -34,8 +33,7 @@ def population_of(profile: Profile) -> Population:
     )
     begins = microseconds(summary.log_to)
     shares, suprema = profile.laws["client"].shares, profile.suprema["client"]
-    signals = [signal.name for signal in SIGNALS]
-    return Population(signals, shares, suprema, _in_force(profile), rules, profile.secret, begins)
+    return Population(profile.kit.names, shares, suprema, _in_force(profile), rules, profile.secret, begins)
 
 
 def _in_force(profile: Profile) -> InForce | None:

@@ -22,7 +22,6 @@ from detector.learned.teaching import Caps, Teaching, packed
 from detector.levels import Watch
 from detector.profile.artefact import Profile
 from detector.profile.learn import Measured, looks_at
-from features import SIGNALS
 
 MOST_SCALING = 3_000  # looks
 Units = Sequence[tuple[bytes, bytes]]  # of each client: its key, and its group's or b""
@@ -46,8 +45,9 @@ def learn_watch(
     """Raises ProfileError where there are too few looks, SettingsError for a choice that cannot be."""
     taught = Teaching()
     teaching.keep(taught, _looks(teachers, law, units), secret, Caps())
-    rows = teaching.rows(taught, len(SIGNALS))
-    model = oneclass.learn(choice, rows, [signal.name for signal in SIGNALS], seed)
+    kit = teachers.kit
+    rows = teaching.rows(taught, len(kit.signals))
+    model = oneclass.learn(choice, rows, kit.names, seed)
     scale = tuple((look.n, packed(look)) for look in _looks(scalers, law, units)[:MOST_SCALING])
     return Watched(model, scales_of(model, scale), First(model.taught, scale))
 

@@ -174,7 +174,7 @@ def _explained(today: Traffic, profile: Profile, alerts: Sequence[Alert], out: P
     log = str(out / "today.jsonl")
     policy = profile.summary.policy
     found = explain.explain(profile, policy, read_logs([log]), DECODERS["native"], chosen.entity.id)
-    explain.draw(policy, found, out / "explained.png")
+    explain.draw(policy, found, profile.kit.signals, out / "explained.png")
     head = f"One alert explained ({kinds[chosen.entity.id]}; plot: {out / 'explained.png'}):"
     return [head, *(f"  {line}" for line in explain.sentences(profile, policy, found))]
 

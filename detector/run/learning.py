@@ -16,8 +16,9 @@ DAY_US = 86_400_000_000
 def what_is_missing(clients: Entities, newest: int) -> str:
     """For the default promise: 1% of clients within 30 days.
 
-    >>> from detector.profile.artefact import CLIENT_ROW
-    >>> what_is_missing(Entities("m", "client", CLIENT_ROW, b""), 0)[:60]
+    >>> from detector.profile.artefact import client_row
+    >>> from features import NUMBERS
+    >>> what_is_missing(Entities("m", "client", client_row(NUMBERS), b""), 0)[:60]
     'no profile yet: 0 clients seen over 0.0 days, 0 of them for '
     """
     first = clients.rows["first_at"][: len(clients)][clients.rows["n"][: len(clients)] > 0]  # not the forgotten

@@ -12,11 +12,11 @@ import pytest
 from detector import columns, pipeline
 from detector.alert import Alert
 from detector.logs.contract import REASONS
-from detector.profile.artefact import CLIENT_ROW, GROUP_ROW
 from detector.run.telemetry import Telemetry
 from detector.settings import Settings
-from features import SIGNALS
+from features import NUMBERS
 from tests.docs.pages import PAGES, ROOT, first_cells
+from tests.layouts import CLIENT_ROW, GROUP_ROW
 
 DOCS = ROOT / "docs"
 
@@ -70,7 +70,7 @@ def test_fields_of_an_alert_are_described() -> None:
 
 
 def test_signals_are_described() -> None:
-    assert set(first_cells(DOCS / "mathematics.md", "signal")) == {signal.name for signal in SIGNALS}
+    assert set(first_cells(DOCS / "mathematics.md", "signal")) == {signal.name for signal in NUMBERS.signals}
 
 
 def test_row_sizes_are_those_of_the_layout() -> None:

@@ -11,11 +11,11 @@ from detector.entities import BINS
 from detector.evidence import law, sums
 from detector.evidence.law import CHANNELS, KINDS, Law
 from detector.profile import nulls
-from detector.profile.artefact import CLIENT_ROW
-from features import SIGNALS
+from features import NUMBERS
 from features.contract import STAGES, Rows
+from tests.layouts import CLIENT_ROW
 
-F = len(SIGNALS)
+F = len(NUMBERS.signals)
 HONEST = (
     40.0 * np.array([1, 2, 4, 8, 20, 60, 120, 125, 125, 120, 60, 20, 8, 4, 2, 1]) / 680
 )  # alpha of a typical signal

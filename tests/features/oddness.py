@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.evidence import polya, sums
 from detector.profile.artefact import Profile
-from features import SIGNALS
+from features import NUMBERS
 from features.cells import cells_of
 from tests import people
 from tests.driving import drive, pipeline
@@ -21,10 +21,10 @@ def oddness(profile: Profile, records: Sequence[bytes]) -> dict[str, dict[str, f
     law, table = profile.laws["client"], made.clients
     found = {}
     for slot, client in enumerate(table.ids):
-        line, vector = sums.lines(len(SIGNALS), 1), np.zeros(len(SIGNALS))
+        line, vector = sums.lines(len(NUMBERS.signals), 1), np.zeros(len(NUMBERS.signals))
         sums.refresh(table.rows[slot], line[0], law.tables[0])
         polya.vector_of(line[0], law, vector)
-        found[client] = dict(zip([signal.name for signal in SIGNALS], vector.tolist(), strict=True))
+        found[client] = dict(zip(list(NUMBERS.names), vector.tolist(), strict=True))
     return found
 
 

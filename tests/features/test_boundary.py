@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.profile.artefact import CLIENT_ROW
 from detector.query import ABSENT
 from features import boundary
 from tests.asked import asked
+from tests.layouts import CLIENT_ROW
 
 
 def margins(top: list[list[float]]) -> list[float]:

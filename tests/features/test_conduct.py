@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from detector.query import REUSED, UNREAD, USUAL
-from features import FEATURES, SIGNALS, conduct, measure
+from features import NUMBERS, conduct
 from tests import people
 from tests.asked import asked
 from tests.features.oddness import oddness, pool, share_odd, stream
+from tests.layouts import CLIENT_ROW
 
 Learned = dict[str, np.ndarray]
 ODD = [USUAL, REUSED, UNREAD, USUAL]
@@ -31,14 +32,14 @@ def test_of_what_cannot_be_read_nothing_else_is_measured_or_remembered(learned: 
     x = np.random.default_rng(0).integers(-4_000, 4_000, (4, 16))
     with_it, without = np.zeros(1, CLIENT_ROW), np.zeros(1, CLIENT_ROW)
     batch = asked(4, x=x, odd=ODD)
-    values, _ = measure(batch, with_it, learned)
-    expected, _ = measure(batch.taken(np.array([0, 1, 3])), without, learned)
-    own = [signal.name for signal in SIGNALS].index("conduct.odd")
+    values, _ = NUMBERS.measure(batch, with_it, learned)
+    expected, _ = NUMBERS.measure(batch.taken(np.array([0, 1, 3])), without, learned)
+    own = list(NUMBERS.names).index("conduct.odd")
     assert np.isnan(np.delete(values[2], own)).all()
     assert values[2, own] == UNREAD
     assert values[[0, 1, 3]].tobytes() == expected.tobytes()
     assert with_it.tobytes() == without.tobytes()
-    assert [feature.name for feature in FEATURES if feature.unread] == ["conduct"]
+    assert [feature.name for feature in NUMBERS.features if feature.unread] == ["conduct"]
 
 
 # -- under a profile

@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from detector.profile.artefact import CLIENT_ROW, GROUP_ROW
 from detector.query import NO_LABEL, Batch
 from detector.reasons import sentence
-from features import FEATURES, SIGNALS, measure
+from features import NUMBERS
 from features.contract import STAGES, Feature, Rows, Signal
 from tests import strategies
 from tests.asked import asked
+from tests.layouts import CLIENT_ROW, GROUP_ROW
 
 Learned = dict[str, NDArray[Any]]
 Measured = tuple[NDArray[np.float64], NDArray[np.int8]]
 CLIENT_BYTES, GROUP_BYTES = 4096, 2560  # the design's "Row"
 
-every_family = pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-every_signal = pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
+every_family = pytest.mark.parametrize("feature", NUMBERS.features, ids=lambda feature: feature.name)
+every_signal = pytest.mark.parametrize("signal", NUMBERS.signals, ids=lambda signal: signal.name)
 
 
 def fresh(entities: int = 3) -> Rows:
@@ -125,7 +125,7 @@ def test_fields_and_signals_carry_the_familys_name(feature: Feature) -> None:
 
 
 def test_signals_have_names_of_their_own() -> None:
-    names = [signal.name for signal in SIGNALS]
+    names = list(NUMBERS.names)
     assert len(set(names)) == len(names)
 
 
@@ -171,8 +171,8 @@ def test_a_signal_says_in_a_sentence_what_stands_out(signal: Signal, tail: int) 
 
 def test_the_whole_registry_fills_one_table_in_its_order(learned: Learned) -> None:
     batch = long_batch(80, 2)
-    values, stages = measure(batch, fresh(), learned)
-    apart = [measured(feature, batch, fresh(), learned) for feature in FEATURES]
+    values, stages = NUMBERS.measure(batch, fresh(), learned)
+    apart = [measured(feature, batch, fresh(), learned) for feature in NUMBERS.features]
     assert values.tobytes() == np.concatenate([v for v, _ in apart], 1).tobytes()
     assert stages.tobytes() == np.concatenate([s for _, s in apart], 1).tobytes()
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from features import cells, coverage
 from features.cells import cells_of
 from features.contract import DIMS, Reference, Rows, stage_of
 from tests.asked import asked
 from tests.features.oddness import cells_in, oddness, pool, share_odd, stream
+from tests.layouts import CLIENT_ROW
 
 Learned = dict[str, np.ndarray]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.profile.artefact import CLIENT_ROW
 from features import distance
 from features.contract import DIMS, Reference
 from tests.asked import asked
+from tests.layouts import CLIENT_ROW
 
 
 def measured(x: np.ndarray, references: np.ndarray, residual: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from detector.query import ABSENT, NO_LABEL
 from features import entropy
 from features.cells import CELLS, cells_of
@@ -18,6 +18,7 @@ from features.contract import LABELS, Rows, stage_of
 from tests import people
 from tests.asked import asked
 from tests.features.oddness import cells_in, oddness, pool, share_odd, stream
+from tests.layouts import CLIENT_ROW
 
 Learned = dict[str, np.ndarray]
 

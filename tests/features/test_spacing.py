@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.profile.artefact import CLIENT_ROW
 from detector.query import NO_LABEL
 from features import spacing
 from features.contract import Rows, place_of, stage_of
 from tests.asked import asked
+from tests.layouts import CLIENT_ROW
 
 
 def all_measured(x: np.ndarray, labels: np.ndarray | None = None, salt: int = 1) -> tuple[np.ndarray, np.ndarray, Rows]:

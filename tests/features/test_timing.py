@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.profile.artefact import CLIENT_ROW, Profile
+from detector.profile.artefact import Profile
 from features import timing
 from features.contract import Rows
 from tests import people
 from tests.asked import asked
 from tests.features.oddness import oddness, pool, share_odd, stream
+from tests.layouts import CLIENT_ROW
 
 TICK_US = 1 << timing.TICK_SHIFT
 WRAP_US = 2**32 * TICK_US

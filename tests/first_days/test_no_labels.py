@@ -10,7 +10,7 @@ import pytest
 
 from detector.profile.artefact import Profile
 from detector.profile.report import report
-from features import SIGNALS
+from features import NUMBERS
 from tests import people
 from tests.conftest import fitted
 from tests.driving import drive, pipeline
@@ -63,8 +63,8 @@ def test_what_a_record_does_not_carry_is_absent_and_not_zero(profile: Profile) -
     asked = people.honest(27, 30)
     driven = pipeline(profile)
     drive(driven, people.chunks(without(people.log_of(asked), "label", "probabilities")))
-    lacking = [f for f, signal in enumerate(SIGNALS) if signal.name in BY_LABEL | BY_PROBABILITY]
-    there = [f for f, signal in enumerate(SIGNALS) if signal.name == "distance.nearest"]
+    lacking = [f for f, signal in enumerate(NUMBERS.signals) if signal.name in BY_LABEL | BY_PROBABILITY]
+    there = [f for f, signal in enumerate(NUMBERS.signals) if signal.name == "distance.nearest"]
     counts = driven.clients.rows["counts"][:30]
     assert not counts[:, :, lacking].any()
     assert (counts[:, :, there].sum((1, 2, 3)) > 0).all()

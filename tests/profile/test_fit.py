@@ -16,7 +16,7 @@ from detector.profile import artefact, calibration, fit, honest, sets
 from detector.profile.artefact import Profile
 from detector.profile.report import report
 from detector.tape import Point
-from features import SIGNALS
+from features import NUMBERS
 from tests import people
 from tests.conftest import HORIZON_US, fitted
 from tests.driving import drive, pipeline
@@ -245,7 +245,7 @@ def test_a_signal_that_the_log_does_not_carry_is_off_and_listed(untrained: Profi
     assert set(off) == {"boundary.margin", "entropy.confidence", "distance.roughness"} | labels
     assert "probabilities" in off["boundary.margin"].reason
     assert "line searches" in off["boundary.margin"].hides
-    index = [signal.name for signal in SIGNALS].index("boundary.margin")
+    index = list(NUMBERS.names).index("boundary.margin")
     assert not untrained.laws["client"].active[index]
     records = people.log_of(people.noise("thief"))  # answers that come later change nothing
     points = drive(pipeline(untrained), people.chunks(records)).points

@@ -19,7 +19,7 @@ from detector.profile import artefact, fit, honest, learn, watching
 from detector.profile.artefact import Profile
 from detector.profile.report import report
 from detector.query import Chunk
-from features import SIGNALS
+from features import NUMBERS
 from tests import people
 from tests.conftest import HORIZON_US, fitted
 from tests.driving import drive, pipeline
@@ -79,7 +79,7 @@ def of_calibration(profile: Profile, records: Sequence[bytes], watch: Watch | No
     word = columns.secret_word(profile.secret)
     batch, _ = honest.gather(read, decode_many, survey, profile.projection, word)
     salts = np.array([fit._salt(survey.model, client, profile.secret) for client in survey.clients], np.uint64)
-    measured = learn.signals(batch, salts, profile.learned, HORIZON_US, word)
+    measured = learn.signals(profile.kit, batch, salts, profile.learned, HORIZON_US, word)
     trial = learn.try_clients(measured, profile.laws["client"], watch)
     clients = [survey.clients[owner] for owner in trial.owners]
     return dict(zip(clients, trial.suprema.tolist(), strict=True))
@@ -188,5 +188,5 @@ def test_the_channel_is_on_the_score_of_the_looks_that_set_its_scale(profile: Pr
     assert np.mean(np.array(said) <= 1e-9) == pytest.approx(0.5, abs=0.15)
     assert np.mean(np.array(said) >= 1.0) < 0.04
     sloped = made.watch(0.1)
-    vector = np.zeros(len(SIGNALS))
+    vector = np.zeros(len(NUMBERS.signals))
     assert ask(128, 0, vector) - sloped(128, 0, vector) == pytest.approx(0.2)
