@@ -63,7 +63,8 @@ def inputs_of(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Un
     if not queries:
         return np.empty((0, width or 0)), []
     try:
-        whole = matrix([query.input for query in queries])
+        rows: list[Any] = [query.input for query in queries]
+        whole = matrix(rows)
         if whole.ndim > 1 and not isinstance(queries[0].input, str):
             flat = whole.reshape(len(queries), -1)
             if width in (None, flat.shape[1]) and np.isfinite(flat).all():
@@ -102,9 +103,11 @@ def _one_by_one(queries: Sequence[Query], width: int | None) -> tuple[F64, list[
     return inputs, unfit
 
 
-def _row(raw: list[Any] | str, width: int | None) -> tuple[F64 | None, str, str]:
+def _row(raw: list[Any] | str | dict[str, Any], width: int | None) -> tuple[F64 | None, str, str]:
     if isinstance(raw, str):
         return None, TEXT, f"the input is text of {len(raw)} characters, this profile reads numbers"
+    if isinstance(raw, dict):
+        return None, NUMBERS, f"the input is {len(raw)} named values, this profile reads numbers"
     try:
         row = np.array(raw, np.float64).reshape(-1)
     except (ValueError, TypeError, OverflowError):

@@ -48,14 +48,15 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 class Query(msgspec.Struct, frozen=True, gc=False):
     """One inference request with its answer, as logged. `at` is in microseconds since 1970, UTC.
 
-    `input` is numbers (flat or nested) or text. `version` is that of the served model, `answered` whether it gave an
-    answer. `row` numbers the queries of one record, for formats that log many.
+    `input` is numbers (flat or nested), text (of a chat, what the user newly wrote), or named values. `version` is that
+    of the served model, `answered` whether it gave an answer. `row` numbers the queries of one record, for formats that
+    log many. `embedding` is what the log says of the input's meaning.
     """
 
     at: int
     client: str | None
     model: str
-    input: list[Any] | str
+    input: list[Any] | str | dict[str, str | float | bool | None]
     id: str | None = None
     groups: dict[str, str] | None = None
     label: str | int | None = None
@@ -64,6 +65,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     version: str | None = None
     answered: bool = True
     row: int = 0
+    embedding: list[float] | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

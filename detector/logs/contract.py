@@ -16,7 +16,7 @@ DEPTH = "depth"  # nested deeper than is read
 MISSING = "missing"  # a field without which nothing can be judged is not there
 SHAPE = "shape"  # a field has the wrong type or range
 TIME = "time"  # the time cannot be read or lies outside 1970..2100
-INPUT = "input"  # the input is empty, or not finite numbers or text
+INPUT = "input"  # the input is empty, or not finite numbers, text, a chat with text or named values
 REASONS = (JSON, ENCODING, SIZE, DEPTH, MISSING, SHAPE, TIME, INPUT)
 
 MAX_BYTES = 10 * 1024 * 1024

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.errors import DecodeError
+from detector.logs.chat import Message, newly_asked
 from detector.logs.contract import DEPTH, ENCODING, INPUT, JSON, MAX_BYTES, MISSING, SHAPE, SIZE, TIME, Decoded
 from detector.logs.identity import client_of, top_of_broken
 from detector.logs.times import END_S, all_at_once, microseconds
@@ -17,6 +18,7 @@ from detector.query import Query
 
 DEFAULT_MODEL = "default"
 MAX_ROWS = 4_096  # queries of one record
+NESTED = 4  # arrays within arrays of an input
 
 # Probabilities that were rounded, or summed in float32, may pass 0 and 1 by a little.
 Probability: TypeAlias = Annotated[float, Meta(ge=-0.001, le=1.001)]
@@ -41,6 +43,7 @@ class _Wire(msgspec.Struct, Generic[I], gc=False):
     output: _Output | None = None
     model_version: Id = None
     status: Status = None
+    embedding: list[float] | None = None
 
 
 class _Batched(msgspec.Struct, Generic[I], gc=False):
@@ -58,6 +61,7 @@ class _Batched(msgspec.Struct, Generic[I], gc=False):
     outputs: list[_Output | None] | None = None
     model_version: Id = None
     status: Status = None
+    embedding: list[float] | None = None  # of which of them, it does not say: read and not used
 
 
 class _UsualOutput(msgspec.Struct, gc=False):
@@ -67,7 +71,7 @@ class _UsualOutput(msgspec.Struct, gc=False):
 
 
 class _Usual(msgspec.Struct, gc=False):
-    """What most records are: a part of what _Wire[list[float] | str] allows, of which nothing has to be told apart."""
+    """What most records are: a part of what _Wire[_Flat] allows, of which nothing has to be told apart."""
 
     at: str
     input: list[float]
@@ -78,6 +82,7 @@ class _Usual(msgspec.Struct, gc=False):
     output: _UsualOutput | None = None
     model_version: str | None = None
     status: Status = None
+    embedding: list[float] | None = None
 
 
 _NOTHING = msgspec.Raw()
@@ -101,15 +106,18 @@ _USUAL = msgspec.json.Decoder(_Usual)
 _NO_OUTPUT = _UsualOutput()
 
 # msgspec tells an array from text, but not one kind of array from another: a decoder for each.
-_FLAT = msgspec.json.Decoder(_Wire[list[float] | str])
+_Flat: TypeAlias = list[float] | dict[str, str | float | bool | None] | str
+_FLAT = msgspec.json.Decoder(_Wire[_Flat])
 _SHAPES: tuple[_Decoder, ...] = (
     _FLAT,
+    msgspec.json.Decoder(_Wire[list[Message] | str]),
     msgspec.json.Decoder(_Wire[list[list[float]] | str]),
     msgspec.json.Decoder(_Wire[list[list[list[float]]] | str]),
     msgspec.json.Decoder(_Wire[list[list[list[list[float]]]] | str]),
 )
 _BATCHES: tuple[_Decoder, ...] = (
-    msgspec.json.Decoder(_Batched[list[float] | str]),
+    msgspec.json.Decoder(_Batched[_Flat]),
+    msgspec.json.Decoder(_Batched[list[Message] | str]),
     msgspec.json.Decoder(_Batched[list[list[float]] | str]),
     msgspec.json.Decoder(_Batched[list[list[list[float]]] | str]),
     msgspec.json.Decoder(_Batched[list[list[list[list[float]]]] | str]),
@@ -125,7 +133,7 @@ def decode_many(payloads: Sequence[bytes]) -> Decoded:
 
     >>> decode_many([b'{"at": 1, "client": 7, "input": [0, 1.5], "model_version": 2}'])[0]
     [Query(at=1000000, client='7', model='default', input=[0.0, 1.5], id=None, groups=None, label=None, \
-probabilities=None, text=None, version='2', answered=True, row=0)]
+probabilities=None, text=None, version='2', answered=True, row=0, embedding=None)]
     """
     records: list[_Record] = []
     sources: list[int] = []
@@ -170,6 +178,8 @@ def _all_usual(records: Sequence[_Record]) -> list[Query] | None:
                 output.text,
                 record.model_version or None,
                 record.status != "error",
+                0,
+                record.embedding or None,
             )
         )
     return queries
@@ -218,11 +228,18 @@ def _query(wire: _Usual | _Wire[Any], row: int = 0) -> Query:
     label: Any = None
     probabilities: Any = None
     text = None
-    at, asked, output = wire.at, wire.input, wire.output
+    asked: Any = wire.input
+    at, output = wire.at, wire.output
     if type(client) is int:
         client = str(client)
     at_us = round(at * 1e6) if type(at) is float and 0.0 <= at < END_S else microseconds(at, client)
-    if not asked or (type(asked[0]) is list and not _holds_number(asked)):
+    if type(asked) is list and asked:
+        first = type(asked[0])
+        if first is Message:
+            asked = newly_asked(asked, client)
+        elif first is list and not _holds_number(asked):
+            asked = None
+    if not asked:
         raise DecodeError(INPUT, "`input` is empty", client=client)
     if type(id_) is int:
         id_ = str(id_)
@@ -250,6 +267,7 @@ def _query(wire: _Usual | _Wire[Any], row: int = 0) -> Query:
         None if wire.model_version is None else str(wire.model_version) or None,
         wire.status != "error",
         row,
+        wire.embedding or None,
     )
 
 
@@ -302,8 +320,10 @@ def _first_that_reads(
             if place == str(error):
                 wrong = before if before and "missing required field `inputs`" in str(error) else error
                 raise _refusal(payload, wrong) from error
-            if place.count("[") > depth:
-                deepest, depth = error, place.count("[")
+            # Into arrays, and into the fields of what they hold.
+            steps = place.count("[") + place.count("].") + ("missing required field" in str(error))
+            if steps > depth:
+                deepest, depth = error, steps
         except _UNREADABLE as error:
             raise _refusal(payload, error) from error
     assert deepest is not None
@@ -327,11 +347,11 @@ def _reason(payload: bytes, error: Exception) -> str:
     if not isinstance(error, msgspec.ValidationError):
         return JSON if _is_utf8(payload) else ENCODING
     message = str(error)
+    if "`$.input" in message:
+        too_deep = "got `array`" in message and message.count("[") == NESTED + ("`$.inputs" in message)
+        return DEPTH if too_deep else INPUT
     if "missing required field" in message:
         return MISSING
-    if "`$.input" in message:
-        too_deep = "got `array`" in message and message.count("[") == len(_SHAPES) + ("`$.inputs" in message)
-        return DEPTH if too_deep else INPUT
     return TIME if "`$.at`" in message else SHAPE
 
 

@@ -41,6 +41,11 @@ def log_schema() -> Schema:
                 "additionalProperties": name,
             },
             "output": _output(),
+            "embedding": {
+                "description": "A vector of the input's meaning, where the log carries one already.",
+                "type": ["array", "null"],
+                "items": {"type": "number"},
+            },
             "inputs": {
                 "description": "Many queries asked together, instead of `input`; each counts, in this order.",
                 "type": "array",
@@ -98,9 +103,31 @@ def _input() -> Schema:
     for _ in range(3):
         shapes.append({"type": "array", "minItems": 1, "items": shapes[-1]})
     return {
-        "description": "What was asked: numbers, nested up to four deep, or text.",
-        "anyOf": [*shapes, {"type": "string", "minLength": 1}],
+        "description": "What was asked: numbers, nested up to four deep; text; a chat, of which what the user wrote "
+        "since the last answer counts; or named values, such as the row of a table.",
+        "anyOf": [*shapes, {"type": "string", "minLength": 1}, _chat(), _named()],
     }
+
+
+def _chat() -> Schema:
+    part = {"type": ["object", "string"], "properties": {"text": {"type": ["string", "null"]}}}
+    return {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "required": ["role"],
+            "properties": {
+                "role": {"type": "string", "description": "user or human; assistant, model or ai; any other."},
+                "content": {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": part}]},
+            },
+        },
+    }
+
+
+def _named() -> Schema:
+    value = {"type": ["number", "string", "boolean", "null"]}
+    return {"type": "object", "minProperties": 1, "additionalProperties": value}
 
 
 def log_examples() -> list[Schema]:
@@ -141,5 +168,24 @@ def log_examples() -> list[Schema]:
             "model": "assistant",
             "input": "How do I boil an egg?",
             "output": {"text": "In boiling water, for seven minutes."},
+        },
+        {
+            "id": "chat-2",
+            "at": "2026-01-01T00:00:09Z",
+            "client": "key-5",
+            "model": "assistant",
+            "input": [
+                {"role": "system", "content": "You are a cook."},
+                {"role": "user", "content": "How do I boil an egg?"},
+                {"role": "assistant", "content": "In boiling water, for seven minutes."},
+                {"role": "user", "content": [{"type": "text", "text": "And how do I peel it?"}]},
+            ],
+            "embedding": [0.25, -0.5, 0.125],
+        },
+        {
+            "at": 1767225600,
+            "client": "acct-7",
+            "model": "credit",
+            "input": {"age": 41, "work": "nurse", "owner": True, "debt": None},
         },
     ]

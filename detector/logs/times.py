@@ -41,8 +41,8 @@ def microseconds(at: float | str, client: str | None = None) -> int:
     if isinstance(at, str):
         found = _parsed(at, client)
     else:
-        # An int is multiplied as such: a float would lose digits.
-        found = round(at * 1e6) if isinstance(at, float) else at * 1_000_000
+        # An int is multiplied as such: a float would lose digits, and far outside has no whole number of microseconds.
+        found = round(at * 1e6 if -1.0 < at < END_S else -1.0) if isinstance(at, float) else at * 1_000_000
     if not 0 <= found < END_S * 1e6:
         raise DecodeError(TIME, _out_of_range(at), client=client)
     return found
@@ -84,6 +84,7 @@ def _parsed(text: str, client: str | None) -> int:
 def _out_of_range(at: float | str) -> str:
     if isinstance(at, str):
         return f"`at` is {at[:40]!r}, outside 1970..2100"
+    at = min(max(at, -1e300), 1e300)  # an integer may be too long for a float
     if at > LOOKS_LIKE_MS:
         return f"`at` is {at:.6g}, which looks like milliseconds: seconds since 1970 are expected"
     return f"`at` is {at:.6g}, outside 1970..2100 as seconds"

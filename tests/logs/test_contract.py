@@ -16,8 +16,9 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["at", "input", "client"]), inner),
     max_leaves=20,
 )
-FIELDS = ("at", "input", "client", "model", "id", "groups", "output")
-RECORDS = st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES)
+FIELDS = ("at", "input", "client", "model", "id", "groups", "output", "embedding")
+MESSAGES = st.lists(st.dictionaries(st.sampled_from(["role", "content"]), JSON_VALUES), max_size=3)
+RECORDS = st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES | MESSAGES)
 PAYLOADS = st.binary() | (JSON_VALUES | RECORDS).map(json.dumps).map(str.encode)
 
 

@@ -23,6 +23,7 @@ INPUTS = (
     | st.lists(FLAT, min_size=1)
     | st.lists(st.lists(FLAT, min_size=1, max_size=3), min_size=1, max_size=3)
     | st.lists(st.lists(st.lists(FLAT, min_size=1, max_size=2), min_size=1, max_size=2), min_size=1, max_size=2)
+    | st.dictionaries(st.text(), st.none() | st.booleans() | FLOATS | st.text(), min_size=1)
 )
 IDS = st.text(min_size=1) | st.integers(-(2**63), 2**64)
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1)
@@ -46,6 +47,7 @@ RECORDS = st.fixed_dictionaries(
         "model_version": IDS,
         "status": st.sampled_from(["ok", "error", None]),
         "cached": st.booleans(),
+        "embedding": FLAT,
         "trace": st.dictionaries(st.text(), FLOATS),
     },
 )
@@ -53,14 +55,17 @@ RECORDS = st.fixed_dictionaries(
 
 BATCHES = st.builds(
     lambda fields, rows: (
-        {k: v for k, v in fields.items() if k not in ("input", "output")}
+        {k: v for k, v in fields.items() if k not in ("input", "output", "embedding")}
         | {"inputs": [asked for asked, _ in rows], "outputs": [answered for _, answered in rows]}
     ),
     RECORDS,
     st.lists(st.tuples(FLAT | st.text(min_size=1), st.none() | OUTPUTS), min_size=1, max_size=4),
 )
 ODD = st.sampled_from(
-    [{"input": None}, {"input": [1.0]}, {"inputs": None}, {"inputs": []}, {"outputs": []}, {"at": -1}]
+    [
+        *({"input": None}, {"input": [1.0]}, {"inputs": None}, {"inputs": []}, {"outputs": []}, {"at": -1}),
+        *({"input": [{"role": "user", "content": "a"}]}, {"input": [{"role": "ai"}]}, {"embedding": ["a"]}),
+    ]
 )
 
 
@@ -90,6 +95,7 @@ def test_round_trip_of_any_record(fields: dict[str, Any], ascii_only: bool) -> N
         text=output.get("text"),
         version=str(fields["model_version"]) if "model_version" in fields else None,
         answered=fields.get("status") != "error",
+        embedding=fields.get("embedding"),
     )
 
 
@@ -196,6 +202,7 @@ def test_probabilities(written: object, read: object) -> None:
 
 def test_the_last_shape_of_input_may_change_at_any_record() -> None:
     inputs = [[1.0], [[1.0]], [[[1.0]]], [[[[1.0]]]], "text", [[1.0], [2.0, 3.0]], [1.0], [[], [1.0]], [[[1.0]], [[]]]]
+    inputs += [{"a": 1.0}, {"a": "b", "c": None}]
     queries, sources, refused = decode_many([record(input=asked) for asked in inputs])
     assert [query.input for query in queries] == inputs
     assert sources == list(range(len(inputs)))
@@ -267,6 +274,8 @@ def test_reason_missing(payload: bytes) -> None:
         {"output": {"text": 1}},
         {"status": "failed"},
         {"status": 500},
+        {"embedding": "0.5"},
+        {"embedding": [None]},
         {"model_version": 1.5},
     ],
 )
@@ -279,7 +288,9 @@ def test_reason_shape_of_what_is_no_object(payload: bytes) -> None:
     assert refusal(payload).reason == "shape"
 
 
-@pytest.mark.parametrize("at", ["yesterday", None, True, [1], -1, 1_726_000_000_000, 4_102_444_800.0])
+@pytest.mark.parametrize(
+    "at", [10**400, -(10**400), 1e308, -1e308, "yesterday", None, True, [1], -1, 1_726_000_000_000, 4_102_444_800.0]
+)
 def test_reason_time(at: object) -> None:
     error = refusal(record(at=at))
     assert (error.reason, error.client) == ("time", "c")
@@ -306,6 +317,15 @@ def test_reason_time(at: object) -> None:
         "1",
         "true",
         "{}",
+        '{"a": [1]}',
+        '{"a": {}}',
+        "[{}]",
+        '[{"role": "user"}]',
+        '[{"role": "user", "content": ""}, {"role": "assistant", "content": "written"}]',
+        '[{"role": "user", "content": [{"type": "image"}]}]',
+        '[{"role": "user", "content": [1]}]',
+        '[{"role": 1, "content": "text"}]',
+        '[1, {"role": "user", "content": "text"}]',
     ],
 )
 def test_reason_input(asked: str) -> None:
@@ -315,11 +335,65 @@ def test_reason_input(asked: str) -> None:
 
 def test_the_refusal_says_where() -> None:
     assert str(refusal(record(input=[[1.0], [2.0, None]]))) == "Expected `float`, got `null` - at `$.input[1][1]`"
+    assert str(refusal(record(input=[{"role": "user", "content": [{"text": 1}]}]))).endswith(
+        "$.input[0].content[0].text`"
+    )
+    assert str(refusal(record(input=[{"content": "hi"}]))) == "Object missing required field `role` - at `$.input[0]`"
+    assert "array` - at `$.input[...]`" in str(refusal(record(input={"a": []})))
 
 
 def test_no_reason_is_left_untested() -> None:
     tested = {name.split("_")[2] for name in globals() if name.startswith("test_reason_")}
     assert tested == set(REASONS)
+
+
+# -- chats
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+HI, HOW = {"role": "user", "content": "Hi"}, {"role": "Human", "content": "How are you?"}
+FINE = {"role": "assistant", "content": "Fine."}
+CALL = {"role": "tool", "content": "21 degrees"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "asked"),
+    [
+        ([HI], "Hi"),
+        ([SYSTEM, HI, FINE, HOW], "How are you?"),
+        ([SYSTEM, HI, FINE, HOW, HI], "How are you?\nHi"),
+        ([HI, FINE, HOW, SYSTEM, HI], "How are you?\nHi"),
+        ([HI, FINE, HOW, FINE], "How are you?"),
+        ([HI, {"role": "model", "content": None}, CALL], "Hi"),
+        ([HI, FINE, {"role": "user", "content": [{"type": "tool_result", "content": "21 degrees"}]}], "Hi"),
+        ([{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "url": "x"}, "b"]}], "a\nb"),
+        ([SYSTEM], "Be brief."),
+        ([SYSTEM, {"role": "user", "content": ""}, FINE], "Be brief."),
+        ([{"role": "user", "name": "bob", "content": "Hi", "cache": {"a": [1]}}], "Hi"),
+    ],
+)
+def test_of_a_chat_what_the_user_newly_wrote_is_asked(messages: list[object], asked: str) -> None:
+    assert decode(record(input=messages)).input == asked
+    assert [query.input for query in decode_all(record(input=None, inputs=[messages, messages]))] == [asked, asked]
+
+
+def test_each_request_of_a_chat_asks_one_message_although_it_repeats_all_before_it() -> None:
+    turns = [{"role": "user" if i % 2 == 0 else "assistant", "content": f"turn {i}"} for i in range(9)]
+    requests = [record(input=[SYSTEM, *turns[: i + 1]]) for i in range(0, 9, 2)]
+    assert [query.input for query in decode_many(requests)[0]] == [f"turn {i}" for i in range(0, 9, 2)]
+
+
+@given(st.lists(st.sampled_from([SYSTEM, HI, HOW, FINE, CALL]), min_size=1).filter(lambda all_: HI in all_))
+def test_who_asks_is_read_whatever_stands_around_it(messages: list[object]) -> None:
+    asked = decode(record(input=messages)).input
+    assert isinstance(asked, str)
+    assert set(asked.split("\n")) <= {"Hi", "How are you?"}
+
+
+def test_named_values_and_an_embedding_are_kept() -> None:
+    row = {"age": 41, "work": "nurse", "owner": True, "debt": None}
+    query = decode(record(input=row, embedding=[1, 0.5]))
+    assert (query.input, query.embedding) == (row, [1.0, 0.5])
+    assert decode(record(embedding=[])).embedding is decode(record(embedding=None)).embedding is None
 
 
 # -- what can be read of a record that cannot
