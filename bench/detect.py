@@ -115,10 +115,11 @@ def fitted(world: World, log: Log) -> tuple[Profile, list[str]]:
     read, decode = reader(log.path), DECODERS["native"]
     profile = fit.fit(read, decode, training, options, say)
     survey = honest.survey(read, decode, None)
-    group = honest.chosen_group(survey, None)
+    kinds, _ = honest.judged_kinds(survey, ())
     need = entities_needed(PROMISE, None)
     everybody = np.ones(len(survey.index), np.bool_)
-    drawn = sets.draw(survey.clients, survey.group_of(group), group, everybody, SEED_SPLIT, need)
+    siblings = {kind: survey.groups_of(kind) for kind in kinds}
+    drawn = sets.draw(survey.clients, siblings, everybody, SEED_SPLIT, [need] * len(kinds))
     calibrating = [client for client, stands in zip(survey.clients, drawn.stands, strict=True) if stands]
     assert len(calibrating) == profile.level("client").calibrated
     return profile, calibrating

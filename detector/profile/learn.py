@@ -48,10 +48,11 @@ NEEDS = {
 class Measured(NamedTuple):
     """The admitted queries of the honest log with the signals of a kit, in log order.
 
-    owner (n,) client index; clock, at (n,); values (n, F); stages (n, F).
+    query (n,): its place in the log's batch; owner (n,) client index; clock (n,); values (n, F); stages (n, F).
     """
 
     kit: Kit
+    query: NDArray[np.int64]
     owner: NDArray[np.int64]
     clock: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -62,7 +63,8 @@ class Measured(NamedTuple):
         return self.taken(np.flatnonzero(chosen[self.owner]))
 
     def taken(self, rows: NDArray[np.int64]) -> Measured:
-        return Measured(self.kit, self.owner[rows], self.clock[rows], self.values[rows], self.stages[rows])
+        ids, clock = (self.query[rows], self.owner[rows]), self.clock[rows]
+        return Measured(self.kit, *ids, clock, self.values[rows], self.stages[rows])
 
 
 def signals(
@@ -80,7 +82,7 @@ def signals(
         admission = admitted(part, rows, horizon_us // 2, secret)  # late is what production will call late
         kept = np.flatnonzero(admission.status == kernels.ADMITTED)
         values, stages = kit.measure(part.taken(kept), rows, learned)
-        parts.append((part.slots[kept], admission.clock[kept], values, stages))
+        parts.append((start + kept, part.slots[kept], admission.clock[kept], values, stages))
     whole = Measured(kit, *(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     return whole.taken(np.flatnonzero(whole.clock - rows["first_at"][whole.owner] < horizon_us))
 
