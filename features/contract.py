@@ -38,7 +38,8 @@ class Signal(NamedTuple):
     hides      the attacks that are seen late or not at all where the log does not carry the signal
     alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
                hundred shows, stands among the reasons, and is seen by the one-class model
-    even       a place between 0 and 1 that any is as likely as any other where what is asked has no order: bins are equal
+    even       a place between 0 and 1, any as likely as any other where what is asked has no order: bins are equal, and
+               the alternative is that law
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
     """
 

@@ -2,11 +2,11 @@
 
 Remembers meaning and form of the last RECENT prompts and of a uniform sample of all older ones. `order` is a test of
 exchangeability, one prompt at a time: how much the prompt has in common with the latest, against what it has in common
-with all that are remembered, put in SHUFFLES random orders. Where a set is shuffled, its place among these is any of them,
+with all that are remembered, put in SHUFFLES random orders. Where a set is shuffled, its place among these is any,
 whatever the set is; people stay with their matter, their manner and the length of answers that they want.
 
-Sees: sweeps of others' prompts, instruction sets, loose sentences, word salad, sets of one topic (nothing follows); sweeps
-of variants and of templates (all are alike, however old).
+Sees: sweeps of others' prompts, instruction sets, loose sentences, word salad, sets of one topic (nothing follows);
+sweeps by templates (all begin alike).
 Misses: whoever replays whole conversations, or sorts a set so that like follows like.
 Innocent: backends that ask for many people in turn; batch jobs over documents. `order` and `opening` may accuse; the
 others corroborate, since honest people differ in them as much as attackers do.
@@ -44,9 +44,7 @@ FIRST, LAST = 11, 12
 HIDES = "sweeps of many prompts"
 
 
-def _signal(
-    what: str, low: str, high: str, *, staged: bool = True, alone: bool = False, even: bool = False
-) -> Signal:
+def _signal(what: str, low: str, high: str, *, staged: bool = True, alone: bool = False, even: bool = False) -> Signal:
     return Signal(
         f"follow.{what}", staged=staged, additive=False, low=low, high=high, hides=HIDES, alone=alone, even=even
     )

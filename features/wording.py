@@ -1,7 +1,7 @@
 """How a prompt is written, by itself: its length, signs, capitals, lines, repeats; whether it asks for the reasoning.
 
-Sees: sets of a form that people do not write (instructions of a textbook, word salad, all questions), clients who ask for
-the reasoning behind each answer, answers that are all long or all refusals.
+Sees: sets of a form that people do not write (instructions of a textbook, word salad, all questions), clients who ask
+for the reasoning behind each answer, answers that are all long.
 Misses: sweeps in the form of honest prompts. Off where the log carries no answers: `answer`.
 Innocent: applications with a template of their own. It never accuses alone (Signal.alone): people write as they like.
 """
@@ -39,7 +39,9 @@ SIGNALS = (
     _signal("symbols", "have fewer digits and symbols", "have more digits and symbols (as code and formulas have)"),
     _signal("repeats", "repeat fewer words", "repeat more words"),
     _signal("lines", "have fewer lines and questions", "have more lines and questions"),
-    _signal("elicits", "ask for no reasoning, as more", "ask for the reasoning behind the answer, unlike more", (0.5, 1.5)),
+    _signal(
+        "elicits", "ask for no reasoning, as more", "ask for the reasoning behind the answer, unlike more", (0.5, 1.5)
+    ),
     _signal("answer", "got shorter answers", "got longer answers"),
 )
 

@@ -17,8 +17,11 @@ DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is 
 KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
-EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law is known where what is asked has no order (Signal.even)
-HALF, CERTAIN = 0.5, 512.0  # counts that the alternative begins with in each bin: it knows nothing; it expects even bins
+EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
+HALF, CERTAIN = (
+    0.5,
+    512.0,
+)  # counts that the alternative begins with in each bin: it knows nothing; it expects even bins
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -82,11 +85,12 @@ def _tables(
     """One record, since numba counts references to arrays but not to the fields of a record.
 
     log_weight (F, J), alpha (F, BINS, J), alpha_sum (F, J)   of the honest law
-    prior (F,)         counts that the alternative begins with: HALF (Krichevsky-Trofimov), CERTAIN of a signal that is EVEN
+    prior (F,)         counts that the alternative begins with in each bin: HALF (Krichevsky-Trofimov); CERTAIN where
+                       the signal is EVEN, so that it is the uniform law, nearly
     prior_sum (F,)     prior times the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
     null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
     kt, kt_sum         likewise of prior and prior_sum: (F, TABLE)
-    log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of alpha ... prior_sum, for counts beyond the tables
+    log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
     null, kt and bet are multiples of GRAIN
     """

@@ -29,7 +29,8 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
     total, recent     counts of the signal, ever and since the mark
     honest (KINDS,)   log likelihood under each kind of honest client, less its normaliser
     diluted (BETS,)   under each bet
-    half, late        the alternative (Krichevsky-Trofimov), of all counts and of those since the mark, less its normaliser
+    half, late        Krichevsky-Trofimov (of an even signal: uniform), of all counts and of those since the mark, less
+                      its normaliser
     mark              log likelihood of the counts before the mark under the honest law
     found             the channels' evidence, nats; NaN where there are no counts
     """

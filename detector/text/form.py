@@ -32,14 +32,28 @@ FORM = (
     "answered",  # log2 of characters of the answer, ABSENT without one
     "refused",  # 1 where the answer is a refusal
 )
-LENGTH, WORDS, DIGITS, MARKS, CAPITALS, SYMBOLS, FOREIGN, REPEATS, LINES, ASKS, ELICITS, FIRST, LAST, ANSWERED, REFUSED = (
-    range(len(FORM))
-)
+(
+    LENGTH,
+    WORDS,
+    DIGITS,
+    MARKS,
+    CAPITALS,
+    SYMBOLS,
+    FOREIGN,
+    REPEATS,
+    LINES,
+    ASKS,
+    ELICITS,
+    FIRST,
+    LAST,
+    ANSWERED,
+    REFUSED,
+) = range(len(FORM))
 
 _ELICITS = (
-    "step by step", "step-by-step", "chain of thought", "chain-of-thought", "your reasoning", "your thought", "your work",
-    "your thinking", "your steps", "your rationale", "think aloud", "think out loud", "think carefully", "think through",
-    "reasoning process", "reasoning trace", "reasoning step", "let's think", "<think", "justify your",
+    "step by step", "step-by-step", "chain of thought", "chain-of-thought", "your reasoning", "your thought",
+    "your work", "your thinking", "your steps", "your rationale", "think aloud", "think out loud", "think carefully",
+    "think through", "reasoning process", "reasoning trace", "reasoning step", "let's think", "<think", "justify your",
 )  # fmt: skip
 _REFUSES = ("i'm sorry", "i am sorry", "i can't", "i cannot", "i won't", "unable to", "not able to", "as an ai")
 

@@ -1,41 +1,39 @@
 """From queries that hold text to vectors and forms; what is no text is named and set aside.
 
-What is embedded is the exchange, prompt and answer, where the log carries the answer: people go on from what they were told
-as much as from what they asked.
+What is embedded is the exchange, prompt and answer, where the log carries the answer: people go on from what they were
+told as much as from what they asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from detector.columns import NUMBERS, WIDTH, Unfit
+from detector.columns import AS_NUMBERS, NUMBERS, WIDTH, Read, Reader, Unfit
 from detector.query import F64, Query
 from detector.text import words
 from detector.text.form import forms
 
 ANSWER = 512  # characters of an answer that are embedded
-WORDS, LOG = "words", "log"  # who embeds: this program, or whoever wrote the log
+EMBEDDERS = WORDS, LOG = "words", "log"  # who embeds: this program, or whoever wrote the log
 
 
-class Text(NamedTuple):
-    """inputs (n, width): what was asked and answered, length one; form (n, len(FORM)); rows of unfit queries zero."""
-
-    inputs: F64
-    form: F64
-    unfit: list[Unfit]
+def reader_of(embedder: str | None) -> Reader:
+    """Who reads for a profile; None: numbers. Raises ProfileError where the extra `text` is needed and not there."""
+    return AS_NUMBERS if embedder is None else Text(embedder)
 
 
-class Reader:
-    """Reads text. embedder: WORDS, or LOG (the log's own `embedding`, of `width` numbers; None takes the first's)."""
+class Text:
+    """Inputs are what was asked and answered, vectors of length one; forms have len(FORM) columns.
+
+    embedder: WORDS, or LOG (the log's own `embedding`, of `width` numbers; None takes the first's)."""
 
     def __init__(self, embedder: str) -> None:
         self.embedder = embedder
         self._words = words.Words() if embedder == WORDS else None
 
-    def read(self, queries: Sequence[Query], width: int | None) -> Text:
+    def read(self, queries: Sequence[Query], width: int | None) -> Read:
         asked = [query.input if isinstance(query.input, str) else "" for query in queries]
         form = forms(asked, [query.text for query in queries])
         unfit = [Unfit(i, NUMBERS, _no_text(q)) for i, q in enumerate(queries) if not isinstance(q.input, str)]
@@ -47,7 +45,7 @@ class Reader:
             unfit = sorted({u.place: u for u in (*misfit, *unfit)}.values())
         gone = [u.place for u in unfit]
         inputs[gone], form[gone] = 0.0, 0.0
-        return Text(inputs, form, unfit)
+        return Read(inputs, form, unfit)
 
 
 def _no_text(query: Query) -> str:
@@ -65,4 +63,3 @@ def _logged(queries: Sequence[Query], width: int | None) -> tuple[F64, list[Unfi
         else:
             unfit.append(Unfit(i, WIDTH, f"the embedding has {len(vector)} numbers, this profile reads {width}"))
     return words.directions(inputs), unfit
-

@@ -40,18 +40,22 @@ class Words:
         tokens: list[int] = []
         ends = np.empty(len(texts), np.int64)
         for i, words in enumerate(read):
-            known = list(map(self._tokens.get, words))
-            if None in known:
-                known = self._learned(words)
-            for ids in known:
+            for ids in self._known(words):
                 tokens += ids
             ends[i] = len(tokens)
         _mean(self._vectors, np.array(tokens, np.int64), ends, found)
         unit: NDArray[np.float64] = directions(found)
         return unit
 
-    def _learned(self, words: list[str]) -> list[list[int]]:
-        """The tokens of each word, all of which are then known."""
+    def _known(self, words: list[str]) -> list[list[int]]:
+        """The tokens of each word."""
+        try:
+            return [self._tokens[word] for word in words]
+        except KeyError:
+            self._learn(words)
+        return [self._tokens[word] for word in words]
+
+    def _learn(self, words: list[str]) -> None:
         if len(self._tokens) > KEPT:
             self._tokens.clear()
         new = [word for word in dict.fromkeys(words) if word not in self._tokens]
@@ -60,7 +64,6 @@ class Words:
             self._tokens[word] = []
         for place, token in zip(encoded.word_ids, encoded.ids, strict=True):
             self._tokens[new[place]].append(token)
-        return [self._tokens[word] for word in words]
 
 
 def _words(text: str) -> list[str]:
