@@ -93,6 +93,7 @@ def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]
         top=np.sort(traffic.probabilities, axis=1)[:, :-3:-1].copy(),
         ids=np.arange(1, len(traffic) + 1, dtype=np.uint64),
         odd=np.zeros(len(traffic), np.uint8),
+        form=np.zeros((len(traffic), 0)),
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)

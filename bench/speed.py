@@ -262,7 +262,9 @@ def many_entities(profile: Profile, lines: Sequence[bytes]) -> list[dict[str, An
         rng = np.random.default_rng(n)
         busy = rng.permutation(n)[rng.choice(n, len(log), p=weights / weights.sum())]
         at = log.at.max() + APART_US * np.arange(len(log))
-        asked = Batch(busy, at, log.x, log.residual, log.roughness, log.labels, log.top, log.ids.copy(), log.odd.copy())
+        asked = Batch(
+            busy, at, log.x, log.residual, log.roughness, log.labels, log.top, log.ids.copy(), log.odd.copy(), log.form
+        )
         ways[str(n)] = lambda level=level, asked=asked: ask_on(level, asked)
     us = {name: 1e6 * np.array(times) / len(log) for name, times in taking_turns(ways).items()}
     return [
@@ -290,6 +292,7 @@ def columns_of(profile: Profile, lines: Sequence[bytes]) -> Batch:
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, columns.secret_word(profile.secret)),
         odd=np.zeros(len(queries), np.uint8),
+        form=np.zeros((len(queries), 0)),
     )
 
 

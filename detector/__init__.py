@@ -22,6 +22,7 @@ _KERNELS = (
     "detector/entities.py",
     "detector/query.py",
     "detector/tape.py",
+    "detector/text",
 )
 
 

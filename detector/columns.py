@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
 import numba
@@ -17,6 +17,31 @@ from detector.query import ABSENT, F64, I32, NO_LABEL, NO_TIME, U64, Query
 TEXT = "text"
 WIDTH = "width"
 NUMBERS = "numbers"
+
+
+class Read(NamedTuple):
+    """inputs (n, width); form (n, k), see Batch; unfit: rows of these are zero."""
+
+    inputs: F64
+    form: F64
+    unfit: list[Unfit]
+
+
+class Reader(Protocol):
+    """From queries to rows of numbers; `width` None takes the first query's."""
+
+    def read(self, queries: Sequence[Query], width: int | None) -> Read: ...
+
+
+class Numbers:
+    """Of inputs that are numbers, these."""
+
+    def read(self, queries: Sequence[Query], width: int | None) -> Read:
+        inputs, unfit = inputs_of(queries, width)
+        return Read(inputs, np.zeros((len(queries), 0)), unfit)
+
+
+AS_NUMBERS = Numbers()
 
 
 class Unfit(NamedTuple):

@@ -27,8 +27,9 @@ from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import Profile, client_row
 from detector.profile.succession import Succession, population_of
-from detector.query import ABSENT, F64, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
+from detector.query import ABSENT, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
+from detector.text.reading import reader_of
 from features import NUMBERS
 from features.contract import DIMS
 
@@ -105,6 +106,7 @@ class Pipeline:
         self._judged = 0  # the ticks before this one were judged
         self._secret = columns.secret_word(profile.secret if profile else b"")
         self._width = profile.projection.width if profile else None
+        self._reader = reader_of(profile.summary.embedder if profile else None)
         self.clients = profile.entities("client") if profile else _observed(model or "")
         epoch_us = profile.summary.epoch_us if profile else OBSERVED_EPOCH_US
         learned = profile.learned if profile else {}
@@ -281,17 +283,17 @@ class Pipeline:
         return wanted
 
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
-        inputs, unfit = columns.inputs_of(queries, self._width)
+        found = self._reader.read(queries, self._width)
         weigh = self._to_weigh(queries)
         odd = np.zeros(len(queries), np.uint8)
-        if unfit and self.profile:
-            for index, reason, message in unfit:
+        if self.profile:
+            for index, reason, message in found.unfit:
                 query = queries[index]
                 odd[index] = UNREAD
                 # Of what is only counted none is set aside; of what was refused there is a letter already.
                 if query.input and weigh[index]:
                     step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
-        batch, naming = self._batch(queries, inputs, odd)
+        batch, naming = self._batch(queries, found, odd)
         start = 0
         for part in observed.advance(self._client_level, self._watching, batch, naming, weigh):
             s = slice(start, start + len(part.status))
@@ -307,11 +309,11 @@ class Pipeline:
             return np.array([query.answered for query in queries])
         return np.array([query.answered and (query.version or OURS) in versions for query in queries])
 
-    def _batch(self, queries: list[Query], inputs: F64, odd: U8) -> tuple[Batch, Naming]:
+    def _batch(self, queries: list[Query], found: columns.Read, odd: U8) -> tuple[Batch, Naming]:
         clients = [query.client or "" for query in queries]
         n = len(queries)
         if self.profile:
-            x, residual, roughness = self.profile.projection.apply(inputs)
+            x, residual, roughness = self.profile.projection.apply(found.inputs)
         else:
             x, residual, roughness = np.zeros((n, DIMS), np.int16), np.zeros(n), np.full(n, ABSENT)
         batch = Batch(
@@ -324,6 +326,7 @@ class Pipeline:
             top=columns.top_of(queries),
             ids=columns.id_hashes(queries, self._secret),
             odd=odd,
+            form=found.form,
         )
         return batch, Naming([query.id for query in queries], clients)
 

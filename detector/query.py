@@ -93,6 +93,7 @@ class Batch:
     top        (n, 2) float64  the two largest probabilities, ABSENT where the log has none
     ids        (n,) uint64   keyed hash of the log's query id, 0 where the log has none
     odd        (n,) uint8    USUAL, REUSED or UNREAD; columns of the input mean nothing in a query that is UNREAD
+    form       (n, k) float64  of text: how it is written (detector.text.form.FORM); k = 0 of numbers
     """
 
     slots: I64
@@ -104,6 +105,7 @@ class Batch:
     top: F64
     ids: U64
     odd: U8
+    form: F64
 
     def __len__(self) -> int:
         return len(self.slots)

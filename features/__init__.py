@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features import boundary, conduct, coverage, distance, entropy, spacing, timing
+from features import boundary, conduct, coverage, distance, entropy, follow, matter, spacing, timing, wording
 from features.kit import Kit
 
 NUMBERS = Kit(
@@ -15,4 +15,12 @@ NUMBERS = Kit(
     timing.FEATURE,
     conduct.FEATURE,
 )
-KITS = {kit.name: kit for kit in (NUMBERS,)}
+TEXT = Kit(
+    "text",
+    follow.FEATURE,
+    wording.FEATURE,
+    matter.FEATURE,
+    timing.FEATURE,
+    conduct.FEATURE,
+)
+KITS = {kit.name: kit for kit in (NUMBERS, TEXT)}

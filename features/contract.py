@@ -38,6 +38,8 @@ class Signal(NamedTuple):
     hides      the attacks that are seen late or not at all where the log does not carry the signal
     alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
                hundred shows, stands among the reasons, and is seen by the one-class model
+    even       a place between 0 and 1, any as likely as any other where what is asked has no order: bins are equal, and
+               the alternative is that law
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
     """
 
@@ -49,6 +51,7 @@ class Signal(NamedTuple):
     hides: str
     alone: bool = True
     cuts: tuple[float, ...] = ()
+    even: bool = False
 
 
 class Reference(NamedTuple):

@@ -21,5 +21,6 @@ def asked(n: int, **columns: Any) -> Batch:
         "top": np.full((n, 2), ABSENT),
         "ids": np.zeros(n, np.uint64),
         "odd": np.zeros(n, np.uint8),
+        "form": np.zeros((n, 0)),
     }
     return Batch(**{name: np.asarray(columns.get(name, column), column.dtype) for name, column in plain.items()})

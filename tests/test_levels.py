@@ -54,6 +54,7 @@ def batch_of(profile: Profile, records: list[bytes], odd: np.ndarray) -> tuple[B
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, columns.secret_word(profile.secret)),
         odd=odd.astype(np.uint8),
+        form=np.zeros((len(queries), 0)),
     )
     return batch, Naming([query.id for query in queries], [query.client or "" for query in queries])
 

@@ -17,6 +17,11 @@ DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is 
 KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
+EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
+HALF, CERTAIN = (
+    0.5,
+    512.0,
+)  # counts that the alternative begins with in each bin: it knows nothing; it expects even bins
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -80,10 +85,12 @@ def _tables(
     """One record, since numba counts references to arrays but not to the fields of a record.
 
     log_weight (F, J), alpha (F, BINS, J), alpha_sum (F, J)   of the honest law
-    half_reached (F,)  half the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
+    prior (F,)         counts that the alternative begins with in each bin: HALF (Krichevsky-Trofimov); CERTAIN where
+                       the signal is EVEN, so that it is the uniform law, nearly
+    prior_sum (F,)     prior times the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
     null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
-    kt, kt_sum         likewise of 1/2 and half_reached: (TABLE,), (F, TABLE)
-    log_gamma, log_gamma_sum, log_gamma_half   of alpha, alpha_sum and half_reached, for counts beyond the tables
+    kt, kt_sum         likewise of prior and prior_sum: (F, TABLE)
+    log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
     null, kt and bet are multiples of GRAIN
     """
@@ -91,19 +98,24 @@ def _tables(
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
     with np.errstate(divide="ignore", invalid="ignore"):  # edges of a signal that is off are infinite
         reached = (np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0
+        even = (edges == EVEN).all((1, 2))
+        prior = np.where(even, CERTAIN, HALF)
+        prior_sum = np.where(even, BINS, reached) * prior
         bet = np.log1p(DILUTION * (1.0 / (BINS * shares[:, :, None]) - 1.0))
     found = {
         "log_weight": np.log(weight),
         "alpha": by_bin,
         "alpha_sum": total,
-        "half_reached": reached / 2,
+        "prior": prior,
+        "prior_sum": prior_sum,
         "null": grained(rising(by_bin[:, :, None, :], n[:, None])),
         "null_sum": rising(total[:, None, :], n[:, None]),
-        "kt": grained(rising(np.array(0.5), n)),
-        "kt_sum": rising(reached[:, None] / 2, n),
+        "kt": grained(rising(prior[:, None], n)),
+        "kt_sum": rising(prior_sum[:, None], n),
         "log_gamma": _log_gamma(by_bin),
         "log_gamma_sum": _log_gamma(total),
-        "log_gamma_half": _log_gamma(reached / 2),
+        "log_gamma_prior": _log_gamma(prior),
+        "log_gamma_prior_sum": _log_gamma(prior_sum),
         "bet": grained(bet),
         "active": active.astype(np.uint8),
     }

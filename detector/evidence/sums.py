@@ -29,7 +29,8 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
     total, recent     counts of the signal, ever and since the mark
     honest (KINDS,)   log likelihood under each kind of honest client, less its normaliser
     diluted (BETS,)   under each bet
-    half, late        Krichevsky-Trofimov, of all counts and of those since the mark, less its normaliser
+    half, late        Krichevsky-Trofimov (of an even signal: uniform), of all counts and of those since the mark, less
+                      its normaliser
     mark              log likelihood of the counts before the mark under the honest law
     found             the channels' evidence, nats; NaN where there are no counts
     """
@@ -74,8 +75,8 @@ def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
         old = np.int64(row.before[f, b])
         earlier += old
         line.total[f] += n
-        line.half[f] += half_of(tables, n)
-        line.late[f] += half_of(tables, n - old)
+        line.half[f] += half_of(tables, f, n)
+        line.late[f] += half_of(tables, f, n - old)
         for j in range(KINDS):
             line.honest[f, j] += honest_of(tables, f, b, j, n)
             before[j] += honest_of(tables, f, b, j, old)
@@ -92,8 +93,8 @@ def bump(row, line, f, b, tables):  # type: ignore[no-untyped-def]
     old = np.int64(row.before[f, b])
     line.total[f] += 1
     line.recent[f] += 1
-    line.half[f] += half_of(tables, n + 1) - half_of(tables, n)
-    line.late[f] += half_of(tables, n + 1 - old) - half_of(tables, n - old)
+    line.half[f] += half_of(tables, f, n + 1) - half_of(tables, f, n)
+    line.late[f] += half_of(tables, f, n + 1 - old) - half_of(tables, f, n - old)
     if n + 1 < TABLE:
         for j in range(KINDS):
             line.honest[f, j] += tables.null[f, b, n + 1, j] - tables.null[f, b, n, j]
@@ -156,13 +157,13 @@ def _diluted(line, f):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, forceinline=True)
-def half_of(tables, n):  # type: ignore[no-untyped-def]
-    return tables.kt[n] if n < TABLE else _grained(_rising(0.5, 0.5723649429247001, n))  # log gamma(1/2)
+def half_of(tables, f, n):  # type: ignore[no-untyped-def]
+    return tables.kt[f, n] if n < TABLE else _grained(_rising(tables.prior[f], tables.log_gamma_prior[f], n))
 
 
 @numba.njit(cache=True, forceinline=True)
 def half_sum(tables, f, n):  # type: ignore[no-untyped-def]
-    return tables.kt_sum[f, n] if n < TABLE else _rising(tables.half_reached[f], tables.log_gamma_half[f], n)
+    return tables.kt_sum[f, n] if n < TABLE else _rising(tables.prior_sum[f], tables.log_gamma_prior_sum[f], n)
 
 
 @numba.njit(cache=True, forceinline=True)

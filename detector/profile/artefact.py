@@ -93,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True):
     then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
     the log names it. only: the use of the model that it is for; None: all of them.
+    embedder: of text (detector.text.reading); None of numbers.
     """
 
     format: int
@@ -126,6 +127,7 @@ class Summary(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     only: Only | None = None
+    embedder: str | None = None
 
 
 @dataclass(frozen=True)

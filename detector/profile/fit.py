@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import columns
+from detector.columns import Reader
 from detector.entities import Name, entity_key
 from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
@@ -38,8 +39,10 @@ from detector.profile.sets import LEARN, SCALE
 from detector.profile.succession import severities
 from detector.reasons import rfc3339
 from detector.tape import score_of
-from features import NUMBERS
+from detector.text.reading import EMBEDDERS, LOG, WORDS, reader_of
+from features import NUMBERS, TEXT
 from features.contract import Reference
+from features.kit import Kit
 
 DAY_US = 86_400_000_000
 SUSPICION_SHARE = 0.05
@@ -55,6 +58,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     groups: the kinds that are judged; none: all that the log names. watch: the River model that watches beside the
     signals. observe: promise nothing, and set no thresholds. only: the use of the model that the log was filtered for
     (detector.only); here it is but noted.
+    embedder: of prompts, see detector.text.reading; not used where the log holds numbers.
     """
 
     promise: float = 0.01
@@ -71,6 +75,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     watch: Choice | None = Choice()
     observe: bool = False
     only: Only | None = None
+    embedder: str = WORDS
 
 
 class Training(NamedTuple):
@@ -116,12 +121,15 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     drawn.of[~kept] = -1
     referees = _referees(survey, drawn, training, options.seed)
     say("learning the training distribution")
-    reference, projected = _reference(read, decode, survey, training, referees, options)
-    kit = NUMBERS
+    kit, embedder = _kind(survey, options)
+    reader = reader_of(embedder)
+    if training and kit is not NUMBERS:
+        raise ProfileError("training data are numbers and this log holds text: what people ask is learned from the log")
+    reference, projected = _reference(read, decode, survey, training, referees, options, reader)
     learned = kit.learn(reference)
     say("reading what they asked")
     word = columns.secret_word(secret)
-    asked = honest.gather(read, decode, survey, kinds, projected, word)
+    asked = honest.gather(read, decode, survey, kinds, projected, word, reader)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
     measured = learn.signals(kit, asked.batch, salts, learned, span.horizon_us, word)
@@ -177,10 +185,22 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
+        embedder=embedder,
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, first))
+
+
+def _kind(survey: honest.Survey, options: Options) -> tuple[Kit, str | None]:
+    """What reads the log: most of its queries are text, or most are numbers."""
+    if 2 * survey.texts <= survey.queries:
+        return NUMBERS, None
+    if options.embedder not in EMBEDDERS:
+        raise ProfileError(f"the embedder is {options.embedder}, not one of {', '.join(EMBEDDERS)}")
+    if options.embedder == LOG and 2 * survey.embedded <= survey.texts:
+        raise ProfileError(f"{survey.embedded} of {survey.texts} prompts of the log carry an `embedding`: too few")
+    return TEXT, options.embedder
 
 
 def _needs(share: float | None, options: Options, excluded: int, kinds: int) -> list[int]:
@@ -275,9 +295,10 @@ def _reference(
     training: Training | None,
     referees: NDArray[np.bool_],
     options: Options,
+    reader: Reader,
 ) -> tuple[Reference, projection.Projection]:
     if training is None:
-        inputs, labels = honest.sample(read, decode, survey, referees, options.seed)
+        inputs, labels = honest.sample(read, decode, survey, referees, options.seed, reader)
     else:
         inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
     projected = projection.learn(inputs, options.seed)

@@ -30,6 +30,7 @@ SAMPLE = 20_000
 class Survey:
     """Who asked. Per client: first and last time (microseconds), queries, its groups by kind.
 
+    texts, embedded: how many of the queries are text, and carry an embedding.
     versions: of the model that was asked, with their queries; `version` is the one that is learned from, None where the
     log names none. A query without a version belongs to it.
     """
@@ -43,6 +44,8 @@ class Survey:
     volume: list[int] = field(default_factory=list)
     groups: list[dict[str, set[str]]] = field(default_factory=list)
     models: Counter[str] = field(default_factory=Counter)
+    texts: int = 0
+    embedded: int = 0
     unreadable: int = 0
     unidentified: int = 0
 
@@ -107,6 +110,8 @@ def _of_version(by_version: dict[str | None, Survey], wanted: str | None) -> Sur
 
 
 def _together(one: Survey, other: Survey) -> Survey:
+    one.texts += other.texts
+    one.embedded += other.embedded
     for client, i in other.index.items():
         who = one.index.setdefault(client, len(one.index))
         if who == len(one.first):
@@ -132,6 +137,8 @@ def _note(survey: Survey, query: Query) -> None:
     survey.first[who] = min(survey.first[who], query.at)
     survey.last[who] = max(survey.last[who], query.at)
     survey.volume[who] += 1
+    survey.texts += isinstance(query.input, str)
+    survey.embedded += query.embedding is not None
     if query.groups:
         mine = survey.groups[who]
         for kind, value in query.groups.items():
@@ -170,7 +177,12 @@ def _joins(groups: Sequence[set[str]]) -> bool:
 
 
 def sample(
-    read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], seed: int
+    read: Read,
+    decode: Decode,
+    survey: Survey,
+    wanted: NDArray[np.bool_],
+    seed: int,
+    reader: columns.Reader = columns.AS_NUMBERS,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Raw inputs (n, d) and labels of the `wanted` clients, at most SAMPLE_PER_CLIENT of each and SAMPLE in all.
 
@@ -186,13 +198,15 @@ def sample(
                 taken[who] += 1
                 mine.append(query)
         while mine:
-            numbers, unfit = columns.inputs_of(mine, None)
+            numbers, _, unfit = reader.read(mine, None)
             fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
             if len(fit):
                 by_width.setdefault(numbers.shape[1], []).append((numbers[fit], columns.labels_of(mine)[fit]))
             mine = [mine[u.place] for u in unfit if u.reason == columns.WIDTH]
     if not by_width:
-        raise ProfileError("no client of the reference set has a numeric input: there is nothing to learn from")
+        raise ProfileError(
+            "no client of the reference set has an input that can be read: there is nothing to learn from"
+        )
     inputs, labels = zip(*max(by_width.values(), key=lambda parts: sum(len(x) for x, _ in parts)), strict=True)
     return thinned(np.concatenate(inputs), np.concatenate(labels), seed)
 
@@ -221,7 +235,13 @@ class Asked(NamedTuple):
 
 
 def gather(
-    read: Read, decode: Decode, survey: Survey, kinds: Sequence[str], projection: Projection, secret: np.uint64
+    read: Read,
+    decode: Decode,
+    survey: Survey,
+    kinds: Sequence[str],
+    projection: Projection,
+    secret: np.uint64,
+    reader: columns.Reader = columns.AS_NUMBERS,
 ) -> Asked:
     parts: list[Batch] = []
     groups: list[NDArray[np.int64]] = []
@@ -230,11 +250,9 @@ def gather(
     for chunk in read():
         queries = _asked(chunk, decode, survey)
         if queries:
-            inputs, unfit = columns.inputs_of(queries, projection.width)
-            misfits += sum(bool(queries[u.place].input) for u in unfit)
-            odd = np.zeros(len(queries), np.uint8)
-            odd[[u.place for u in unfit]] = UNREAD
-            parts.append(_batch(queries, inputs, odd, survey, projection, secret))
+            found = reader.read(queries, projection.width)
+            misfits += sum(bool(queries[u.place].input) for u in found.unfit)
+            parts.append(_batch(queries, found, survey, projection, secret))
             groups.append(_places(queries, kinds, places))
     if not any((part.odd != UNREAD).any() for part in parts):
         raise ProfileError(f"none of the log's inputs has the {projection.width} numbers of the training data")
@@ -254,14 +272,11 @@ def _places(queries: list[Query], kinds: Sequence[str], places: list[dict[str, i
 
 
 def _batch(
-    queries: list[Query],
-    inputs: NDArray[np.float64],
-    odd: NDArray[np.uint8],
-    survey: Survey,
-    projection: Projection,
-    secret: np.uint64,
+    queries: list[Query], found: columns.Read, survey: Survey, projection: Projection, secret: np.uint64
 ) -> Batch:
-    projected = projection.apply(inputs)
+    odd = np.zeros(len(queries), np.uint8)
+    odd[[u.place for u in found.unfit]] = UNREAD
+    projected = projection.apply(found.inputs)
     return Batch(
         slots=np.array([survey.index[q.client or ""] for q in queries], np.int64),
         at=np.array([q.at for q in queries], np.int64),
@@ -272,6 +287,7 @@ def _batch(
         top=columns.top_of(queries),
         ids=columns.id_hashes(queries, secret),
         odd=odd,
+        form=found.form,
     )
 
 

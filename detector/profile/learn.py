@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import hypergeom
 
 from detector.entities import BINS
 from detector.errors import ProfileError
@@ -24,6 +25,7 @@ from features.contract import STAGES, Learned, Signal
 from features.kit import Kit
 
 SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+BY_CHANCE = 0.05
 FOREVER_US = 2**62
 PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
@@ -136,6 +138,8 @@ def _unusable(signal: Signal, values: NDArray[np.float64]) -> str:
 
 
 def _edges(f: int, teachers: Measured) -> NDArray[np.float64]:
+    if teachers.kit.signals[f].even:
+        return np.tile(laws.EVEN, (STAGES, 1))
     cuts = teachers.kit.signals[f].cuts
     if not cuts:
         return nulls.edges(teachers.values[:, f], teachers.stages[:, f], teachers.owner)
@@ -247,7 +251,8 @@ def rise_of(highest: NDArray[np.float64]) -> float:
 
 def flat_slope(judged: Measured, law: Law) -> float:
     """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
-    than the others.
+    than the others, as far as chance (BY_CHANCE, Fisher's exact test) does not explain it: where few clients set the
+    scale, a slope that answers their accidents costs every long attack.
     """
     levels, ordinal, owner = _levels(judged, law)
     raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
@@ -258,7 +263,8 @@ def flat_slope(judged: Measured, law: Law) -> float:
         highest = np.full(len(volume), -np.inf)
         np.maximum.at(highest, owner, scores)
         high = highest > np.quantile(highest, 0.9)
-        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean():
+        drawn = len(high), int(np.count_nonzero(heavy)), int(np.count_nonzero(high))
+        if hypergeom.sf(np.count_nonzero(high & heavy) - 1, *drawn) > BY_CHANCE:
             return slope
     return SLOPES[-1]
 

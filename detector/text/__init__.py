@@ -1,0 +1,1 @@
+"""Text as numbers: what it means (an embedding, offline) and how it is written (its form)."""
