@@ -24,6 +24,7 @@ from detector.policy import Storm
 from detector.profile import fit, honest, sets
 from detector.profile.artefact import Profile
 from detector.profile.calibration import entities_needed
+from detector.profile.training import Training
 from detector.redteam.attacks import attack_named
 from detector.redteam.campaign import read_campaign
 from detector.redteam.traffic import Traffic
@@ -111,7 +112,7 @@ def logs(world: World, quick: bool) -> tuple[Log, Traffic]:
 def fitted(world: World, log: Log) -> tuple[Profile, list[str]]:
     """The profile as `querywarden fit --horizon log` makes it, and the clients that calibrated it."""
     options = fit.Options(promise=PROMISE, horizon_us=None, seed=SEED_SPLIT)
-    training = fit.Training(world.train.pixels, world.train.classes.astype(np.int32))
+    training = Training(world.train.pixels, world.train.classes.astype(np.int32))
     read, decode = reader(log.path), DECODERS["native"]
     profile = fit.fit(read, decode, training, options, say)
     survey = honest.survey(read, decode, None)

@@ -31,6 +31,7 @@ from detector.pipeline import Pipeline
 from detector.policy import Dated
 from detector.profile import fit, watching
 from detector.profile.artefact import Profile, client_row, group_row
+from detector.profile.training import Training
 from detector.query import Batch
 from detector.redteam.world import digits_world, simulate
 from detector.run.store import Store
@@ -103,7 +104,7 @@ def digits_profile() -> Profile:
     path = _folder() / "honest.jsonl"
     say(f"fitting on {HONEST_FIT} honest clients of the digits world")
     simulate(world, seed=SEED_FIT, honest=HONEST_FIT).write(path)
-    training = fit.Training(world.train.pixels, world.train.classes.astype(np.int32))
+    training = Training(world.train.pixels, world.train.classes.astype(np.int32))
     options = fit.Options(promise=0.01, horizon_us=None, seed=0)
     return fit.fit(reader(path), DECODERS["native"], training, options, lambda text: None)
 

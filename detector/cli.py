@@ -156,6 +156,7 @@ def _policy_arguments(parser: argparse.ArgumentParser) -> None:
 def _fit(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact, fit
     from detector.profile.report import report
+    from detector.profile.training import training_from
     from detector.progress import Progress
     from detector.run.replay import read_logs
 
@@ -178,7 +179,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         only=arguments.only,
         embedder=arguments.embedder,
     )
-    training = fit.training_from(arguments.training) if arguments.training else None
+    training = training_from(arguments.training) if arguments.training else None
     with Progress("fit") as progress:
         made = fit.fit(lambda: read_logs(arguments.log, progress.add), decode, training, options, progress.stage)
     artefact.save(made, arguments.out)

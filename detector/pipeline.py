@@ -26,10 +26,10 @@ from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Namin
 from detector.logs.contract import Decode
 from detector.policy import Dated, Policy, in_force
 from detector.profile.artefact import Profile, client_row
+from detector.profile.reading import reading
 from detector.profile.succession import Succession, population_of
 from detector.query import ABSENT, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.tape import Point
-from detector.text.reading import reader_of
 from features import NUMBERS
 from features.contract import DIMS
 
@@ -106,7 +106,7 @@ class Pipeline:
         self._judged = 0  # the ticks before this one were judged
         self._secret = columns.secret_word(profile.secret if profile else b"")
         self._width = profile.projection.width if profile else None
-        self._reader = reader_of(profile.summary.embedder if profile else None)
+        self._reader = reading(profile)
         self.clients = profile.entities("client") if profile else _observed(model or "")
         epoch_us = profile.summary.epoch_us if profile else OBSERVED_EPOCH_US
         learned = profile.learned if profile else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features import boundary, conduct, coverage, distance, entropy, follow, matter, spacing, timing, wording
+from features import boundary, conduct, coverage, distance, entropy, follow, matter, spacing, table, timing, wording
 from features.kit import Kit
 
 NUMBERS = Kit(
@@ -23,4 +23,15 @@ TEXT = Kit(
     timing.FEATURE,
     conduct.FEATURE,
 )
-KITS = {kit.name: kit for kit in (NUMBERS, TEXT)}
+TABLE = Kit(
+    "table",
+    distance.FLAT,
+    table.FEATURE,
+    spacing.FEATURE,
+    boundary.FEATURE,
+    entropy.FEATURE,
+    coverage.FEATURE,
+    timing.FEATURE,
+    conduct.FEATURE,
+)
+KITS = {kit.name: kit for kit in (NUMBERS, TEXT, TABLE)}

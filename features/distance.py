@@ -58,7 +58,7 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
     _nearest(batch.x, learned["references"], values)
     values[:, 1] = batch.residual
-    values[:, 2] = batch.roughness
+    values[:, 2:] = batch.roughness[:, None]
     stages[:] = 0
 
 
@@ -71,3 +71,4 @@ def _nearest(x, references, values):  # type: ignore[no-untyped-def]
 
 
 FEATURE = Feature("distance", SIGNALS, (), learn, measure)
+FLAT = Feature("distance", SIGNALS[:2], (), learn, measure)  # of what is no image

@@ -18,6 +18,7 @@ from detector.cli import main
 from detector.logs.native import decode_many
 from detector.profile import fit
 from detector.profile.artefact import Profile
+from detector.profile.training import Training
 from tests import people
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,7 +32,7 @@ HORIZON_US = 4 * people.DAY_US
 def fitted(log: list[bytes], *, trained: bool = True, sizes: Sequence[int] = (), **options: object) -> Profile:
     """A profile of a log, with training data or without."""
     inputs = people.training()
-    training = fit.Training(inputs, np.full(len(inputs), -1, np.int32)) if trained else None
+    training = Training(inputs, np.full(len(inputs), -1, np.int32)) if trained else None
     chosen = {"promise": 0.05, "horizon_us": HORIZON_US} | options
     return fit.fit(lambda: people.chunks(log, sizes), decode_many, training, fit.Options(**chosen), lambda text: None)  # type: ignore[arg-type]
 

@@ -27,7 +27,8 @@ from detector.learned.successor import First
 from detector.only import Only
 from detector.policy import Policy
 from detector.profile.projection import Projection
-from features import KITS
+from detector.profile.table import Table
+from features import KITS, TABLE
 from features.kit import Kit
 
 FORMAT = 3
@@ -140,6 +141,7 @@ class Profile:
     laws: Mapping[str, Law]
     suprema: Mapping[str, NDArray[np.int64]]
     first: First | None = None  # what made the one-class model
+    table: Table | None = None  # of what is asked by named values
 
     @property
     def secret(self) -> bytes:
@@ -245,6 +247,7 @@ def identify(profile: Profile) -> Profile:
         profile.laws,
         profile.suprema,
         profile.first,
+        profile.table,
     )
 
 
@@ -274,6 +277,8 @@ _LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee"
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
     arrays = {f"projection.{name}": np.asarray(value) for name, value in profile.projection._asdict().items()}
     arrays |= {f"learned.{name}": value for name, value in profile.learned.items()}
+    if profile.table is not None:
+        arrays |= {f"table.{name}": value for name, value in profile.table._asdict().items()}
     for kind, law in profile.laws.items():
         arrays |= {f"law.{kind}.{name}": np.asarray(getattr(law, name)) for name in _LAW}
         arrays[f"suprema.{kind}"] = profile.suprema[kind]
@@ -309,4 +314,5 @@ def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
         {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
         under("suprema."),
         _first(summary.watch, summary.signals, arrays),
+        Table(**under("table.")) if summary.kit == TABLE.name else None,
     )

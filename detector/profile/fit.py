@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -25,22 +24,23 @@ from detector.profile.artefact import (
     FORMAT,
     MEASURED,
     PRESUMED,
-    UNREADABLE,
     Level,
     Oddest,
     Profile,
     Summary,
     Watching,
     identify,
-    read_arrays,
     row_layouts,
 )
 from detector.profile.sets import LEARN, SCALE
 from detector.profile.succession import severities
+from detector.profile.table import Named
+from detector.profile.table import learn as learn_table
+from detector.profile.training import Training, as_logged
 from detector.reasons import rfc3339
 from detector.tape import score_of
 from detector.text.reading import EMBEDDERS, LOG, WORDS, reader_of
-from features import NUMBERS, TEXT
+from features import NUMBERS, TABLE, TEXT
 from features.contract import Reference
 from features.kit import Kit
 
@@ -76,11 +76,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     observe: bool = False
     only: Only | None = None
     embedder: str = WORDS
-
-
-class Training(NamedTuple):
-    inputs: NDArray[np.float64]
-    labels: NDArray[np.int32]
 
 
 class _Span(NamedTuple):
@@ -122,9 +117,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     referees = _referees(survey, drawn, training, options.seed)
     say("learning the training distribution")
     kit, embedder = _kind(survey, options)
-    reader = reader_of(embedder)
-    if training and kit is not NUMBERS:
-        raise ProfileError("training data are numbers and this log holds text: what people ask is learned from the log")
+    training = _of_the_kind(kit, training, read, decode, survey)
+    table = None
+    if kit is TABLE:
+        table = learn_table(training.rows if training else honest.rows(read, decode, survey, referees))
+    reader: Reader = reader_of(embedder) if table is None else Named(table)
     reference, projected = _reference(read, decode, survey, training, referees, options, reader)
     learned = kit.learn(reference)
     say("reading what they asked")
@@ -189,11 +186,13 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
-    return identify(Profile(summary, projected, learned, all_laws, suprema, first))
+    return identify(Profile(summary, projected, learned, all_laws, suprema, first, table))
 
 
 def _kind(survey: honest.Survey, options: Options) -> tuple[Kit, str | None]:
-    """What reads the log: most of its queries are text, or most are numbers."""
+    """What reads the log: most of its queries are text, or named values, or numbers; and the embedder of text."""
+    if 2 * survey.named > survey.queries:
+        return TABLE, None
     if 2 * survey.texts <= survey.queries:
         return NUMBERS, None
     if options.embedder not in EMBEDDERS:
@@ -201,6 +200,23 @@ def _kind(survey: honest.Survey, options: Options) -> tuple[Kit, str | None]:
     if options.embedder == LOG and 2 * survey.embedded <= survey.texts:
         raise ProfileError(f"{survey.embedded} of {survey.texts} prompts of the log carry an `embedding`: too few")
     return TEXT, options.embedder
+
+
+def _of_the_kind(
+    kit: Kit, training: Training | None, read: honest.Read, decode: Decode, survey: honest.Survey
+) -> Training | None:
+    """The training data, with the names of the log. Raises ProfileError when they are of another kind than the log."""
+    if training is None:
+        return None
+    if kit is TEXT:
+        raise ProfileError("training data are not read for text: what people ask is learned from the log")
+    if bool(training.rows) != (kit is TABLE):
+        kinds = ("numbers", "rows of named values")
+        raise ProfileError(f"the training data are {kinds[bool(training.rows)]}, the log holds {kinds[kit is TABLE]}")
+    if kit is NUMBERS:
+        return training
+    logged = honest.rows(read, decode, survey, np.ones(len(survey.index), np.bool_))
+    return training._replace(rows=as_logged(training.rows, logged))
 
 
 def _needs(share: float | None, options: Options, excluded: int, kinds: int) -> list[int]:
@@ -299,6 +315,8 @@ def _reference(
 ) -> tuple[Reference, projection.Projection]:
     if training is None:
         inputs, labels = honest.sample(read, decode, survey, referees, options.seed, reader)
+    elif isinstance(reader, Named):
+        inputs, labels = honest.thinned(reader.table.read(training.rows)[0], training.labels, options.seed)
     else:
         inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
     projected = projection.learn(inputs, options.seed)
@@ -361,22 +379,3 @@ def _remarks(survey: honest.Survey, grouped: Sequence[groups.Grouped], kinds: li
     if unknown:
         remarks.append(f"asked to exclude clients that are not in the log: {', '.join(sorted(unknown))}")
     return remarks
-
-
-def training_from(path: str) -> Training:
-    """`training.npz`: `inputs` (n, d) or (n, ...) numbers, and optionally `labels` (n,). Raises ProfileError."""
-    try:
-        arrays = read_arrays(Path(path))
-        if "inputs" not in arrays:
-            raise ProfileError(f"{path} holds {', '.join(arrays) or 'nothing'}, but no array named inputs")
-        inputs = np.asarray(arrays["inputs"], np.float64)
-    except UNREADABLE as error:
-        raise ProfileError(f"the training data {path} cannot be read: {error}") from error
-    if inputs.ndim < 2 or not inputs.size:
-        raise ProfileError(f"the training data {path} hold inputs of the shape {inputs.shape}, not (n, d) or (n, ...)")
-    if not np.isfinite(inputs).all():
-        raise ProfileError(f"the training data {path} hold numbers that are not finite")
-    labels = arrays.get("labels", np.full(len(inputs), None))
-    if labels.shape != (len(inputs),):
-        raise ProfileError(f"the training data {path} hold {len(inputs)} inputs and labels of the shape {labels.shape}")
-    return Training(inputs.reshape(len(inputs), -1), columns.label_codes(labels.tolist()))

@@ -14,6 +14,7 @@ from detector import columns
 from detector.errors import ProfileError
 from detector.logs.contract import Decode
 from detector.profile.projection import Projection
+from detector.profile.table import Row
 from detector.query import UNREAD, Batch, Chunk, Query
 
 Read = Callable[[], Iterator[Chunk]]
@@ -30,7 +31,7 @@ SAMPLE = 20_000
 class Survey:
     """Who asked. Per client: first and last time (microseconds), queries, its groups by kind.
 
-    texts, embedded: how many of the queries are text, and carry an embedding.
+    texts, embedded, named: how many of the queries are text, carry an embedding, are named values.
     versions: of the model that was asked, with their queries; `version` is the one that is learned from, None where the
     log names none. A query without a version belongs to it.
     """
@@ -46,6 +47,7 @@ class Survey:
     models: Counter[str] = field(default_factory=Counter)
     texts: int = 0
     embedded: int = 0
+    named: int = 0
     unreadable: int = 0
     unidentified: int = 0
 
@@ -112,6 +114,7 @@ def _of_version(by_version: dict[str | None, Survey], wanted: str | None) -> Sur
 def _together(one: Survey, other: Survey) -> Survey:
     one.texts += other.texts
     one.embedded += other.embedded
+    one.named += other.named
     for client, i in other.index.items():
         who = one.index.setdefault(client, len(one.index))
         if who == len(one.first):
@@ -139,6 +142,7 @@ def _note(survey: Survey, query: Query) -> None:
     survey.volume[who] += 1
     survey.texts += isinstance(query.input, str)
     survey.embedded += query.embedding is not None
+    survey.named += isinstance(query.input, dict)
     if query.groups:
         mine = survey.groups[who]
         for kind, value in query.groups.items():
@@ -209,6 +213,21 @@ def sample(
         )
     inputs, labels = zip(*max(by_width.values(), key=lambda parts: sum(len(x) for x, _ in parts)), strict=True)
     return thinned(np.concatenate(inputs), np.concatenate(labels), seed)
+
+
+def rows(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) -> list[Row]:
+    """Rows of named values that the `wanted` clients asked, at most SAMPLE_PER_CLIENT of each and SAMPLE in all."""
+    taken: Counter[int] = Counter()
+    found: list[Row] = []
+    for queries in _judged(read, decode, survey):
+        for query in queries:
+            who = survey.index[query.client or ""]
+            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT and isinstance(query.input, dict):
+                taken[who] += 1
+                found.append(query.input)
+        if len(found) >= SAMPLE:
+            break
+    return found[:SAMPLE]
 
 
 def thinned(

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
+from detector.columns import NUMBERS, TEXT, WIDTH, Read, Unfit
 from detector.errors import ProfileError
+from detector.query import Query
 
 FORM = ("rarity", "together")  # columns of Batch.form
 CODES = 16
@@ -88,12 +90,32 @@ class Table(NamedTuple):
         return numbers, form
 
 
-def misfit(row: Row, table: Table) -> str:
-    """Why a row is none of this table: '' where it is one."""
-    known = sum(name in row for name in table.names.tolist())
-    if 2 * known < len(table.names):
-        return f"the input names {known} of the {len(table.names)} columns that this profile reads"
-    return ""
+class Named:
+    """Reads queries whose inputs are rows of a table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._names = table.names.tolist()
+
+    def read(self, queries: Sequence[Query], width: int | None) -> Read:
+        """The width is the table's own."""
+        unfit = [Unfit(i, *why) for i, query in enumerate(queries) if (why := self._misfit(query.input))]
+        gone = {one.place for one in unfit}
+        rows = [{} if i in gone else query.input for i, query in enumerate(queries)]
+        inputs, form = self.table.read(rows)  # type: ignore[arg-type]  # those that are no rows are gone
+        inputs[sorted(gone)], form[sorted(gone)] = 0.0, 0.0
+        return Read(inputs, form, unfit)
+
+    def _misfit(self, asked: Any) -> tuple[str, str] | None:
+        """Reason and message where an input is no row of this table."""
+        if isinstance(asked, str):
+            return TEXT, f"the input is text of {len(asked)} characters, this profile reads named values"
+        if not isinstance(asked, dict):
+            return NUMBERS, f"the input is {len(asked)} numbers without names, this profile reads named values"
+        known = sum(name in asked for name in self._names)
+        if 2 * known < len(self._names):
+            return WIDTH, f"the input names {known} of the {len(self._names)} columns that this profile reads"
+        return None
 
 
 def learn(rows: Sequence[Row]) -> Table:

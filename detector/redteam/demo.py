@@ -18,6 +18,7 @@ from detector.logs import DECODERS
 from detector.profile import artefact, fit
 from detector.profile.artefact import Profile
 from detector.profile.report import report
+from detector.profile.training import training_from
 from detector.progress import Progress
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import World, digits_world, simulate
@@ -78,7 +79,7 @@ def _logs(world: World, seed: int) -> tuple[Traffic, Traffic]:
 
 def _fitted(world: World, out: Path, seed: int, progress: Progress) -> Profile:
     np.savez_compressed(out / "training.npz", inputs=world.train.pixels, labels=world.train.classes)
-    training = fit.training_from(str(out / "training.npz"))
+    training = training_from(str(out / "training.npz"))
     options = fit.Options(promise=0.01, horizon_us=None, seed=seed)
     log = str(out / "honest.jsonl")
     profile = fit.fit(lambda: read_logs([log], progress.add), DECODERS["native"], training, options, progress.stage)

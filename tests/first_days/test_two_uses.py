@@ -17,6 +17,7 @@ from detector.only import Only, filtered
 from detector.pipeline import Pipeline
 from detector.policy import Dated, Policy
 from detector.profile import artefact, fit
+from detector.profile.training import Training
 from detector.pseudonyms import Pseudonyms, decoder, pseudonymous
 from detector.run.judge import use_of
 from detector.settings import settings_of
@@ -26,7 +27,7 @@ from tests.driving import drive
 
 BATCH = Only("use", "batch")
 OPTIONS = fit.Options(observe=True, only=BATCH, horizon_us=HORIZON_US)
-TRAINED = fit.Training(people.training(), np.full(500, -1, np.int32))
+TRAINED = Training(people.training(), np.full(500, -1, np.int32))
 NOBODY = Policy("none", {})
 PEOPLE = people.honest(24, 60, days=6.0, life=2.0, volume=15)
 BATCHES = [one._replace(client=f"b-{one.client}") for one in people.honest(25, 60, days=6.0, life=2.0, volume=15)]

@@ -15,6 +15,7 @@ from detector.logs.native import decode_many
 from detector.profile import artefact, calibration, fit, honest, sets
 from detector.profile.artefact import Profile
 from detector.profile.report import report
+from detector.profile.training import Training
 from detector.tape import Point
 from features import NUMBERS
 from tests import people
@@ -227,7 +228,7 @@ def test_no_referee_teaches_a_null() -> None:
     assert (drawn.of[referees] == sets.LEARN).all()
     learners = np.count_nonzero(drawn.of == sets.LEARN)
     assert np.count_nonzero(referees) == learners // 2
-    assert not fit._referees(survey, drawn, fit.Training(np.zeros((1, 1)), np.zeros(1, np.int32)), 0).any()
+    assert not fit._referees(survey, drawn, Training(np.zeros((1, 1)), np.zeros(1, np.int32)), 0).any()
 
 
 def test_and_all_sets_are_told(untrained: Profile) -> None:

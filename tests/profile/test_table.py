@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from detector.errors import ProfileError
 from detector.profile import table
-from detector.profile.table import Table, learn, misfit
+from detector.profile.table import Named, Table, learn
+from detector.query import Query
 from tests import rows as made
 
 VALUES = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats(allow_nan=False) | st.text(max_size=4)
@@ -98,10 +99,18 @@ def test_what_lies_beyond_the_range_goes_on_growing_to_an_end(known: Table) -> N
     assert reach[3] == reach[4]
 
 
-def test_a_row_of_another_table_is_no_row_of_this() -> None:
-    known = learn(made.natural(np.random.default_rng(1), 200))
-    assert misfit({"age": 3, "colour": "red"}, known) == "the input names 1 of the 7 columns that this profile reads"
-    assert misfit(made.natural(np.random.default_rng(2), 1)[0], known) == ""
+def test_what_is_no_row_of_the_table_is_named_and_the_others_are_read(known: Table) -> None:
+    row = made.natural(np.random.default_rng(2), 1)[0]
+    asked = [Query(0, "c", "m", one) for one in ({"age": 3, "colour": "red"}, row, "text", [1.0, 2.0])]
+    inputs, form, unfit = Named(known).read(asked, None)
+    assert [(one.place, one.reason, one.message) for one in unfit] == [
+        (0, "width", "the input names 1 of the 7 columns that this profile reads"),
+        (2, "text", "the input is text of 4 characters, this profile reads named values"),
+        (3, "numbers", "the input is 2 numbers without names, this profile reads named values"),
+    ]
+    assert inputs[1].tobytes() == known.read([row])[0].tobytes()
+    assert not inputs[[0, 2, 3]].any()
+    assert not form[[0, 2, 3]].any()
 
 
 def test_a_number_among_the_whole_ones_that_is_none_is_new(known: Table) -> None:

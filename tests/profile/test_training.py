@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detector.errors import ProfileError
-from detector.profile.fit import training_from
+from detector.profile.training import training_from
 
 X = np.arange(12.0).reshape(3, 4)
 
