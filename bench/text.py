@@ -141,8 +141,8 @@ def summary(profile: Profile, done: Replayed, kinds: Mapping[str, Found], second
 def page(found: Mapping[str, Any]) -> str:
     head = ["sweep", "detected", "95% interval", "median queries [min, max]", "asked for"]
     kinds = {
-        "tuned": "Looked at during development (other clients, other seeds):",
-        "kept": "Never looked at before:",
+        "tuned": "Of kinds that were tuned on (other clients, other seeds):",
+        "kept": "Not tuned on:",
         "adaptive": "By an attacker who knows what is looked at:",
         "hidden": "Hidden in the traffic of honest clients:",
     }
