@@ -8,8 +8,9 @@ whatever the set is; people stay with their matter, their manner and the length 
 Sees: sweeps of others' prompts, instruction sets, loose sentences, word salad, sets of one topic (nothing follows);
 sweeps by templates (all begin alike).
 Misses: whoever replays whole conversations, or sorts a set so that like follows like.
-Innocent: backends that ask for many people in turn; batch jobs over documents. `order` and `opening` may accuse; the
-others corroborate, since honest people differ in them as much as attackers do.
+Innocent: backends that ask for many people in turn; batch jobs over documents. `order` alone may accuse; the others
+corroborate (Signal.alone), since honest people differ in them as much as attackers do: two in a hundred have templates
+of their own.
 """
 
 from __future__ import annotations
@@ -84,7 +85,6 @@ SIGNALS = (
         "opening",
         "begin unlike its earlier prompts, more than {honest} of honest prompts",
         "begin with the words of more of its earlier prompts than {honest} of honest prompts (as a template does)",
-        alone=True,
     ),
     _signal(
         "closing",

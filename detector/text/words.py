@@ -26,6 +26,11 @@ PACKAGE = "wordllama"
 VECTORS, TOKENIZER = "weights/l2_supercat_256.safetensors", "tokenizers/l2_supercat_tokenizer_config.json"
 
 
+def installed() -> bool:
+    """Whether the extra `text` is there."""
+    return all(importlib.util.find_spec(name) is not None for name in (PACKAGE, "safetensors", "tokenizers"))
+
+
 class Words:
     """Texts to vectors of length one. What a text gives does not depend on the texts before it."""
 
