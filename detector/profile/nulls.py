@@ -16,7 +16,7 @@ from features.contract import STAGES
 
 # Between the two outermost bins, which lie beyond anything that an honest client of the learn set did.
 CUTS = np.array([0.0005, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 0.997, 0.9995])
-BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme
+BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme; see `_below`
 FEW = 30  # values that a stage needs for edges of its own; below, it borrows the nearest fuller stage's
 CAP = 1000.0  # queries that a client counts for at most when the law over clients is fitted
 CLIENTS_A_KIND = 40  # below which there are fewer than KINDS
@@ -51,7 +51,14 @@ def _weighted_quantiles(values: NDArray[np.float64], owners: NDArray[np.int64]) 
     inner = np.interp(CUTS, position, values[order])
     low, high = np.interp([0.1, 0.9], position, values[order])
     least, most = values.min(), values.max()
-    return np.concatenate(([least - BEYOND * (low - least)], inner, [most + BEYOND * (most - high)]))
+    return np.concatenate(([_below(least, low)], inner, [most + BEYOND * (most - high)]))
+
+
+def _below(least: float, low: float) -> float:
+    """Where the lowest bin ends. Below a distance lies what is closer by a factor, not by a difference: a step as long
+    as that on the high side would end below zero, where nothing can fall.
+    """
+    return least * (least / low) ** BEYOND if least > 0 else least - BEYOND * (low - least)
 
 
 class Honest(NamedTuple):
