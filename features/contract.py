@@ -38,6 +38,8 @@ class Signal(NamedTuple):
     hides      the attacks that are seen late or not at all where the log does not carry the signal
     alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
                hundred shows, stands among the reasons, and is seen by the one-class model
+    habit      tells of the entity's habits rather than of the query: its values hang together, so that a share of odd
+               queries among honest ones is no alternative to bet on
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
     """
 
@@ -48,6 +50,7 @@ class Signal(NamedTuple):
     high: str
     hides: str
     alone: bool = True
+    habit: bool = False
     cuts: tuple[float, ...] = ()
 
 

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from detector.entities import BINS
-
 CHANNELS = 3
 KT, DILUTION_BET, TURN = range(CHANNELS)  # see polya.py
-DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
+DILUTION = np.array([0.01, 0.03, 0.1, 0.4])  # shares that the dilution bet is spread over
+RARE = 0.002  # of honest queries: bins that hold less are those that odd queries fall into
 KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
@@ -84,14 +83,14 @@ def _tables(
     null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
     kt, kt_sum         likewise of 1/2 and half_reached: (TABLE,), (F, TABLE)
     log_gamma, log_gamma_sum, log_gamma_half   of alpha, alpha_sum and half_reached, for counts beyond the tables
-    bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
+    bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
     null, kt and bet are multiples of GRAIN
     """
     n = np.arange(TABLE)
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
     with np.errstate(divide="ignore", invalid="ignore"):  # edges of a signal that is off are infinite
         reached = (np.diff(edges, axis=2).max(1) > 0).sum(1) + 2.0
-        bet = np.log1p(DILUTION * (1.0 / (BINS * shares[:, :, None]) - 1.0))
+        bet = np.log1p(DILUTION * ((odd_shares(shares) / shares)[:, :, None] - 1.0))
     found = {
         "log_weight": np.log(weight),
         "alpha": by_bin,
@@ -111,6 +110,15 @@ def _tables(
     for name, array in found.items():
         tables[name][0] = array
     return tables
+
+
+def odd_shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """u (F, BINS): where the odd queries among honest ones are expected, from the honest shares p0: evenly in the RARE
+    bins. Spread over all bins, most of the bet would be on what honest clients do every day, and differ in.
+    """
+    rare = np.asarray(shares < RARE, np.float64)
+    rare[rare.sum(1) == 0] = 1.0
+    return np.asarray(rare / rare.sum(1, keepdims=True), np.float64)
 
 
 def _log_gamma(base: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from detector.entities import BINS
 from detector.errors import ProfileError
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, REACHES, Law
+from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
 from detector.evidence.telling import telling
 from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
@@ -29,6 +29,7 @@ PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
 DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
 FEWEST_REACHING = 20  # entities
+OUT_OF_REACH = 1e12  # nats, of a channel that is not used
 CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
 MADE_EACH = 20  # honest clients to one that was made
 MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
@@ -182,6 +183,8 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     runs = np.arange(len(owner))
     rows = np.zeros(len(clients), client_row(judged.kit))
     law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
+    habits = np.array([signal.habit for signal in judged.kit.signals])
+    law.centre[habits, DILUTION_BET], law.knee[habits, DILUTION_BET] = OUT_OF_REACH, 2 * OUT_OF_REACH
     return law._replace(slope=flat_slope(judged, law))
 
 
