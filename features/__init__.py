@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features import boundary, conduct, coverage, distance, entropy, spacing, timing
+from features import boundary, conduct, coverage, distance, entropy, joint, spacing, timing
 from features.kit import Kit
 
 NUMBERS = Kit(
@@ -10,6 +10,7 @@ NUMBERS = Kit(
     distance.FEATURE,
     spacing.FEATURE,
     boundary.FEATURE,
+    joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
     timing.FEATURE,

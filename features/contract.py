@@ -55,11 +55,15 @@ class Signal(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32."""
+    """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32.
+
+    lessons: honest queries, and queries that were made to teach; None where there are too few clients to teach on.
+    """
 
     x: NDArray[np.int16]
     labels: NDArray[np.int32]
     seed: int
+    lessons: tuple[Batch, Batch] | None = None
 
 
 class Feature(NamedTuple):

@@ -86,6 +86,16 @@ class Watching(msgspec.Struct, frozen=True):
     seed: int
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What share of a kind of made queries lies beyond what 99% of fresh honest queries show in the joint signal, and
+    whether that kind taught it.
+    """
+
+    kind: str
+    share: float
+    taught: bool
+
+
 class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
@@ -93,6 +103,7 @@ class Summary(msgspec.Struct, frozen=True):
     then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
     the log names it. only: the use of the model that it is for; None: all of them.
+    seen: how the joint signal sees made queries.
     """
 
     format: int
@@ -126,6 +137,7 @@ class Summary(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     only: Only | None = None
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
+from detector.profile import calibration, groups, honest, learn, lessons, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -118,6 +118,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     say("learning the training distribution")
     reference, projected = _reference(read, decode, survey, training, referees, options)
     kit = NUMBERS
+    say("making blends, and teaching what they look like")
+    taught = lessons.of_log(read, decode, survey, projected, (drawn.of == LEARN) & ~referees, options.seed)
+    if taught is not None:
+        reference = reference._replace(lessons=(taught.honest, taught.made))
     learned = kit.learn(reference)
     say("reading what they asked")
     word = columns.secret_word(secret)
@@ -125,6 +129,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
     measured = learn.signals(kit, asked.batch, salts, learned, span.horizon_us, word)
+    measured = lessons.out_of_sight(measured, taught)
     say("learning what honest clients do")
     found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
@@ -177,6 +182,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
+        seen=lessons.seen(kit, learned, taught, measured.of(drawn.of == SCALE)),
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None

@@ -39,6 +39,7 @@ NEEDS = {
     "spacing.class": "answers carry no label",
     "spacing.other": "answers carry no label, or clients get but one",
     "boundary.margin": "answers carry no probabilities",
+    "joint.blend": "too few clients to teach it on",
     "entropy.label": "answers carry no label",
     "entropy.confidence": "answers carry no probabilities",
 }

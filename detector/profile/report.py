@@ -25,6 +25,7 @@ def report(profile: Profile) -> list[str]:
     lines += _policy(profile)
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
     lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
+    lines += _seen(s)
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
 
@@ -81,6 +82,18 @@ def _policy(profile: Profile) -> list[str]:
         steps = sorted(thresholds, key=lambda t: SEVERITIES.index(t.severity))
         lines.append(f"Thresholds of {kind}: " + ", ".join(f"{t.severity} from {t.score:.2f}" for t in steps) + ".")
     return [*lines, ""]
+
+
+def _seen(s: Summary) -> list[str]:
+    """What the joint signal makes of queries that `fit` made: those of a kind it was not taught on are not its task."""
+    if not s.seen:
+        return []
+    told = [f"{kind.kind} {kind.share:.1%}{' (taught on)' if kind.taught else ''}" for kind in s.seen]
+    return [
+        "  joint.blend, beyond what 99% of honest queries show, of made queries of clients that did not teach it: "
+        + ", ".join(told)
+        + "."
+    ]
 
 
 def _oddest(profile: Profile) -> list[str]:
