@@ -251,18 +251,19 @@ def rise_of(highest: NDArray[np.float64]) -> float:
 
 def flat_slope(judged: Measured, law: Law) -> float:
     """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
-    than the others.
+    than the others, by more than chance gives so few clients: a slope that chance asked for is paid by every channel.
     """
     levels, ordinal, owner = _levels(judged, law)
     raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
     volume = np.bincount(owner)
     heavy = volume > np.quantile(volume, 2 / 3)
+    chance = np.sqrt(0.1 * 0.9 * (1 / max(heavy.sum(), 1) + 1 / max((~heavy).sum(), 1)))  # one standard deviation
     for slope in SLOPES:
         scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
         highest = np.full(len(volume), -np.inf)
         np.maximum.at(highest, owner, scores)
         high = highest > np.quantile(highest, 0.9)
-        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean():
+        if not heavy.any() or high[heavy].mean() <= high[~heavy].mean() + chance:
             return slope
     return SLOPES[-1]
 
