@@ -19,7 +19,7 @@ from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
+from detector.profile import calibration, exposing, groups, honest, learn, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -127,12 +127,17 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     batch, misfits = honest.gather(read, decode, survey, projected, word)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(batch):,} queries of {len(survey.index):,} clients")
-    measured = learn.signals(kit, batch, salts, learned, span.horizon_us, word)
+    teachers = (drawn.of == LEARN) & ~referees
+    known = exposing.learn(batch, teachers, learned, options.seed)
+    measured = learn.signals(kit, batch, salts, learned, known, span.horizon_us, word)
     say("learning what honest clients do")
-    found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
+    scalers = measured.of(drawn.of == SCALE)
+    known = exposing.scaled(known, scalers.owner, scalers.taught)
+    measured = measured.exposed(known)
+    found = learn.learn_nulls(measured.of(teachers))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
     say("teaching the one-class model")
-    sets_of = measured.of((drawn.of == LEARN) & ~referees), measured.of(drawn.of == SCALE)
+    sets_of = measured.of(teachers), measured.of(drawn.of == SCALE)
     watched, unwatched = _watched(*sets_of, law, _units(survey, members, group_name, secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
@@ -173,7 +178,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         group=grouped.level.kind if grouped else None,
         levels=levels,
         signals=kit.names,
-        off=found.off,
+        off=found.off + exposing.off(known),
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(kit),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
@@ -182,7 +187,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         remarks=tuple(filter(None, (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)))),
     )
     first = watched.first if watched else None
-    return identify(Profile(summary, projected, learned, all_laws, suprema, first))
+    return identify(Profile(summary, projected, learned, all_laws, suprema, known, first))
 
 
 def _units(survey: honest.Survey, members: list[str | None], kind: str | None, secret: bytes) -> watching.Units:
