@@ -115,8 +115,7 @@ def _say(row, found, look, known):  # type: ignore[no-untyped-def]
         u = (found[m] - known.centre[m, look]) / known.spread[m, look]
         if not np.isnan(u):
             centre, knee, spread, shape = known.scale[m]
-            word = known.weight[m] * standard(u, centre, knee, spread, shape)
-            row.exposure_words[m] = word if word > 0.0 else 0.0
+            row.exposure_words[m] = max(0.0, known.weight[m] * standard(u, centre, knee, spread, shape))
 
 
 @numba.njit(cache=True)

@@ -9,7 +9,7 @@ from detector.query import Batch
 from tests.asked import asked
 
 CLIENTS, QUERIES, ANSWERS = 180, 150, 8
-_CENTRES = np.random.default_rng(20261124).normal(0.0, 1500.0, (ANSWERS, 16))
+_CENTRES = np.random.default_rng(20261124).normal(0.0, 350.0, (ANSWERS, 16))
 
 
 def population(clients: int, *, seed: int, mixes: NDArray[np.float64] | None = None, n: int = QUERIES) -> Batch:
