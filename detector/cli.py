@@ -89,7 +89,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
     parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
     parser.add_argument("--only", type=_only, metavar="GROUP=VALUE", help="one use of the model: groups.GROUP is VALUE")
-    parser.add_argument("--group", help="the group to judge beside clients; default: organisation or the like")
+    parser.add_argument("--group", action="append", default=[], metavar="KIND", help="groups to judge; default: all")
     parser.add_argument("--watch", metavar="CLASS", help="River's detector that watches beside the signals, or none")
     parser.add_argument("--watch-parameter", action="append", default=[], metavar="NAME=VALUE", help="of that class")
     parser.add_argument("--watch-scaler", action="append", default=[], metavar="CLASS", help="River's scaler before it")
@@ -168,7 +168,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         model=arguments.model,
         model_version=arguments.model_version,
-        group=arguments.group,
+        groups=tuple(arguments.group),
         exclude=frozenset(upkeep.meant(client, "client", key) for client in arguments.exclude),
         presumed=arguments.presumed_honest,
         scale_short_log=arguments.scale_short_log,
@@ -248,7 +248,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from detector.run.judge import check_group
+    from detector.run.judge import check_groups
     from detector.run.local import LocalRunner
     from detector.sources import KafkaSettings
 
@@ -263,7 +263,7 @@ def _run(arguments: argparse.Namespace) -> int:
         settings = msgspec.structs.replace(settings, source=source)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
     runner = LocalRunner(settings)
-    check_group(settings, runner.profile)
+    check_groups(settings, runner.profile)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()

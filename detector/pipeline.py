@@ -61,13 +61,13 @@ class Step:
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a snapshot holds beside rows and cases: each stream's clock (microseconds), the open ticks, and when other
-    versions of the model were asked.
+    """What a snapshot holds beside rows and cases: each stream's clock (microseconds), the open ticks of each level of
+    groups, and when other versions of the model were asked.
     """
 
     clocks: dict[str, int]
     closed: int
-    waiting: bytes
+    ticks: dict[str, bytes] = {}
     sky: storm.Sky = storm.Sky()
     others: dict[str, tuple[int, int]] = {}
     open_days: Open | None = None
@@ -122,11 +122,10 @@ class Pipeline:
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
         self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
         self._unnamed = frozenset(unnamed_members)
-        self._group_name = profile.summary.group if profile else None
-        self._group_level: GroupLevel | None = None
-        if profile and self._group_name is not None:
-            groups = profile.entities(self._group_name)
-            self._group_level = GroupLevel(self._kit, groups, profile.laws[self._group_name], epoch_us)
+        self._group_levels: dict[str, GroupLevel] = {}
+        if profile:
+            for kind in profile.summary.groups:
+                self._group_levels[kind] = GroupLevel(self._kit, profile.entities(kind), profile.laws[kind], epoch_us)
         self._storms: storm.Storms | None = None
         if profile:
             s = profile.summary
@@ -134,7 +133,7 @@ class Pipeline:
 
     @property
     def tables(self) -> list[Entities]:
-        return [self.clients] + ([self._group_level.entities] if self._group_level else [])
+        return [self.clients, *(level.entities for level in self._group_levels.values())]
 
     @property
     def clocks(self) -> Mapping[str, int]:
@@ -173,12 +172,13 @@ class Pipeline:
         """Closes ticks, see `close`, and judges those that were closed."""
         self.close(streams)
         step = Step()
-        if self._group_level is not None and self._closed > self._judged:
+        if self._group_levels and self._closed > self._judged:
             self._judged = self._closed
-            points = self._group_level.close(self._closed)
-            if self._group_name in self._unnamed:
-                points = [msgspec.structs.replace(point, members=()) for point in points]
-            self._judge(points, [point.at // TICK_US for point in points], step)
+            for kind, level in self._group_levels.items():
+                points = level.close(self._closed)
+                if kind in self._unnamed:
+                    points = [msgspec.structs.replace(point, members=()) for point in points]
+                self._judge(points, [point.at // TICK_US for point in points], step)
         if self.population is not None:
             for day in self.population.due(self._closed * TICK_US):
                 self._close_day(self.population, day, step)
@@ -246,16 +246,16 @@ class Pipeline:
             self._clocks[stream] = max(self._clocks.get(stream, 0), up_to)
 
     def state(self) -> State:
-        waiting = self._group_level.waiting() if self._group_level else b""
+        ticks = {kind: level.waiting() for kind, level in self._group_levels.items()}
         sky = self._storms.state() if self._storms else storm.Sky()
         days = self.population.open() if self.population else None
-        return State(dict(self._clocks), self._closed, waiting, sky, dict(self.other_versions), days)
+        return State(dict(self._clocks), self._closed, ticks, sky, dict(self.other_versions), days)
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
         self.other_versions = dict(state.others)
-        if self._group_level and state.waiting:
-            self._group_level.restore(state.waiting)
+        for kind, waiting in state.ticks.items():
+            self._group_levels[kind].restore(waiting)
         if self._storms:
             self._storms.restore(state.sky)
         if self.population and state.open_days:
@@ -373,11 +373,12 @@ class Pipeline:
             population.look(int(ticks[at]) * TICK_US, look)
 
     def _group_key(self, query: Query) -> bytes:
-        name = (query.groups or {}).get(self._group_name or "")
-        if name is None or self._group_level is None:
+        """Of the client's group of the first kind."""
+        kind, level = next(iter(self._group_levels.items()), ("", None))
+        name = (query.groups or {}).get(kind)
+        if name is None or level is None:
             return b""
-        groups = self._group_level.entities
-        return groups.keys[groups.slot(name)]
+        return level.entities.keys[level.entities.slot(name)]
 
     def _note_watched(self, queries: list[Query], step: Step) -> None:
         """Counts queries that were not weighed, and notes when other versions of the model were asked."""
@@ -397,23 +398,24 @@ class Pipeline:
         at = at[part.kept]
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
         self._clocks[stream] = int(clock[-1])
-        found: I64 = np.maximum(clock // TICK_US, self._closed)
-        ticks = found
+        ticks: I64 = np.maximum(clock // TICK_US, self._closed)
         if self._storms:
             self._storms.asked(ticks.tolist())
-        if self._group_level is None:
-            return found
-        name = self._group_name or ""
-        groups = [None if query.groups is None else query.groups.get(name) for query in kept]
-        bins = part.bins
-        if None in groups or not weighed.all():
-            inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
-            kept, groups = [kept[i] for i in inside], [groups[i] for i in inside]
-            ticks, at, bins = ticks[inside], at[inside], bins[inside]
-        slots = self._group_level.entities.slots([group or "" for group in groups])
+        if self._group_levels:
+            self._gather(kept, ticks, at, part.bins[:, self._kit.additive], weighed)
+        return ticks
+
+    def _gather(self, kept: list[Query], ticks: I64, at: I64, bins: U8, weighed: NDArray[np.bool_]) -> None:
+        """Hands the queries that were weighed to their groups of each kind."""
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
-        self._group_level.gather(Asked(ticks, slots, at, bins[:, self._kit.additive], ids, clients))
-        return found
+        all_of_them = weighed.all()
+        for kind, level in self._group_levels.items():
+            groups = [None if query.groups is None else query.groups.get(kind) for query in kept]
+            asked = Asked(ticks, ticks, at, bins, ids, clients)
+            if None in groups or not all_of_them:
+                inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
+                asked, groups = asked.taken(np.array(inside, np.int64)), [groups[i] for i in inside]
+            level.gather(asked._replace(slot=level.entities.slots([group or "" for group in groups])))
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)

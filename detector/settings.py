@@ -214,13 +214,14 @@ class RunSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class EntitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is judged beside clients.
 
-    group: the name of a logged group, such as `organisation`, whose members' evidence is summed. Unset: clients only.
+    groups: kinds of logged groups, such as `organisation`, that the profile must judge beside clients: one that it does
+    not judge is an error. Which it judges is chosen by `fit`.
     pseudonyms: the key with which ids of clients and groups are replaced right behind decode: state, alerts and logs
     name pseudonyms only. Unset: they name what the log names.
     unnamed_members: groups whose alerts do not list the clients in it. Behind one address may be a whole office.
     """
 
-    group: str | None = None
+    groups: tuple[str, ...] = ()
     pseudonyms: Secret | None = None
     unnamed_members: tuple[str, ...] = UNNAMED
 

@@ -111,7 +111,7 @@ def _forget_in(folder: Path, profile: Profile | None, kind: str, entity: str, ke
 
 
 def _check_kind(kind: str, profile: Profile | None) -> None:
-    kinds = ["client"] + ([profile.summary.group] if profile and profile.summary.group else [])
+    kinds = ["client", *(profile.summary.groups if profile else ())]
     if kind not in kinds:
         raise SettingsError(f"--kind: the profile judges no {kind}; {nearest_name(kind, kinds)}")
 

@@ -90,7 +90,7 @@ def test_everything(write: Any) -> None:
             [run]
             no_alerts_before = "2026-01-01T00:00:00Z"
             [entities]
-            group = "organisation"
+            groups = ["organisation"]
             [telemetry]
             port = 0
             log_level = "warning"

@@ -92,9 +92,9 @@ class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
     kit: the families that measure (features.KITS). horizon_us: span of the promise; None: the log's own (`horizon` is
-    then "log"). epoch_us: half of it.
-    promise: None where the profile only observes. suspicion: score above which an entity teaches nothing. versions: of
-    the served model, as far as the log names it. only: the use of the model that it is for; None: all of them.
+    then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
+    entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
+    the log names it. only: the use of the model that it is for; None: all of them.
     """
 
     format: int
@@ -118,7 +118,7 @@ class Summary(msgspec.Struct, frozen=True):
     unidentified: int
     alerts_a_day: float
     suspicion: float
-    group: str | None
+    groups: tuple[str, ...]
     levels: tuple[Level, ...]
     signals: tuple[str, ...]
     off: tuple[SignalOff, ...]

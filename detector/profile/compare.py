@@ -96,7 +96,7 @@ def _facts(old: Summary, new: Summary) -> list[tuple[str, str, str]]:
         row("confidence", lambda s: "on average" if s.confidence is None else f"{s.confidence:.0%}"),
         row("horizon", lambda s: span(s.horizon)),
         row("false alerts a day", lambda s: f"{s.alerts_a_day:.2f}"),
-        row("group", lambda s: s.group or "none"),
+        row("groups", lambda s: ", ".join(s.groups) or "none"),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from detector.profile.artefact import (
     read_arrays,
     row_layouts,
 )
-from detector.profile.sets import CALIBRATE, LEARN, SCALE
+from detector.profile.sets import LEARN, SCALE
 from detector.profile.succession import severities
 from detector.reasons import rfc3339
 from detector.tape import score_of
@@ -42,11 +42,9 @@ from features import NUMBERS
 from features.contract import Reference
 
 DAY_US = 86_400_000_000
-GROUP_SHARE = 0.2  # of the promise, for the group level where it can carry it
 SUSPICION_SHARE = 0.05
 LONGEST_US = 2**61
 FEWEST_RANKED = 10  # units to hold a rank against, where nothing is promised
-OBSERVES = "observes only: nothing is promised and nobody is named"
 OBSERVE = "or --observe (no promise and no alerts: budgets, and `querywarden digest`)"
 
 Say = Callable[[str], None]
@@ -54,8 +52,9 @@ Say = Callable[[str], None]
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect.
-    watch: the River model that watches beside the signals. observe: promise nothing, and set no thresholds. only: the
-    use of the model that the log was filtered for (detector.only); here it is but noted.
+    groups: the kinds that are judged; none: all that the log names. watch: the River model that watches beside the
+    signals. observe: promise nothing, and set no thresholds. only: the use of the model that the log was filtered for
+    (detector.only); here it is but noted.
     """
 
     promise: float = 0.01
@@ -65,7 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     model: str | None = None
     model_version: str | None = None
-    group: str | None = None
+    groups: tuple[str, ...] = ()
     exclude: frozenset[str] = frozenset()
     presumed: bool = False
     scale_short_log: bool = False
@@ -108,14 +107,12 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     span = _span(survey, options)
     if options.only:
         survey.drop_group(options.only.group)  # that of the use is the same for all
-    group_name = honest.chosen_group(survey, options.group)
-    members = survey.group_of(group_name)
+    kinds, unjudged = honest.judged_kinds(survey, options.groups)
     kept = np.array([client not in options.exclude for client in survey.clients])
     excluded = int(np.count_nonzero(~kept))
-    need = FEWEST_RANKED
-    if span.share is not None:
-        need = calibration.entities_needed(span.share, options.confidence, excluded)
-    drawn = sets.draw(survey.clients, members, group_name, span.closed & kept, options.seed, need)
+    needs = _needs(span.share, options, excluded, len(kinds))
+    siblings = {kind: survey.groups_of(kind) for kind in kinds}
+    drawn = sets.draw(survey.clients, siblings, span.closed & kept, options.seed, needs)
     drawn.of[~kept] = -1
     referees = _referees(survey, drawn, training, options.seed)
     say("learning the training distribution")
@@ -124,12 +121,12 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     learned = kit.learn(reference)
     say("reading what they asked")
     word = columns.secret_word(secret)
-    batch, misfits = honest.gather(read, decode, survey, projected, word)
+    asked = honest.gather(read, decode, survey, kinds, projected, word)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
-    say(f"measuring {len(batch):,} queries of {len(survey.index):,} clients")
+    say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
     teachers = (drawn.of == LEARN) & ~referees
-    known = exposing.learn(batch, teachers, learned, options.seed)
-    measured = learn.signals(kit, batch, salts, learned, known, span.horizon_us, word)
+    known = exposing.learn(asked.batch, teachers, learned, options.seed)
+    measured = learn.signals(kit, asked.batch, salts, learned, known, span.horizon_us, word)
     say("learning what honest clients do")
     scalers = measured.of(drawn.of == SCALE)
     known = exposing.scaled(known, scalers.owner, scalers.taught)
@@ -138,21 +135,22 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
     say("teaching the one-class model")
     sets_of = measured.of(teachers), measured.of(drawn.of == SCALE)
-    watched, unwatched = _watched(*sets_of, law, _units(survey, members, group_name, secret), secret, options)
+    watched, unwatched = _watched(*sets_of, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
-    grouped = _group_level(measured, members, kept, drawn, found, span, options, group_name) if group_name else None
-    left = None if span.share is None else span.share - (grouped.level.share or 0.0 if grouped else 0.0)
+    asking = groups.Asking(measured, asked.groups, dict(zip(kinds, asked.names, strict=True)))
+    grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
+    left = None if span.share is None else span.share - sum(one.level.share or 0.0 for one in grouped)
     try:
         client = _client_level(survey, drawn, trial, left, referees, excluded, options)
     except PromiseRefused as refusal:
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    levels = (client,) + ((grouped.level,) if grouped else ())
-    all_laws = {"client": law} | ({grouped.level.kind: grouped.law} if grouped else {})
-    suprema = {"client": np.sort(trial.suprema)} | ({grouped.level.kind: grouped.suprema} if grouped else {})
+    levels = (client, *(one.level for one in grouped))
+    all_laws = {"client": law} | {one.level.kind: one.law for one in grouped}
+    suprema = {"client": np.sort(trial.suprema)} | {one.level.kind: one.suprema for one in grouped}
     summary = Summary(
         format=FORMAT,
         id="",
@@ -171,11 +169,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         log_to=rfc3339(max(survey.last)),
         queries=survey.queries,
         clients=len(survey.index),
-        unreadable=survey.unreadable + misfits,
+        unreadable=survey.unreadable + asked.misfits,
         unidentified=survey.unidentified,
         alerts_a_day=promised.alerts_a_week(span.share or 0.0, len(survey.index), days) / 7,
         suspicion=_suspicion(trial.suprema, client),
-        group=grouped.level.kind if grouped else None,
+        groups=tuple(one.level.kind for one in grouped),
         levels=levels,
         signals=kit.names,
         off=found.off + exposing.off(known),
@@ -184,16 +182,31 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
-        remarks=tuple(filter(None, (span.remark, unwatched, *_remarks(survey, grouped, group_name, options)))),
+        remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, known, first))
 
 
-def _units(survey: honest.Survey, members: list[str | None], kind: str | None, secret: bytes) -> watching.Units:
+def _needs(share: float | None, options: Options, excluded: int, kinds: int) -> list[int]:
+    """How many units must be left to calibrate for groups of each kind to be drawn whole: the first kind is, where the
+    clients' promise can still be made, a further one where its groups get a promise for it.
+    """
+    if share is None:
+        return [FEWEST_RANKED] * max(kinds, 1)
+    need = calibration.entities_needed(share, options.confidence, excluded)
+    further = calibration.entities_needed(groups.SHARE * share / max(kinds, 1), options.confidence, excluded)
+    return [need] + [further] * (kinds - 1)
+
+
+def _units(survey: honest.Survey, kinds: list[str], secret: bytes) -> watching.Units:
+    """Of each client its key and that of its group of the first kind."""
     keys = [entity_key(Name(survey.model, "client", client), secret) for client in survey.clients]
-    groups = [b"" if name is None else entity_key(Name(survey.model, kind or "", name), secret) for name in members]
-    return list(zip(keys, groups, strict=True))
+    if not kinds:
+        return [(key, b"") for key in keys]
+    named = [min(of, default=None) for of in survey.groups_of(kinds[0])]
+    of_kind = [b"" if name is None else entity_key(Name(survey.model, kinds[0], name), secret) for name in named]
+    return list(zip(keys, of_kind, strict=True))
 
 
 def _watched(
@@ -276,63 +289,6 @@ def _reference(
     return Reference(projected.apply(inputs).x, labels, options.seed), projected
 
 
-class _Grouped(NamedTuple):
-    level: Level
-    law: Law
-    suprema: NDArray[np.int64]
-
-
-def _group_level(
-    measured: learn.Measured,
-    members: list[str | None],
-    kept: NDArray[np.bool_],
-    drawn: sets.Sets,
-    found: learn.Nulls,
-    span: _Span,
-    options: Options,
-    kind: str,
-) -> _Grouped | None:
-    """The group level, or None where there are too few groups to learn from. A group of which a client was taken out is
-    taken out, and counts as never passed.
-    """
-    if not found.active[measured.kit.additive].any():
-        return None
-    names, index = np.unique(np.array([name or "" for name in members]), return_inverse=True)
-    of_client = np.where(names[index] == "", -1, index)
-    roles = _roles(names, of_client, drawn, options.seed)
-    taken_out = np.unique(of_client[~kept & (of_client >= 0)])
-    roles[taken_out] = -1
-    if min(np.count_nonzero(roles == role) for role in (LEARN, SCALE, CALIBRATE)) < groups.FEWEST:
-        return None
-    ticked = groups.ticked(measured, of_client, found.edges)
-    law = groups.learn_group_law(ticked.of(roles == LEARN), ticked.of(roles == SCALE), found)
-    suprema = np.sort(groups.try_groups(ticked.of(roles == CALIBRATE), law))
-    whole = drawn.unit != "client"
-    share, note, fired = None, OBSERVES, None
-    if span.share is not None:
-        share, note = GROUP_SHARE * span.share, ""
-        if not whole or len(suprema) < calibration.entities_needed(share, options.confidence, len(taken_out)):
-            share, note = None, "observes only: too few groups to promise anything of its own"
-    if share is not None:
-        fired = calibration.threshold(suprema, share, excluded=len(taken_out), confidence=options.confidence)
-    counts = [int(np.count_nonzero(roles == role)) for role in (LEARN, SCALE)]
-    level = _level(kind, share, counts, suprema, fired, kind, note, (), len(taken_out), options)
-    return _Grouped(level, law, suprema)
-
-
-def _roles(names: NDArray[np.str_], of_client: NDArray[np.int64], drawn: sets.Sets, seed: int) -> NDArray[np.int8]:
-    """The set of each group: its members' where whole groups were drawn, else a draw of its own."""
-    roles = np.full(len(names), -1, np.int8)
-    if drawn.unit != "client":
-        inside = of_client >= 0
-        roles[of_client[inside]] = drawn.of[inside]
-        return roles
-    order = sorted((g for g in range(len(names)) if names[g] != ""), key=lambda g: sets.keyed(str(names[g]), seed))
-    for place, g in enumerate(order):
-        roles[g] = (LEARN, SCALE, CALIBRATE)[place % 3]
-    return roles
-
-
 def _client_level(
     survey: honest.Survey,
     drawn: sets.Sets,
@@ -352,38 +308,9 @@ def _client_level(
         for who, queries, text in trial.oddest
     )
     counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
-    note = OBSERVES if share is None else ""
-    return _level("client", share, counts, suprema, fired, drawn.unit, note, oddest, excluded, options)
-
-
-def _level(
-    kind: str,
-    share: float | None,
-    counts: list[int],
-    suprema: NDArray[np.int64],
-    fired: calibration.Threshold | None,
-    unit: str,
-    note: str,
-    oddest: tuple[Oddest, ...],
-    excluded: int,
-    options: Options,
-) -> Level:
-    return Level(
-        kind=kind,
-        share=share,
-        learned=counts[0],
-        scaled=counts[1],
-        calibrated=len(suprema),
-        rank=fired.rank if fired else None,
-        excluded=excluded,
-        threshold=fired.score if fired else None,
-        low=fired.low if fired else None,
-        high=fired.high if fired else None,
-        smallest=calibration.smallest_share(len(suprema), excluded, options.confidence),
-        unit=unit,
-        note=note,
-        oddest=oddest,
-    )
+    note = promised.OBSERVES if share is None else ""
+    level = promised.level("client", share, counts, suprema, fired, excluded, options.confidence)
+    return msgspec.structs.replace(level, unit=drawn.drawn, note=note, oddest=oddest)
 
 
 def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
@@ -404,7 +331,7 @@ def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], co
     return Policy(version="profile", thresholds=thresholds)
 
 
-def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | None, options: Options) -> list[str]:
+def _remarks(survey: honest.Survey, grouped: Sequence[groups.Grouped], kinds: list[str], options: Options) -> list[str]:
     remarks = []
     if len(survey.models) > 1:
         others = ", ".join(name for name in sorted(survey.models) if name != survey.model)
@@ -412,8 +339,8 @@ def _remarks(survey: honest.Survey, grouped: _Grouped | None, group_name: str | 
     if len(survey.versions) > 1:
         others = ", ".join(name for name in sorted(survey.versions) if name != survey.version)
         remarks.append(f"the profile is for version {survey.version}; queries of others were left out: {others}")
-    if group_name is not None and grouped is None:
-        remarks.append(f"too few groups ({group_name}) to judge them as entities")
+    judged = {one.level.kind for one in grouped}
+    remarks += [f"too few groups ({kind}) to judge them as entities" for kind in kinds if kind not in judged]
     unknown = options.exclude - set(survey.index)
     if unknown:
         remarks.append(f"asked to exclude clients that are not in the log: {', '.join(sorted(unknown))}")

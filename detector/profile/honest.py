@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,18 @@ from detector.profile.projection import Projection
 from detector.query import UNREAD, Batch, Chunk, Query
 
 Read = Callable[[], Iterator[Chunk]]
+CLIENT = "client"
 PREFERRED_GROUPS = ("organisation", "organization", "org", "tenant", "team", "customer", "account")
+MOST_KINDS = 4  # of groups that are judged
+JOINS = 0.1  # of a kind's groups that have two clients or more; else the kind only names clients again
+MOST_VALUES = 256  # of a kind, for one client
 SAMPLE_PER_CLIENT = 100
 SAMPLE = 20_000
 
 
 @dataclass
 class Survey:
-    """Who asked. Per client: first and last time (microseconds), queries, the group's value by group name.
+    """Who asked. Per client: first and last time (microseconds), queries, its groups by kind.
 
     versions: of the model that was asked, with their queries; `version` is the one that is learned from, None where the
     log names none. A query without a version belongs to it.
@@ -36,7 +41,7 @@ class Survey:
     first: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
     volume: list[int] = field(default_factory=list)
-    groups: list[dict[str, str]] = field(default_factory=list)
+    groups: list[dict[str, set[str]]] = field(default_factory=list)
     models: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     unidentified: int = 0
@@ -49,13 +54,13 @@ class Survey:
     def queries(self) -> int:
         return sum(self.volume)
 
-    def group_of(self, name: str | None) -> list[str | None]:
-        """Each client's value of a group, None where it was never logged."""
-        return [found.get(name or "") for found in self.groups]
+    def groups_of(self, kind: str) -> list[set[str]]:
+        """The groups of one kind of each client."""
+        return [found.get(kind, set()) for found in self.groups]
 
-    def drop_group(self, name: str) -> None:
+    def drop_group(self, kind: str) -> None:
         for found in self.groups:
-            found.pop(name, None)
+            found.pop(kind, None)
 
 
 def survey(read: Read, decode: Decode, model: str | None, version: str | None = None) -> Survey:
@@ -112,7 +117,8 @@ def _together(one: Survey, other: Survey) -> Survey:
         one.first[who] = min(one.first[who], other.first[i])
         one.last[who] = max(one.last[who], other.last[i])
         one.volume[who] += other.volume[i]
-        one.groups[who] = {**other.groups[i], **one.groups[who]}
+        for kind, values in other.groups[i].items():
+            one.groups[who].setdefault(kind, set()).update(values)
     return one
 
 
@@ -127,21 +133,40 @@ def _note(survey: Survey, query: Query) -> None:
     survey.last[who] = max(survey.last[who], query.at)
     survey.volume[who] += 1
     if query.groups:
-        survey.groups[who].update(query.groups)
+        mine = survey.groups[who]
+        for kind, value in query.groups.items():
+            values = mine.setdefault(kind, set())
+            if len(values) < MOST_VALUES:
+                values.add(value)
 
 
-def chosen_group(survey: Survey, asked_for: str | None) -> str | None:
-    """The group level: the one asked for, else the best known name, else the most frequent; None without groups."""
-    seen = Counter(name for groups in survey.groups for name in groups)
-    if asked_for is not None:
-        if asked_for not in seen:
-            raise ProfileError(
-                f"no client of the log has a group {asked_for}; groups seen: {', '.join(seen) or 'none'}"
-            )
-        return asked_for
-    if not seen:
-        return None
-    return next((name for name in PREFERRED_GROUPS if name in seen), seen.most_common(1)[0][0])
+def judged_kinds(survey: Survey, asked_for: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The kinds of groups to judge, and remarks on those that are not: the ones asked for, else all that join clients,
+    the best known names first, then what most clients have. Raises ProfileError for one that nobody logs.
+    """
+    seen = Counter(kind for groups in survey.groups for kind in groups)
+    for kind in asked_for:
+        if kind not in seen:
+            raise ProfileError(f"no client of the log has a group {kind}; groups seen: {', '.join(seen) or 'none'}")
+    if CLIENT in asked_for:
+        raise ProfileError(f"a group cannot be called {CLIENT}: that is the level of clients")
+    if asked_for:
+        return list(dict.fromkeys(asked_for)), []
+    known = {kind: place for place, kind in enumerate(PREFERRED_GROUPS)}
+    order = sorted(seen, key=lambda kind: (known.get(kind, len(known)), -seen[kind], kind))
+    joining = [kind for kind in order if kind != CLIENT and _joins(survey.groups_of(kind))]
+    alone = [kind for kind in order if kind not in joining]
+    remarks = [f"groups called {kind} are not judged: they hardly join any clients" for kind in alone]
+    remarks += [
+        f"groups called {kind} are not judged: a profile judges {MOST_KINDS} kinds, see --group"
+        for kind in joining[MOST_KINDS:]
+    ]
+    return joining[:MOST_KINDS], remarks
+
+
+def _joins(groups: Sequence[set[str]]) -> bool:
+    members = Counter(name for of in groups for name in of)
+    return sum(count > 1 for count in members.values()) >= JOINS * len(members)
 
 
 def sample(
@@ -182,11 +207,25 @@ def thinned(
     return inputs[chosen], labels[chosen]
 
 
-def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, secret: np.uint64) -> tuple[Batch, int]:
-    """All queries of the surveyed model, projected, in log order; `slots` is the client's index. Also how many of those
-    that could be decoded did not fit the projection: they are UNREAD.
+class Asked(NamedTuple):
+    """All queries of the surveyed model, projected, in log order; `slots` is the client's index.
+
+    misfits: those that could be decoded and did not fit the projection: they are UNREAD. groups (n, kinds) int64: the
+    place of a query's group among `names` of its kind, -1 where the query names none.
     """
+
+    batch: Batch
+    misfits: int
+    groups: NDArray[np.int64]
+    names: list[list[str]]
+
+
+def gather(
+    read: Read, decode: Decode, survey: Survey, kinds: Sequence[str], projection: Projection, secret: np.uint64
+) -> Asked:
     parts: list[Batch] = []
+    groups: list[NDArray[np.int64]] = []
+    places: list[dict[str, int]] = [{} for _ in kinds]
     misfits = 0
     for chunk in read():
         queries = _asked(chunk, decode, survey)
@@ -196,9 +235,22 @@ def gather(read: Read, decode: Decode, survey: Survey, projection: Projection, s
             odd = np.zeros(len(queries), np.uint8)
             odd[[u.place for u in unfit]] = UNREAD
             parts.append(_batch(queries, inputs, odd, survey, projection, secret))
+            groups.append(_places(queries, kinds, places))
     if not any((part.odd != UNREAD).any() for part in parts):
         raise ProfileError(f"none of the log's inputs has the {projection.width} numbers of the training data")
-    return Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in Batch.__slots__)), misfits
+    batch = Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in Batch.__slots__))
+    return Asked(batch, misfits, np.concatenate(groups), [list(of) for of in places])
+
+
+def _places(queries: list[Query], kinds: Sequence[str], places: list[dict[str, int]]) -> NDArray[np.int64]:
+    """Where each query's groups stand in `places` (kinds,), which grows by what is new."""
+    found = np.full((len(queries), len(kinds)), -1, np.int64)
+    for i, query in enumerate(queries):
+        for k, kind in enumerate(kinds):
+            name = (query.groups or {}).get(kind)
+            if name is not None:
+                found[i, k] = places[k].setdefault(name, len(places[k]))
+    return found
 
 
 def _batch(

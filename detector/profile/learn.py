@@ -48,11 +48,12 @@ NEEDS = {
 class Measured(NamedTuple):
     """The admitted queries of the honest log with the signals of a kit, in log order.
 
-    owner (n,) client index; clock, at (n,); values (n, F); stages (n, F); taught (n, M + 2): what exposure found
-    (student.teach), leaked: what it says of that, nothing before `exposed`.
+    query (n,): its place in the log's batch; owner (n,) client index; clock (n,); values (n, F); stages (n, F);
+    taught (n, M + 2): what exposure found (student.teach); leaked: what it says of that, nothing before `exposed`.
     """
 
     kit: Kit
+    query: NDArray[np.int64]
     owner: NDArray[np.int64]
     clock: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -65,9 +66,9 @@ class Measured(NamedTuple):
         return self.taken(np.flatnonzero(chosen[self.owner]))
 
     def taken(self, rows: NDArray[np.int64]) -> Measured:
+        ids, clock = (self.query[rows], self.owner[rows]), self.clock[rows]
         leaked = Exposing(self.leaked.told[rows], self.leaked.stepped[rows])
-        measured = self.owner[rows], self.clock[rows], self.values[rows], self.stages[rows]
-        return Measured(self.kit, *measured, self.taught[rows], leaked)
+        return Measured(self.kit, *ids, clock, self.values[rows], self.stages[rows], self.taught[rows], leaked)
 
     def exposed(self, known: Known) -> Measured:
         """With what exposure says of each query."""
@@ -97,9 +98,10 @@ def signals(
         kept = np.flatnonzero(admission.status == kernels.ADMITTED)
         taken = part.taken(kept)
         values, stages = kit.measure(taken, rows, learned)
-        parts.append((taken.slots, admission.clock[kept], values, stages, taught(taken, known, rows)))
-    owner, clock, values, stages, found = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    whole = Measured(kit, owner, clock, values, stages, found, unexposed(len(owner)))
+        found = taught(taken, known, rows)
+        parts.append((start + kept, taken.slots, admission.clock[kept], values, stages, found))
+    query, owner, clock, values, stages, found = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    whole = Measured(kit, query, owner, clock, values, stages, found, unexposed(len(owner)))
     return whole.taken(np.flatnonzero(whole.clock - rows["first_at"][whole.owner] < horizon_us))
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.errors import PromiseRefused
+from detector.profile import calibration
+from detector.profile.artefact import Level
 
 WEEK_DAYS = 7.0
+OBSERVES = "observes only: nothing is promised and nobody is named"
 
 
 def alerts_a_week(share: float, clients: int, days: float) -> float:
@@ -42,3 +50,30 @@ def passed_after_exclusion(calibrated: int, rank: int, excluded: int) -> float:
     (0.005, 0.02)
     """
     return (calibrated + 1 - rank + excluded) / (calibrated + 1)
+
+
+def level(
+    kind: str,
+    share: float | None,
+    counts: Sequence[int],
+    suprema: NDArray[np.int64],
+    fired: calibration.Threshold | None,
+    excluded: int,
+    confidence: float | None,
+) -> Level:
+    """What is promised at one level. counts: of the entities that taught and that set the scale; suprema: ascending."""
+    return Level(
+        kind=kind,
+        share=share,
+        learned=counts[0],
+        scaled=counts[1],
+        calibrated=len(suprema),
+        rank=fired.rank if fired else None,
+        excluded=excluded,
+        threshold=fired.score if fired else None,
+        low=fired.low if fired else None,
+        high=fired.high if fired else None,
+        smallest=calibration.smallest_share(len(suprema), excluded, confidence),
+        unit=kind,
+        note="",
+    )

@@ -10,7 +10,7 @@ from detector.errors import QuerywardenError
 from detector.profile import artefact
 from detector.pseudonyms import mark
 from detector.run.health import Health, heartbeat
-from detector.run.judge import check_group, use_of
+from detector.run.judge import check_groups, use_of
 from detector.settings import Settings
 from detector.sources import AnySourceSettings, KafkaSettings
 from detector.sources.kafka import probe
@@ -63,7 +63,7 @@ def _pseudonyms(settings: Settings) -> str:
 
 def _loaded(path: Path, settings: Settings) -> str:
     profile = artefact.load(path)
-    check_group(settings, profile)
+    check_groups(settings, profile)
     use_of(settings, profile)
     settings.policy.over(profile.summary.policy.thresholds)
     s = profile.summary

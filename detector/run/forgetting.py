@@ -139,15 +139,18 @@ def without(state: State, kind: str, entity: str) -> State:
     The columns of the ticks belong to the group level: here they are lists of equal length, and bytes of equal parts.
     """
     state = msgspec.structs.replace(state, sky=_cleared(state.sky, kind, entity))
-    if not state.waiting:
-        return state
-    columns: dict[str, Any] = msgspec.msgpack.decode(state.waiting)
-    who = columns["clients" if kind == CLIENT else "groups"]
+    ticks = {
+        of: _without(waiting, "clients" if kind == CLIENT else "groups", entity) if kind in (CLIENT, of) else waiting
+        for of, waiting in state.ticks.items()
+    }
+    return msgspec.structs.replace(state, ticks=ticks)
+
+
+def _without(waiting: bytes, column: str, entity: str) -> bytes:
+    columns: dict[str, Any] = msgspec.msgpack.decode(waiting)
+    who = columns[column]
     kept = [i for i, name in enumerate(who) if name != entity]
-    if len(kept) == len(who):
-        return state
-    taken = {name: _taken(column, kept, len(who)) for name, column in columns.items()}
-    return msgspec.structs.replace(state, waiting=msgspec.msgpack.encode(taken))
+    return msgspec.msgpack.encode({name: _taken(of, kept, len(who)) for name, of in columns.items()})
 
 
 def _cleared(sky: Sky, kind: str, entity: str) -> Sky:
@@ -173,7 +176,7 @@ def _unnamed(waiting: Waiting, client: str) -> Waiting:
 
 def _taken(column: Any, kept: Sequence[int], length: int) -> Any:
     if isinstance(column, bytes):
-        width = len(column) // length
+        width = len(column) // max(length, 1)
         return b"".join(column[i * width : (i + 1) * width] for i in kept)
     return [column[i] for i in kept]
 

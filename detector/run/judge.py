@@ -210,14 +210,15 @@ class Judge:
         self._opened.close()
 
 
-def check_group(settings: Settings, profile: Profile | None) -> None:
-    """Raises SettingsError when the settings name another group level than the profile was fitted with."""
-    wanted = settings.entities.group
-    if wanted is not None and profile is not None and profile.summary.group != wanted:
-        raise SettingsError(
-            f'entities.group: "{wanted}", but the profile judges {profile.summary.group or "no groups"}: '
-            f"fit it with --group {wanted}"
-        )
+def check_groups(settings: Settings, profile: Profile | None) -> None:
+    """Raises SettingsError when the settings name a kind of groups that the profile does not judge."""
+    judged = settings.entities.groups if profile is None else profile.summary.groups
+    for wanted in settings.entities.groups:
+        if wanted not in judged:
+            raise SettingsError(
+                f'entities.groups: "{wanted}", but the profile judges {", ".join(judged) or "no groups"}: '
+                f"fit it with --group {wanted}"
+            )
 
 
 def use_of(settings: Settings, profile: Profile | None) -> tuple[Only | None, str | None]:

@@ -26,7 +26,7 @@ from detector.profile.artefact import Profile
 from detector.run.delivery import Courier, Couriers, Standing
 from detector.run.health import Health, Rate, of_other_versions
 from detector.run.idle import Silence
-from detector.run.judge import Judge, check_group
+from detector.run.judge import Judge, check_groups
 from detector.run.learning import what_is_missing
 from detector.run.shadow import Shadow
 from detector.run.telemetry import Endpoint, Telemetry
@@ -56,7 +56,7 @@ class LocalRunner:
         self._turned = self._next_prune = monotonic()  # when the loop last came round
         path = settings.profile.path
         self.profile: Profile | None = artefact.load(Path(path)) if path else None
-        check_group(settings, self.profile)
+        check_groups(settings, self.profile)
         self._main = Judge(Path(settings.store.path), self.profile, settings)
         try:
             self._shadow = self._made_shadow()

@@ -21,7 +21,7 @@ from detector.errors import SettingsError
 from detector.pipeline import FOREVER_US
 from detector.profile import artefact
 from detector.query import Chunk
-from detector.run.judge import Judge, check_group
+from detector.run.judge import Judge, check_groups
 from detector.settings import Settings
 
 MARK = "shadow"
@@ -47,7 +47,7 @@ class Shadow:
         if folder.resolve() == Path(settings.store.path).resolve():
             raise SettingsError("shadow.store: it is the store that is run; give the shadow one of its own")
         loaded = artefact.load(profile)
-        check_group(settings, loaded)
+        check_groups(settings, loaded)
         self.judge = Judge(folder, loaded, settings)
         self._mark = Mark()
 

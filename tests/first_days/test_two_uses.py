@@ -90,7 +90,7 @@ def test_the_key_is_read_before_names_are_replaced() -> None:
 def test_the_other_use_is_neither_learned_from_nor_judged() -> None:
     only = fit.fit(lambda: people.chunks(BOTH), filtered(decode_many, BATCH), TRAINED, OPTIONS, lambda said: None)
     alone = fitted(of_use(people.log_of(people.in_order(BATCHES)), "batch"), observe=True, only=BATCH)
-    assert (only.summary.clients, only.summary.group) == (60, None)
+    assert (only.summary.clients, only.summary.groups) == (60, ())
     assert only.summary.id == alone.summary.id
     found = drive(Pipeline(only, [Dated(0, NOBODY)], filtered(decode_many, BATCH)), people.chunks(BOTH))
     assert {id_ for kind, id_ in found.rows if kind == "client"} == {one.client for one in BATCHES}

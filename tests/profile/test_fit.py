@@ -35,9 +35,8 @@ def stood(log: Sequence[bytes], horizon_us: int | None = HORIZON_US) -> list[str
     survey = honest.survey(lambda: people.chunks(log), decode_many, None)
     end = max(survey.last)
     closed = np.array([horizon_us is None or first + horizon_us <= end for first in survey.first])
-    members = survey.group_of("organisation")
     need = calibration.entities_needed(0.05, None)
-    drawn = sets.draw(survey.clients, members, "organisation", closed, 0, need)
+    drawn = sets.draw(survey.clients, {"organisation": survey.groups_of("organisation")}, closed, 0, [need])
     return [client for client, stands in zip(survey.clients, drawn.stands, strict=True) if stands]
 
 
@@ -223,7 +222,7 @@ def test_without_training_data_honest_traffic_stands_in(untrained: Profile) -> N
 def test_no_referee_teaches_a_null() -> None:
     survey = honest.survey(lambda: people.chunks(SMALL_LOG), decode_many, None)
     n = len(survey.clients)
-    drawn = sets.draw(survey.clients, [None] * n, None, np.ones(n, np.bool_), 0, 10)
+    drawn = sets.draw(survey.clients, {}, np.ones(n, np.bool_), 0, [10])
     referees = fit._referees(survey, drawn, None, 0)
     assert (drawn.of[referees] == sets.LEARN).all()
     learners = np.count_nonzero(drawn.of == sets.LEARN)
@@ -338,7 +337,7 @@ def test_too_few_groups_are_no_level_and_said() -> None:
 
 def test_a_group_that_nobody_logs_is_refused() -> None:
     with pytest.raises(ProfileError, match="no client of the log has a group team; groups seen: organisation"):
-        fitted(SMALL_LOG, group="team")
+        fitted(SMALL_LOG, groups=("team",))
 
 
 # -- logs that cannot be learned from

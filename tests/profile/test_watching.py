@@ -77,7 +77,7 @@ def of_calibration(profile: Profile, records: Sequence[bytes], watch: Watch | No
 
     survey = honest.survey(read, decode_many, None)
     word = columns.secret_word(profile.secret)
-    batch, _ = honest.gather(read, decode_many, survey, profile.projection, word)
+    batch = honest.gather(read, decode_many, survey, (), profile.projection, word).batch
     salts = np.array([fit._salt(survey.model, client, profile.secret) for client in survey.clients], np.uint64)
     known = profile.known
     measured = learn.signals(profile.kit, batch, salts, profile.learned, known, HORIZON_US, word)

@@ -236,9 +236,9 @@ def test_a_group_is_forgotten_with_its_open_ticks(saved: Path, tmp_path: Path) -
         judge.advance(Chunk(stream, hour().streams[stream][:60], list(range(60)), 60, [people.END_US] * 60))
     groups = judge.pipeline.tables[1]
     assert "ring" in groups.ids
-    waiting = msgspec.msgpack.decode(judge.pipeline.state().waiting)["groups"]
+    waiting = msgspec.msgpack.decode(judge.pipeline.state().ticks["organisation"])["groups"]
     judge.drop(Forgetting(1, "organisation", "ring", False, {}))
-    left = msgspec.msgpack.decode(judge.pipeline.state().waiting)["groups"]
+    left = msgspec.msgpack.decode(judge.pipeline.state().ticks["organisation"])["groups"]
     assert left == [group for group in waiting if group != "ring"]
     assert len(left) < len(waiting)
     assert groups.find("ring") is None
@@ -264,10 +264,13 @@ def test_who_comes_again_has_another_slot_and_the_same_key(profile: Profile) -> 
 
 def test_open_ticks_lose_his_queries(saved: Path) -> None:
     columns = {"groups": ["a", "b", "a"], "tick": [1, 2, 3], "bins": b"xxyyzz", "clients": ["ann", "bob", "ann"]}
-    state = State({"s": 1}, 0, msgspec.msgpack.encode(columns))
-    left = msgspec.msgpack.decode(without(state, "client", "ann").waiting)
-    assert left == {"groups": ["b"], "tick": [2], "bins": b"yy", "clients": ["bob"]}
-    assert msgspec.msgpack.decode(without(state, "organisation", "b").waiting)["bins"] == b"xxzz"
+    waiting = msgspec.msgpack.encode(columns)
+    state = State({"s": 1}, 0, {"organisation": waiting, "subnet": waiting})
+    for left in without(state, "client", "ann").ticks.values():
+        assert msgspec.msgpack.decode(left) == {"groups": ["b"], "tick": [2], "bins": b"yy", "clients": ["bob"]}
+    of_groups = without(state, "organisation", "b").ticks
+    assert msgspec.msgpack.decode(of_groups["organisation"])["bins"] == b"xxzz"
+    assert of_groups["subnet"] == waiting
     assert without(state, "client", "nobody") == state
 
 

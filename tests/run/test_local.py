@@ -133,7 +133,7 @@ def test_a_second_runner_on_the_same_store_is_told_who_has_it(saved: Path, log: 
 
 def test_what_keeps_a_run_from_starting_leaves_the_store_free(saved: Path, log: Path) -> None:
     with pytest.raises(SettingsError, match="judges organisation"):
-        runner(log.parent, saved, entities={"group": "subnet"})
+        runner(log.parent, saved, entities={"groups": ["subnet"]})
     with pytest.raises(SettingsError, match="metrics cannot be served"):
         runner(log.parent, saved, telemetry={"host": "192.0.2.1", "port": 9464}).run()
     runner(log.parent, saved).run()
