@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from detector.entities import client_dtype
+from detector.errors import ProfileError
 from detector.exposure import student
 from detector.exposure.known import AGREEMENT, ANSWERS, CLONE, LOOKS, MEASURES, Known, blank_scales, unlabelled
 from detector.profile import calibration, nulls
@@ -34,8 +35,13 @@ GRAIN = 0.1  # `calibration.standard` has a least spread in nats, where u has no
 
 
 def learn(batch: Batch, teachers: NDArray[np.bool_], learned: Mapping[str, NDArray[Any]], seed: int) -> Known:
-    """From the queries of the teachers (clients,) bool; each client weighs alike. Without scales: see `scaled`."""
+    """From the queries of the teachers (clients,) bool; each client weighs alike. Without scales: see `scaled`.
+
+    Raises ProfileError when no teacher asked anything that could be read.
+    """
     read = np.flatnonzero((batch.odd != UNREAD) & teachers[batch.slots])
+    if not len(read):
+        raise ProfileError("too few clients in the log: none is left to learn from")
     x, owner = batch.x[read], np.unique(batch.slots[read], return_inverse=True)[1]
     places = np.array([place_of(label) for label in batch.labels[read]], np.int64)
     weight = 1.0 / np.bincount(owner)[owner]
@@ -124,7 +130,7 @@ def _clone(known: Known, batch: Batch, weight: NDArray[np.float64], seed: int) -
 def off(known: Known) -> tuple[SignalOff, ...]:
     """What is not known of exposure where the log has no labels."""
     without = (AGREEMENT, ANSWERS) if not known.labelled else ()
-    return tuple(SignalOff(MEASURES[m], "answers carry no label, or but one", HIDES) for m in without)
+    return tuple(SignalOff(MEASURES[m], "answers carry no label, or all the same", HIDES) for m in without)
 
 
 def scaled(known: Known, owner: NDArray[np.int64], found: NDArray[np.float64]) -> Known:
