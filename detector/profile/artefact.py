@@ -21,6 +21,8 @@ from detector.entities import Entities, client_dtype, describe, group_dtype
 from detector.errors import ProfileError
 from detector.evidence import law as laws
 from detector.evidence.law import Law
+from detector.exposure import student
+from detector.exposure.known import Known, known_from
 from detector.learned.kinds import Choice
 from detector.learned.oneclass import Taught
 from detector.learned.successor import First
@@ -149,6 +151,7 @@ class Profile:
     learned: Mapping[str, NDArray[Any]]
     laws: Mapping[str, Law]
     suprema: Mapping[str, NDArray[np.int64]]
+    known: Known  # of exposure
     first: First | None = None  # what made the one-class model
 
     @property
@@ -181,7 +184,7 @@ class Profile:
 
 @cache
 def client_row(kit: Kit) -> np.dtype[np.void]:
-    return client_dtype(len(kit.signals), kit.fields)
+    return client_dtype(len(kit.signals), (*kit.fields, *student.FIELDS))
 
 
 @cache
@@ -254,6 +257,7 @@ def identify(profile: Profile) -> Profile:
         profile.learned,
         profile.laws,
         profile.suprema,
+        profile.known,
         profile.first,
     )
 
@@ -284,6 +288,7 @@ _LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee"
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
     arrays = {f"projection.{name}": np.asarray(value) for name, value in profile.projection._asdict().items()}
     arrays |= {f"learned.{name}": value for name, value in profile.learned.items()}
+    arrays |= {f"exposure.{name}": value for name, value in profile.known.arrays().items()}
     for kind, law in profile.laws.items():
         arrays |= {f"law.{kind}.{name}": np.asarray(getattr(law, name)) for name in _LAW}
         arrays[f"suprema.{kind}"] = profile.suprema[kind]
@@ -318,5 +323,6 @@ def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
         under("learned."),
         {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
         under("suprema."),
+        known_from(under("exposure.")),
         _first(summary.watch, summary.signals, arrays),
     )

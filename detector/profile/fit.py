@@ -19,7 +19,7 @@ from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, lessons, projection, promised, sets, watching
+from detector.profile import calibration, exposing, groups, honest, learn, lessons, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -128,13 +128,18 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     asked = honest.gather(read, decode, survey, kinds, projected, word)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
-    measured = learn.signals(kit, asked.batch, salts, learned, span.horizon_us, word)
+    teachers = (drawn.of == LEARN) & ~referees
+    known = exposing.learn(asked.batch, teachers, learned, options.seed)
+    measured = learn.signals(kit, asked.batch, salts, learned, known, span.horizon_us, word)
     measured = lessons.out_of_sight(measured, taught)
     say("learning what honest clients do")
-    found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
+    scalers = measured.of(drawn.of == SCALE)
+    known = exposing.scaled(known, scalers.owner, scalers.taught)
+    measured = measured.exposed(known)
+    found = learn.learn_nulls(measured.of(teachers))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
     say("teaching the one-class model")
-    sets_of = measured.of((drawn.of == LEARN) & ~referees), measured.of(drawn.of == SCALE)
+    sets_of = measured.of(teachers), measured.of(drawn.of == SCALE)
     watched, unwatched = _watched(*sets_of, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
@@ -176,7 +181,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         groups=tuple(one.level.kind for one in grouped),
         levels=levels,
         signals=kit.names,
-        off=found.off,
+        off=found.off + exposing.off(known),
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(kit),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
@@ -186,7 +191,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
-    return identify(Profile(summary, projected, learned, all_laws, suprema, first))
+    return identify(Profile(summary, projected, learned, all_laws, suprema, known, first))
 
 
 def _needs(share: float | None, options: Options, excluded: int, kinds: int) -> list[int]:

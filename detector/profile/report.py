@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.alert import SEVERITIES
+from detector.exposure.known import CLONE, Known
 from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
 
@@ -26,8 +27,21 @@ def report(profile: Profile) -> list[str]:
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
     lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
     lines += _seen(s)
+    lines += _exposure(profile.known)
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
+
+
+def _exposure(known: Known) -> list[str]:
+    if not known.labelled:
+        return ["Exposure: of the input space only, since the log has no labels to learn from."]
+    judged = "Too few clients ask enough for agreement to be judged."
+    if known.judged:
+        judged = f"Agreement is judged against honest clients up to {known.judged:,} queries."
+    return [
+        f"Exposure: a student is audited on {len(known.audit_places):,} honest queries. Who always gives the commonest "
+        f"answer is right in {known.chance:.0%}, a clone of {CLONE:,} queries in {known.clone:.0%}. {judged}"
+    ]
 
 
 def _promise(s: Summary) -> list[str]:
