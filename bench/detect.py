@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import betabinom
 
 from bench import prada
+from bench.fidelity import ENOUGH, fidelities
 from bench.logs import reader
 from bench.results import BUILD, OURS, QUIET, THEIRS, figure, interval, save, save_plot, say, table
 from bench.worlds import mnist_world
@@ -77,6 +78,8 @@ def main() -> None:
     delta, alarms = prada_alarms(log.traffic, calibrating, today)
     theirs = by_kind(today, alarms)
     found = summary(profile, done, ours, theirs, delta, len(calibrating))
+    if not quick:
+        found["attacks"]["harvest"]["clone"] = cloned(today, first_alerts(done))
     found["seconds"] = time.monotonic() - began
     if quick:
         print(page(found))
@@ -207,6 +210,19 @@ def summary(
     }
 
 
+def cloned(today: Traffic, first: Mapping[str, int]) -> dict[str, Any]:
+    """How good the harvesters' copies become, and how many of them were named before theirs had ENOUGH of that."""
+    found = fidelities(today, "harvest", SEED_TEST)
+    enough = [fidelity.enough for fidelity in found.values()]
+    before = [first.get(client, BUDGET + 1) <= fidelity.enough for client, fidelity in found.items()]
+    return {
+        "final": float(np.median([fidelity.final for fidelity in found.values()])),
+        "enough": [int(np.min(enough)), float(np.median(enough)), int(np.max(enough))],
+        "named_before": sum(before),
+        "accounts": len(before),
+    }
+
+
 def title(kind: str) -> str:
     campaign = read_campaign(kind)
     text = attack_named(kind.partition("@")[0].partition("/")[0]).title
@@ -239,6 +255,15 @@ def page(found: Mapping[str, Any]) -> str:
     if beyond:
         lines += ["", "Without a goal of their own: other attacks, and the same ones hidden or shared out.", ""]
         lines += [table(head, [_cells(row) for _, row in beyond])]
+    clone = found["attacks"].get("harvest", {}).get("clone")
+    if clone:
+        least, median, most = clone["enough"]
+        lines += [
+            "",
+            f"A copy made of one harvest agrees with the victim on {clone['final']:.0%} of honest queries in the end, "
+            f"and on {ENOUGH:.0%} of that after a median of {median:g} queries [{least}, {most}]: "
+            f"{clone['named_before']} of {clone['accounts']} harvesters were named by then.",
+        ]
     return "\n".join([*lines, "", "![Queries until the first alert](detect.png)"])
 
 

@@ -47,7 +47,7 @@ ENTITIES = (1_000, 100_000, 1_000_000)
 ZIPF = 1.0  # the k-th busiest client asks 1/k as much as the busiest
 APART_US = 1_000  # between their queries
 SNAPSHOTS = (10_000, 100_000)
-AT_MOST = {"replay": 2.0, "entities": 1.5, "client row": 4096, "group row": 2560}
+AT_MOST = {"replay": 2.0, "entities": 1.5, "client row": 6144, "group row": 2560}
 
 DECODE, COLUMNS, ADMIT, FEATURES, WEIGH = "decode", "columns, projection", "admit", "features", "weigh"
 GROUPS, POINTS, REST = "clocks, groups", "points, decisions", "rest"
@@ -304,7 +304,8 @@ def seasoned(profile: Profile, log: Batch, n: int) -> ClientLevel:
         entities.slot(f"c-{number:07d}")
     epoch_us = profile.summary.epoch_us
     law = profile.laws["client"]
-    level = ClientLevel(profile.kit, entities, profile.learned, law, epoch_us, columns.secret_word(b""))
+    known, word = profile.known, columns.secret_word(b"")
+    level = ClientLevel(profile.kit, entities, profile.learned, known, law, epoch_us, word)
     if profile.first:
         level.watch = watching.restored(profile.first).watch(law.slope)
     level.advance(log.part(0, 300), Naming([None] * 300, [""] * 300))

@@ -64,7 +64,9 @@ class Victim:
 
 def adult(path: Path) -> Set:
     names = ADULT.split()
-    cells = [[cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines() if line.count(",") == 14]
+    cells = [
+        [cell.strip() for cell in line.split(",")] for line in path.read_text().splitlines() if line.count(",") == 14
+    ]
     rows = [{n: _value(v) for n, v in zip(names[:-1], row[:-1], strict=True)} for row in cells]
     return _set("Adult census", rows, [row[-1] for row in cells])
 
@@ -266,13 +268,15 @@ def written(asked: dict[str, list[Row]], victim: Victim, seed: int) -> list[byte
         labels, probabilities = victim.answer(rows)
         for t, row, label, p in zip(at.tolist(), rows, labels, probabilities.tolist(), strict=True):
             output = {"label": label, "probabilities": [round(v, 5) for v in p]}
-            records.append((t, {"at": 1_767_225_600 + t / 1e6, "client": client, "model": "table", "input": row, "output": output}))
+            records.append(
+                (t, {"at": 1_767_225_600 + t / 1e6, "client": client, "model": "table", "input": row, "output": output})
+            )
     records.sort(key=lambda one: one[0])
     return [msgspec.json.encode(record) for _, record in records]
 
 
 def first_named(profile: Profile, path: Path) -> dict[str, int]:
-    policy = msgspec.structs.replace(profile.summary.policy, storm=Storm(share=1.0))
+    policy = msgspec.structs.replace(profile.summary.policy, storm=Storm(at_least=0))
     done = replay(profile, reader(path)(), DECODERS["native"], policy)
     named: dict[str, int] = {}
     for alert in done.alerts:
@@ -292,13 +296,19 @@ def _found(queries: list[int | None]) -> dict[str, Any]:
 
 def _page(found: dict[str, Any]) -> str:
     head = ["attack", *found]
-    rows = [[f"{name}{'' if name in DEVELOPED_ON else ' (never tuned on)'}", *(_cell(of["attacks"][name]) for of in found.values())] for name in ATTACKS]
+    rows = [
+        [
+            name + ("" if name in DEVELOPED_ON else " (not tuned on)"),
+            *(_cell(s["attacks"][name]) for s in found.values()),
+        ]
+        for name in ATTACKS
+    ]
     rows.append(["honest clients named", *(f"{of['honest']} of {of['honest_of']}" for of in found.values())])
     return f"""# Tables
 
-`python -m bench.tabular --adult adult.data`. Promise {PROMISE:.0%} of honest clients; {CAMPAIGNS} accounts of {BUDGET} queries
-an attack; share named / median queries until then. {HONEST} honest clients, each with its own mix of kinds of rows, taught
-and calibrated; the rows of the attackers come from the same half as theirs.
+`python -m bench.tabular --adult adult.data`. Promise {PROMISE:.0%} of honest clients; {CAMPAIGNS} accounts of {BUDGET}
+queries an attack; share named / median queries until then. {HONEST} honest clients, each with its own mix of kinds of
+rows, taught and calibrated; the rows of the attackers come from the same half as theirs.
 
 {table(head, rows)}
 

@@ -16,6 +16,7 @@ import numba
 _KERNELS = (
     "features",
     "detector/evidence",
+    "detector/exposure",
     "detector/profile",
     "detector/learned/days.py",
     "detector/columns.py",

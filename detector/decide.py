@@ -18,6 +18,7 @@ class Case(msgspec.Struct, frozen=True):
     """What was already said about an entity. The empty case is that of an entity never alerted on.
 
     severity: of the open case, or of the last one when `resolved_at` is set (microseconds, log time).
+    exposed: the highest severity of an exposure budget that was said, ever: what was learned is not forgotten.
     budget_day, budget_severity: the last day on which a budget alert went out, and the highest of that day.
     held: the case of which the alerts are held, since the population moved (detector.storm); "" for none.
     """
@@ -28,6 +29,7 @@ class Case(msgspec.Struct, frozen=True):
     budget_day: int = -1
     budget_severity: Severity | None = None
     held: str = ""
+    exposed: Severity | None = None
 
     @property
     def open(self) -> bool:
@@ -58,8 +60,14 @@ def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | N
         return case, None
     if point.budget:
         return _budget(policy, case, point)
-    if any(window.since <= point.at < window.until for window in policy.maintenance):
-        return case, None
+    if not any(window.since <= point.at < window.until for window in policy.maintenance):
+        case, decision = _scored(policy, case, point)
+        if decision is not None:  # what it has learned is said at the next point
+            return case, decision
+    return _exposure(policy, case, point)
+
+
+def _scored(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
     thresholds = policy.thresholds.get(point.kind, ())
     reached = _highest(thresholds, point.score)
     if not case.open:
@@ -105,6 +113,22 @@ def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | 
     case_id = stable_id(point.model, point.kind, point.id, "budget", str(day))
     alert_id = _alert_id(point, "budget", severity)
     return noted, Decision("budget", action, severity, float(limit), case_id, alert_id)
+
+
+def _exposure(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
+    if point.exposed is None:
+        return case, None
+    limits: list[tuple[Severity, float | None]] = [("high", policy.exposure.hard), ("low", policy.exposure.soft)]
+    learned = point.exposed.clone / 1000
+    passed = next(((s, limit) for s, limit in limits if limit is not None and learned >= limit), None)
+    if passed is None or (case.exposed is not None and _rank(case.exposed) >= _rank(passed[0])):
+        return case, None
+    severity, limit = passed
+    assert limit is not None
+    action: Action = "open" if case.exposed is None else "escalate"
+    case_id = stable_id(point.model, point.kind, point.id, "exposure")
+    noted = msgspec.structs.replace(case, exposed=severity)
+    return noted, Decision("exposure", action, severity, limit, case_id, _alert_id(point, "exposure", severity))
 
 
 def _decision(action: Action, threshold: Threshold, case_id: str, point: Point) -> Decision:

@@ -13,6 +13,8 @@ from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
 from detector.evidence.telling import telling
+from detector.exposure.exposed import Exposing, exposed, standing
+from detector.exposure.known import MEASURES, Known
 from detector.query import Batch
 from detector.tape import Point
 from features.contract import Learned
@@ -58,9 +60,16 @@ class ClientLevel:
     """Clients, judged at each query. With no law it observes: counts queries and budgets, weighs nothing."""
 
     def __init__(
-        self, kit: Kit, entities: Entities, learned: Learned, law: Law | None, epoch_us: int, secret: np.uint64
+        self,
+        kit: Kit,
+        entities: Entities,
+        learned: Learned,
+        known: Known | None,
+        law: Law | None,
+        epoch_us: int,
+        secret: np.uint64,
     ) -> None:
-        self.kit, self.entities = kit, entities
+        self.kit, self.entities, self._known = kit, entities, known
         self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
         self._lines = sums.lines(len(kit.signals))
         self.watch: Watch | None = None
@@ -86,12 +95,14 @@ class ClientLevel:
         taken = batch.taken(kept)
         clock = admission.clock[kept]
         values, stages = self.kit.measure(taken, self.entities.rows, self._learned)
+        leaked = standing(taken, self._known, self.entities.rows)
         state = self.entities.rows, self._lines
-        found = weighed(taken.slots, clock, values, stages, self._law, self._epoch_us, *state, self.watch)
+        found = weighed(taken.slots, clock, values, stages, leaked, self._law, self._epoch_us, *state, self.watch)
         for j in np.flatnonzero(found.moved):
             i = int(kept[j])
             shares, tails = telling(found.told[j], self._law)
             point = self._point(batch, admission, i, naming, int(found.levels[j]))
+            point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]))
             points.append((i, _with_evidence(point, found.nats[j], shares, tails)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
@@ -166,6 +177,7 @@ def weighed(
     clock: NDArray[np.int64],
     values: NDArray[np.float64],
     stages: NDArray[np.int8],
+    leaked: Exposing,
     law: Law,
     epoch_us: int,
     rows: NDArray[Any],
@@ -185,7 +197,7 @@ def weighed(
     vector = np.zeros(0 if watch is None else width)
     at, seen = 0, False
     while at < n:
-        columns = slots, clock, values, stages
+        columns = slots, clock, values, stages, leaked.told[:, : len(MEASURES)], leaked.stepped
         at = kernels.weigh(at, seen, *columns, law, epoch_us, rows, lines, *found[:5], vector)
         if at < n and watch is not None:
             queries = int(rows["n_counted"][slots[at]]) + 1

@@ -111,13 +111,14 @@ class Pipeline:
         epoch_us = profile.summary.epoch_us if profile else OBSERVED_EPOCH_US
         learned = profile.learned if profile else {}
         law = profile.laws["client"] if profile else None
+        known = profile.known if profile else None
         self._kit = profile.kit if profile else NUMBERS
-        self._client_level = ClientLevel(self._kit, self.clients, learned, law, epoch_us, self._secret)
+        self._client_level = ClientLevel(self._kit, self.clients, learned, known, law, epoch_us, self._secret)
         self.population = population_of(profile) if profile else None
         self._succession = Succession(profile) if profile else None
         if self._succession:
             self._client_level.watch = self._succession.watch
-        self._watching = ClientLevel(self._kit, self.clients, learned, None, epoch_us, self._secret)
+        self._watching = ClientLevel(self._kit, self.clients, learned, None, None, epoch_us, self._secret)
         bound = profile.summary.versions if profile else ()
         self._suspicion = profile.summary.suspicion if profile else FOREVER_US
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()

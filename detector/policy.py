@@ -28,6 +28,15 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hard: int | None = None
 
 
+class ExposureBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of what a clone of 1,000 queries knows of the model, that an entity may learn, ever. It is looked at each
+    time that a fifth more queries were asked, so up to that late.
+    """
+
+    soft: Annotated[float, Meta(gt=0, le=1)] | None = None
+    hard: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+
 class Maintenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A span of log time (microseconds) in which nobody's case moves: what is odd in it was planned. Budgets hold."""
 
@@ -75,6 +84,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     maintenance: tuple[Maintenance, ...] = ()
     releases: tuple[Release, ...] = ()
     storm: Storm = Storm()
+    exposure: ExposureBudget = ExposureBudget()
 
 
 class Dated(msgspec.Struct, frozen=True):

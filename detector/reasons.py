@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
 from detector.decide import Decision
+from detector.exposure.known import CLONE, MEASURES
 from detector.policy import Policy, latest_release
-from detector.tape import Point
+from detector.tape import Exposed, Point
 from features.contract import Signal
 
 MOST = 5  # reasons in an alert
@@ -22,10 +23,12 @@ def alert(
     policy: Policy, point: Point, decision: Decision, signals: Sequence[Signal], *, promise: Promise, profile: str
 ) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
-    found = reasons(point, signals)
+    found = budgeted(point.exposed) if decision.kind == "exposure" and point.exposed else reasons(point, signals)
     if decision.kind == "extraction" and decision.action != "resolve":
         found += after_release(policy, point.at)
     score = float(point.asked_today) if point.budget else point.score
+    if decision.kind == "exposure" and point.exposed:
+        score = point.exposed.clone / 1000
     return Alert(
         id=decision.alert_id,
         kind=decision.kind,
@@ -54,12 +57,39 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
         text = f"It asked {point.asked_today:,} times on {rfc3339(point.at)[:10]} (UTC)."
         return (Reason("budget.count", 0.0, text),)
     odds = point.odds or point.evidence  # a tape of an older version knows evidence only
-    order = sorted(range(len(odds)), key=lambda f: -odds[f])[:MOST]
-    return tuple(
-        Reason(signals[f].name, point.evidence[f] / 100, sentence(signals[f], point.shares[f], point.tails[f]))
-        for f in order
+    found = [
+        (odds[f], Reason(signal.name, point.evidence[f] / 100, sentence(signal, point.shares[f], point.tails[f])))
+        for f, signal in enumerate(signals[: len(odds)])
         if point.evidence[f] / 100 >= WEAK_DB and odds[f] >= USUAL
+    ]
+    if point.exposed is not None:
+        odd = [odds for odds in sorted(point.exposed.odds, reverse=True) if odds >= USUAL]
+        found += zip(odd, leaks(point.exposed), strict=False)
+    return tuple(reason for _, reason in sorted(found, key=lambda one: -one[0])[:MOST])
+
+
+def leaks(exposed: Exposed) -> list[Reason]:
+    """The measures of exposure in words, oddest first."""
+    n, clone = (
+        f"{exposed.queries:,}",
+        f"It has learned {exposed.clone / 10:.0f}% of what a clone of {CLONE:,} queries knows",
     )
+    as_much = (
+        f"honest clients learn from {exposed.equals:,}" if exposed.equals else "no honest client is known to learn"
+    )
+    texts = (
+        f"It has learned as much from {n} queries as {as_much}.",
+        f"{clone}: its {n} queries got all kinds of answers, as those of the whole population together do.",
+        f"Its {n} queries are spread over the input space as those of the whole population together are.",
+    )
+    order = sorted(range(len(MEASURES)), key=lambda m: -exposed.odds[m])
+    return [Reason(MEASURES[m], 0.0, texts[m]) for m in order]
+
+
+def budgeted(exposed: Exposed) -> tuple[Reason, ...]:
+    """Why an exposure budget was passed."""
+    text = f"It has learned {exposed.clone / 10:.0f}% of what a clone of {CLONE:,} queries would know of the model."
+    return (Reason("exposure.clone", 0.0, text),)
 
 
 def after_release(policy: Policy, at: int) -> tuple[Reason, ...]:
@@ -91,6 +121,8 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
         return f"{who} asks like honest clients again (model {point.model})"
     if decision.kind == "budget":
         return f"{who} passed its budget of {decision.threshold:g} queries a day (model {point.model})"
+    if decision.kind == "exposure":
+        return f"{who} passed its exposure budget of {decision.threshold:.0%} (model {point.model}): {found[0].text}"
     against = [reason.text for reason in found if reason.signal != RELEASE][:1]
     excuse = [reason.text for reason in found if reason.signal == RELEASE]
     why = f": {' '.join(against + excuse)}" if found else ""

@@ -16,7 +16,7 @@ from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
 from detector.only import Only
-from detector.policy import Budget, Maintenance, Policy, Release, Storm, Suppression, Threshold
+from detector.policy import Budget, ExposureBudget, Maintenance, Policy, Release, Storm, Suppression, Threshold
 from detector.pseudonyms import is_pseudonym
 from detector.secret import Secret
 from detector.sources import AnySourceSettings
@@ -129,6 +129,8 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     cool_down_s: seconds of log time after a resolved case in which the entity is not alerted on again at the same or
     a lower severity.
     budget: queries that an entity may ask per day of log time, `soft` and `hard`; none unless set.
+    exposure: share of what a clone of 1,000 queries knows, that an entity may learn, `soft` and `hard`, such as 0.6 and
+    0.9; none unless set.
     thresholds: by level, then severity, the score that replaces the profile's, such as `high = 2.5` under
     `[policy.thresholds.client]`. Such a threshold has no promise.
     suppressions: entities that are not alerted on until a time.
@@ -140,6 +142,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     cool_down_s: Annotated[float, Meta(ge=0)] = 86_400.0
     budget: Budget = Budget()
+    exposure: ExposureBudget = ExposureBudget()
     thresholds: dict[str, dict[Severity, float]] = {}
     suppressions: tuple[SuppressionSettings, ...] = ()
     maintenance: tuple[MaintenanceSettings, ...] = ()
@@ -165,6 +168,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             cool_down_s=self.cool_down_s,
             suppressions=tuple(Suppression(s.kind, s.id, micros(s.until), s.reason) for s in self.suppressions),
             budget=self.budget,
+            exposure=self.exposure,
             maintenance=tuple(Maintenance(micros(m.since), micros(m.until), m.reason) for m in self.maintenance),
             releases=tuple(Release(micros(r.at), r.note, r.grace_s) for r in self.releases),
             storm=self.storm,

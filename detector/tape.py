@@ -20,6 +20,21 @@ FALL = 16  # steps
 REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
 
 
+class Exposed(msgspec.Struct, frozen=True, gc=False):
+    """How much of the model had leaked to an entity at its last look (detector.exposure).
+
+    odds     per measure (known.MEASURES), how rare it is on honest clients, hundredths of the score's unit
+    queries  that it had learned from by then
+    clone    permille of what a clone of known.CLONE queries knows
+    equals   queries after which half of the honest clients know as much; 0 where no half ever did
+    """
+
+    odds: tuple[int, ...]
+    queries: int
+    clone: int
+    equals: int
+
+
 class Point(msgspec.Struct, frozen=True, gc=False):
     """Where an entity's score stood after its n-th query.
 
@@ -35,6 +50,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     odds       per signal, how rare its evidence is on honest clients, hundredths of the score's unit
     shares     per signal, permille of the entity's queries in the bins that made the evidence
     tails      per signal, permille of *honest* queries in those bins, times the sign of the side (-: low, +: high)
+    exposed    for a client: what leaked to it
     members    for a group: the clients that asked in the tick, at most 32
     """
 
@@ -53,6 +69,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     shares: tuple[int, ...] = ()
     tails: tuple[int, ...] = ()
     members: tuple[str, ...] = ()
+    exposed: Exposed | None = None
 
     @property
     def score(self) -> float:

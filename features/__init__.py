@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from features import boundary, conduct, coverage, distance, entropy, follow, matter, spacing, table, timing, wording
+from features import (
+    boundary,
+    conduct,
+    coverage,
+    distance,
+    entropy,
+    follow,
+    joint,
+    matter,
+    spacing,
+    table,
+    timing,
+    wording,
+)
 from features.kit import Kit
 
 NUMBERS = Kit(
@@ -10,6 +23,7 @@ NUMBERS = Kit(
     distance.FEATURE,
     spacing.FEATURE,
     boundary.FEATURE,
+    joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
     timing.FEATURE,

@@ -38,6 +38,8 @@ class Signal(NamedTuple):
     hides      the attacks that are seen late or not at all where the log does not carry the signal
     alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
                hundred shows, stands among the reasons, and is seen by the one-class model
+    habit      tells of the entity's habits rather than of the query: its values hang together, so that a share of odd
+               queries among honest ones is no alternative to bet on
     even       a place between 0 and 1, any as likely as any other where what is asked has no order: bins are equal, and
                the alternative is that law
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
@@ -50,16 +52,21 @@ class Signal(NamedTuple):
     high: str
     hides: str
     alone: bool = True
+    habit: bool = False
     cuts: tuple[float, ...] = ()
     even: bool = False
 
 
 class Reference(NamedTuple):
-    """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32."""
+    """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32.
+
+    lessons: honest queries, and queries that were made to teach; None where there are too few clients to teach on.
+    """
 
     x: NDArray[np.int16]
     labels: NDArray[np.int32]
     seed: int
+    lessons: tuple[Batch, Batch] | None = None
 
 
 class Feature(NamedTuple):

@@ -30,6 +30,7 @@ SIGNALS = (
         low="return to where it has been more than {honest} of honest queries do at that stage",
         high="reach new parts of the input space, more than {honest} of honest queries do at that stage",
         hides=HIDES,
+        habit=True,
     ),
     Signal(
         "coverage.rarity",
@@ -48,6 +49,7 @@ SIGNALS = (
         high="came when it had seen more of the training distribution than after {honest} of honest queries at that "
         "stage",
         hides=HIDES,
+        habit=True,
     ),
 )
 

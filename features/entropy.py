@@ -34,6 +34,7 @@ def _signal(name: str, what: str, few: str, many: str) -> Signal:
         low=f"{few} more than {{honest}} of honest queries do",
         high=f"{many} less expected from {what} asked before than for {{honest}} of honest queries",
         hides=HIDES,
+        habit=True,
     )
 
 

@@ -22,7 +22,7 @@ from features.chance import draw
 from features.contract import DIMS, Feature, Field, Learned, Rows, Signal, nothing_to_learn, place_of, stage_of
 
 RECENT = 32
-SAMPLE = 176
+SAMPLE = 160
 MEMORY = RECENT + SAMPLE
 # Of 2 KB, many coarse points tell more than few fine ones: Jacobian children after 150 natural seeds carry 1.5 nats a
 # query with 256 points of 8 dimensions, 0.8 with 128 of 16 (docs/bench/memory.md).

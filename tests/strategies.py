@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from detector.alert import SEVERITIES
 from detector.entities import BINS
-from detector.policy import Budget, Dated, Maintenance, Policy, Release, Suppression, Threshold
+from detector.exposure.known import MEASURES
+from detector.policy import Budget, Dated, ExposureBudget, Maintenance, Policy, Release, Suppression, Threshold
 from detector.query import ABSENT, NO_LABEL, Batch
-from detector.tape import FLOOR, Point
+from detector.tape import FLOOR, Exposed, Point
 from tests import people
 from tests.asked import asked
 
@@ -149,7 +150,7 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
     windows = st.lists(st.builds(lambda a, b: Maintenance(min(a, b), max(a, b), "made"), until, until), max_size=1)
     releases = st.lists(st.builds(Release, until, st.just("made"), st.sampled_from((60.0, 86_400.0))), max_size=1)
     return st.builds(
-        lambda version, client, group, cool_down_s, suppressed, budget, maintained, released: Policy(
+        lambda version, client, group, cool_down_s, suppressed, budget, maintained, released, exposure: Policy(
             version,
             {"client": client, "organisation": group},
             cool_down_s,
@@ -157,6 +158,7 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
             budget,
             tuple(maintained),
             tuple(released),
+            exposure=exposure,
         ),
         st.sampled_from("abc"),
         thresholds(),
@@ -166,6 +168,7 @@ def policies(ids: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[Polic
         budgets,
         windows,
         releases,
+        st.builds(ExposureBudget, st.none() | st.just(0.3), st.none() | st.just(0.8)),
     )
 
 
@@ -178,6 +181,13 @@ def journals(policy: st.SearchStrategy[Policy]) -> st.SearchStrategy[list[Dated]
 point: Callable[..., Point] = lambda **fields: Point(  # noqa: E731
     **({"key": b"k" * 16, "model": "m", "kind": "client", "id": "c"} | fields)  # type: ignore[arg-type]
 )
+leaked = st.builds(
+    Exposed,
+    st.tuples(*[st.integers(0, 400)] * len(MEASURES)),
+    st.integers(20, 1_000),
+    st.integers(0, 1_100),
+    st.sampled_from((0, 38, 400)),
+)
 points = st.builds(
     point,
     at=st.integers(0, 10 * people.DAY_US),
@@ -186,4 +196,5 @@ points = st.builds(
     query_id=st.sampled_from(("q1", "q2")),
     asked_today=st.integers(0, 400),
     budget=st.booleans(),
+    exposed=st.none() | leaked,
 )

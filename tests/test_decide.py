@@ -14,6 +14,7 @@ from detector.decide import DAY_US, NO_CASE, SETTLED, Case, Decision, decide
 from detector.policy import (
     Budget,
     Dated,
+    ExposureBudget,
     Maintenance,
     Policy,
     Release,
@@ -22,7 +23,7 @@ from detector.policy import (
     in_force,
     latest_release,
 )
-from detector.tape import Point, level_of, score_of
+from detector.tape import Exposed, Point, level_of, score_of
 from tests import strategies
 from tests.strategies import point
 
@@ -167,6 +168,43 @@ def test_a_release_has_its_grace(at: int, note: str | None) -> None:
     policy = Policy("r", {}, releases=(Release(3_000_000, "two", 1.0), Release(10, "one", 3.0)))
     found = latest_release(policy, at)
     assert (found.note if found else None) == note
+
+
+# -- what was learned
+
+
+LEARNED = msgspec.structs.replace(POLICY, exposure=ExposureBudget(soft=0.5, hard=0.9))
+
+
+def knowing(share: float, *, score: float = 0.0, at: int = 0, n: int = 1) -> Point:
+    exposed = Exposed((0, 0, 0), 100, round(1000 * share), 0)
+    return point(at=at, n=n, level=level_of(score), query_id="q1", exposed=exposed)
+
+
+def test_what_was_learned_is_told_once_and_once_higher_for_ever() -> None:
+    shares = (0.4, 0.5, 0.6, 0.9, 0.3, 0.95)
+    later = [knowing(share, at=i * 40 * DAY_US, n=i) for i, share in enumerate(shares)]
+    found = told(later, LEARNED)
+    assert [one and (one.kind, one.action, one.severity, one.threshold) for one in found] == [
+        None,
+        ("exposure", "open", "low", 0.5),
+        None,
+        ("exposure", "escalate", "high", 0.9),
+        None,
+        None,
+    ]
+
+
+def test_an_extraction_is_told_first_and_what_was_learned_at_the_next_point() -> None:
+    found = told([knowing(0.6, score=1.5), knowing(0.6, score=1.5, n=2)], LEARNED)
+    assert [one.kind for one in found if one] == ["extraction", "exposure"]
+
+
+def test_what_was_learned_is_told_in_a_maintenance_window_and_not_of_the_suppressed() -> None:
+    window = msgspec.structs.replace(LEARNED, maintenance=(Maintenance(0, HOUR_US, "migration"),))
+    quiet = msgspec.structs.replace(LEARNED, suppressions=(Suppression("client", "c", HOUR_US, "regression suite"),))
+    assert told([knowing(0.6)], window)[0] is not None
+    assert told([knowing(0.6)], quiet) == [None]
 
 
 # -- budgets

@@ -32,8 +32,8 @@ class Seen(NamedTuple):
 def level_of(profile: Profile, clients: list[str]) -> tuple[ClientLevel, np.ndarray]:
     law = profile.laws["client"]
     entities = profile.entities("client")
-    word = columns.secret_word(profile.secret)
-    level = ClientLevel(profile.kit, entities, profile.learned, law, profile.summary.epoch_us, word)
+    word, known = columns.secret_word(profile.secret), profile.known
+    level = ClientLevel(profile.kit, entities, profile.learned, known, law, profile.summary.epoch_us, word)
     assert profile.first is not None
     level.watch = watching.restored(profile.first).watch(law.slope)
     return level, entities.slots(clients)

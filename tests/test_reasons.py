@@ -7,8 +7,9 @@ import pytest
 
 from detector.alert import NO_PROMISE
 from detector.decide import NO_CASE, decide
-from detector.policy import Budget, Policy, Release, Threshold
+from detector.policy import Budget, ExposureBudget, Policy, Release, Threshold
 from detector.reasons import MOST, alert, reasons, rfc3339
+from detector.tape import Exposed
 from features import NUMBERS
 from tests.strategies import point
 
@@ -93,3 +94,24 @@ def test_a_resolved_alert_has_a_finite_score() -> None:
 )
 def test_times_have_microseconds_and_sort_as_text(at: int, text: str) -> None:
     assert rfc3339(at) == text
+
+
+def test_what_was_learned_stands_among_the_reasons_as_odd_as_it_is() -> None:
+    exposed = Exposed((60, 180, 10), 80, 710, 260)
+    odds = (120, *[0] * (F - 1))
+    signals = {"evidence": (900,) * F, "odds": odds, "shares": (500,) * F, "tails": (3,) * F}
+    told = point(at=0, n=83, level=58, query_id="q", exposed=exposed, **signals)
+    found = reasons(told, NUMBERS.signals)
+    assert [one.signal for one in found] == ["exposure.answers", NUMBERS.names[0], "exposure.agreement"]
+    assert found[0].text.startswith("It has learned 71% of what a clone of 1,000 queries knows")
+    assert found[2].text == "It has learned as much from 80 queries as honest clients learn from 260."
+
+
+def test_an_exposure_alert_says_how_much_was_learned() -> None:
+    policy = msgspec.structs.replace(POLICY, exposure=ExposureBudget(soft=0.7))
+    told = point(at=0, n=83, level=0, query_id="q", exposed=Exposed((0, 0, 0), 80, 710, 260))
+    _, decision = decide(policy, NO_CASE, told)
+    assert decision is not None
+    made = alert(policy, told, decision, NUMBERS.signals, promise=NO_PROMISE, profile="p")
+    assert (made.kind, made.score, made.threshold, made.severity) == ("exposure", 0.71, 0.7, "low")
+    assert "71% of what a clone of 1,000 queries would know" in made.message

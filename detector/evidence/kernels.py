@@ -100,12 +100,30 @@ def _hash(point, label, secret):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def weigh(  # type: ignore[no-untyped-def]
-    start, seen, slots, clock, values, stages, law, epoch_us, rows, lines, bins, levels, moved, nats, told, vector
+    start,
+    seen,
+    slots,
+    clock,
+    values,
+    stages,
+    words,
+    stepped,
+    law,
+    epoch_us,
+    rows,
+    lines,
+    bins,
+    levels,
+    moved,
+    nats,
+    told,
+    vector,
 ):
     """Counts each query's bins, from `start` on, and finds its entity's grid level. Returns where it stopped: at the
     end, or where an entity is to be looked at. Then `vector` (F,) is filled, the one-class model's word goes into the
     row's `watch`, and the next call starts there with `seen` true. A vector of length 0: nobody looks.
 
+    words (n, M): what exposure says, in the score's unit; stepped (n,) bool: a point is due on its account.
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
     nats (n, 2, F) and told (n, F, BINS): what polya.strongest tells, and counts, filled where a point is due.
     """
@@ -126,12 +144,14 @@ def weigh(  # type: ignore[no-untyped-def]
                 return i
         seen = False
         by_kernels = score_of(line, law)
+        for m in range(words.shape[1]):
+            by_kernels = max(by_kernels, np.float64(words[i, m]))
         level = grid_level(max(by_kernels, np.float64(row.watch)))
         if row.epoch < 2:  # the horizon
             row.top = max(row.top, np.uint16(grid_level(by_kernels)))
             row.peak = max(row.peak, np.uint16(level))
         levels[i] = level
-        moved[i] = point_is_due(row, level, clock[i])
+        moved[i] = point_is_due(row, level, clock[i]) or stepped[i]
         if moved[i]:
             strongest(line, law, nats[i])
             told[i] = row.counts[0] + row.counts[1]

@@ -13,15 +13,13 @@ from detector.entities import BINS
 
 CHANNELS = 3
 KT, DILUTION_BET, TURN = range(CHANNELS)  # see polya.py
-DILUTION = np.array([0.02, 0.05, 0.15, 0.5])  # shares that the dilution bet is spread over
+DILUTION = np.array([0.01, 0.03, 0.1, 0.4])  # shares that the dilution bet is spread over
+RARE = 0.002  # of honest queries: bins that hold less are those that odd queries fall into
 KINDS, BETS = 6, len(DILUTION)  # kinds of honest clients in a law; numbers that kernels know when they are compiled
 TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are computed
 REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
 EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
-HALF, CERTAIN = (
-    0.5,
-    512.0,
-)  # counts that the alternative begins with in each bin: it knows nothing; it expects even bins
+HALF, CERTAIN = 0.5, 512.0  # counts that the alternative begins with: it knows nothing; it expects even bins
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -91,7 +89,7 @@ def _tables(
     null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
     kt, kt_sum         likewise of prior and prior_sum: (F, TABLE)
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
-    bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps
+    bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
     null, kt and bet are multiples of GRAIN
     """
     n = np.arange(TABLE)
@@ -101,7 +99,7 @@ def _tables(
         even = (edges == EVEN).all((1, 2))
         prior = np.where(even, CERTAIN, HALF)
         prior_sum = np.where(even, BINS, reached) * prior
-        bet = np.log1p(DILUTION * (1.0 / (BINS * shares[:, :, None]) - 1.0))
+        bet = np.log1p(DILUTION * ((odd_shares(shares) / shares)[:, :, None] - 1.0))
     found = {
         "log_weight": np.log(weight),
         "alpha": by_bin,
@@ -123,6 +121,15 @@ def _tables(
     for name, array in found.items():
         tables[name][0] = array
     return tables
+
+
+def odd_shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """u (F, BINS): where the odd queries among honest ones are expected, from the honest shares p0: evenly in the RARE
+    bins. Spread over all bins, most of the bet would be on what honest clients do every day, and differ in.
+    """
+    rare = np.asarray(shares < RARE, np.float64)
+    rare[rare.sum(1) == 0] = 1.0
+    return np.asarray(rare / rare.sum(1, keepdims=True), np.float64)
 
 
 def _log_gamma(base: NDArray[np.float64]) -> NDArray[np.float64]:

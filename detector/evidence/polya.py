@@ -4,7 +4,8 @@ Per signal, with counts n_b, N = sum n_b (docs/mathematics.md):
 
     KT        log [KT(n) / honest(n)]: Krichevsky-Trofimov "only like itself" against the honest law, a mixture of
               Pólya (Dirichlet-multinomial) laws, one for each kind of honest client
-    dilution  log mean over eps of prod_b (1 - eps + eps u_b / p0_b)^n_b: a share eps of its queries from anywhere
+    dilution  log mean over eps of prod_b (1 - eps + eps u_b / p0_b)^n_b: a share eps of its queries is odd, and falls
+              into bins that are rare among honest queries
     turn      KT of the counts since a mark (the last doubling of n at which it was not turning), against the honest
               law *given* the counts before it: an account that was like the others, and no longer goes on like itself
 

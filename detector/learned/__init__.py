@@ -5,6 +5,7 @@
     teaching, witnesses who teaches; whose looks are kept, to set the scale and to judge
     successor, takeover the model of the next epoch with its own promise; whom it judges
     drift, newcomers    which signal moved; whether the promise still covers the clients that come
+    made, imagined      queries that nobody asked, and what would have been answered: what the joint signal is taught
 
 Everything here is pure: what spans clients comes in at ticks of log time, and the order inside a tick is of no account.
 """

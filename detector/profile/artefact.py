@@ -21,6 +21,8 @@ from detector.entities import Entities, client_dtype, describe, group_dtype
 from detector.errors import ProfileError
 from detector.evidence import law as laws
 from detector.evidence.law import Law
+from detector.exposure import student
+from detector.exposure.known import Known, known_from
 from detector.learned.kinds import Choice
 from detector.learned.oneclass import Taught
 from detector.learned.successor import First
@@ -87,6 +89,16 @@ class Watching(msgspec.Struct, frozen=True):
     seed: int
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What share of a kind of made queries lies beyond what 99% of fresh honest queries show in the joint signal, and
+    whether that kind taught it.
+    """
+
+    kind: str
+    share: float
+    taught: bool
+
+
 class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
@@ -94,7 +106,7 @@ class Summary(msgspec.Struct, frozen=True):
     then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
     the log names it. only: the use of the model that it is for; None: all of them.
-    embedder: of text (detector.text.reading); None of numbers.
+    embedder: of text (detector.text.reading), else None. seen: how the joint signal sees made queries.
     """
 
     format: int
@@ -129,6 +141,7 @@ class Summary(msgspec.Struct, frozen=True):
     versions: tuple[str, ...] = ()
     only: Only | None = None
     embedder: str | None = None
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,7 @@ class Profile:
     learned: Mapping[str, NDArray[Any]]
     laws: Mapping[str, Law]
     suprema: Mapping[str, NDArray[np.int64]]
+    known: Known  # of exposure
     first: First | None = None  # what made the one-class model
     table: Table | None = None  # of what is asked by named values
 
@@ -173,7 +187,7 @@ class Profile:
 
 @cache
 def client_row(kit: Kit) -> np.dtype[np.void]:
-    return client_dtype(len(kit.signals), kit.fields)
+    return client_dtype(len(kit.signals), (*kit.fields, *student.FIELDS))
 
 
 @cache
@@ -246,6 +260,7 @@ def identify(profile: Profile) -> Profile:
         profile.learned,
         profile.laws,
         profile.suprema,
+        profile.known,
         profile.first,
         profile.table,
     )
@@ -279,6 +294,7 @@ def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:
     arrays |= {f"learned.{name}": value for name, value in profile.learned.items()}
     if profile.table is not None:
         arrays |= {f"table.{name}": value for name, value in profile.table._asdict().items()}
+    arrays |= {f"exposure.{name}": value for name, value in profile.known.arrays().items()}
     for kind, law in profile.laws.items():
         arrays |= {f"law.{kind}.{name}": np.asarray(getattr(law, name)) for name in _LAW}
         arrays[f"suprema.{kind}"] = profile.suprema[kind]
@@ -313,6 +329,7 @@ def _assembled(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> Profile:
         under("learned."),
         {level.kind: laws.make(**under(f"law.{level.kind}.")) for level in summary.levels},
         under("suprema."),
+        known_from(under("exposure.")),
         _first(summary.watch, summary.signals, arrays),
         Table(**under("table.")) if summary.kit == TABLE.name else None,
     )

@@ -19,7 +19,7 @@ from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, groups, honest, learn, projection, promised, sets, watching
+from detector.profile import calibration, exposing, groups, honest, learn, lessons, projection, promised, sets, watching
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -40,7 +40,7 @@ from detector.profile.training import Training, as_logged
 from detector.reasons import rfc3339
 from detector.tape import score_of
 from detector.text.reading import EMBEDDERS, LOG, WORDS, reader_of
-from features import NUMBERS, TABLE, TEXT
+from features import NUMBERS, TABLE, TEXT, cells
 from features.contract import Reference
 from features.kit import Kit
 
@@ -123,18 +123,32 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         table = learn_table(training.rows if training else honest.rows(read, decode, survey, referees))
     reader: Reader = reader_of(embedder) if table is None else Named(table)
     reference, projected = _reference(read, decode, survey, training, referees, options, reader)
+    taught = None
+    if lessons.SIGNAL in kit.names:
+        say("making blends, and teaching what they look like")
+        taught = lessons.of_log(read, decode, survey, projected, (drawn.of == LEARN) & ~referees, options.seed)
+    if taught is not None:
+        reference = reference._replace(lessons=(taught.honest, taught.made))
     learned = kit.learn(reference)
     say("reading what they asked")
     word = columns.secret_word(secret)
     asked = honest.gather(read, decode, survey, kinds, projected, word, reader)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
-    measured = learn.signals(kit, asked.batch, salts, learned, span.horizon_us, word)
+    teachers = (drawn.of == LEARN) & ~referees
+    centres = (learned if "cells" in learned else cells.learn(reference))["cells"]
+    known = exposing.learn(asked.batch, teachers, centres, options.seed)
+    measured = learn.signals(kit, asked.batch, salts, learned, known, span.horizon_us, word)
+    measured = lessons.out_of_sight(measured, taught)
     say("learning what honest clients do")
-    found = learn.learn_nulls(measured.of((drawn.of == LEARN) & ~referees))
+    scalers = measured.of(drawn.of == SCALE)
+    centres = (learned if "cells" in learned else cells.learn(reference))["cells"]
+    known = exposing.scaled(known, scalers.owner, scalers.taught)
+    measured = measured.exposed(known)
+    found = learn.learn_nulls(measured.of(teachers))
     law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
     say("teaching the one-class model")
-    sets_of = measured.of((drawn.of == LEARN) & ~referees), measured.of(drawn.of == SCALE)
+    sets_of = measured.of(teachers), measured.of(drawn.of == SCALE)
     watched, unwatched = _watched(*sets_of, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
@@ -176,17 +190,18 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         groups=tuple(one.level.kind for one in grouped),
         levels=levels,
         signals=kit.names,
-        off=found.off,
+        off=found.off + exposing.off(known),
         policy=_policy(levels, suprema, options.confidence),
         rows=row_layouts(kit),
         watch=Watching(watched.first.taught.choice, watched.first.taught.river, options.seed) if watched else None,
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
         embedder=embedder,
+        seen=lessons.seen(kit, learned, taught, measured.of(drawn.of == SCALE)),
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
-    return identify(Profile(summary, projected, learned, all_laws, suprema, first, table))
+    return identify(Profile(summary, projected, learned, all_laws, suprema, known, first, table))
 
 
 def _kind(survey: honest.Survey, options: Options) -> tuple[Kit, str | None]:

@@ -15,7 +15,7 @@ from detector.errors import ProfileError
 from detector.logs.contract import Decode
 from detector.profile.projection import Projection
 from detector.profile.table import Row
-from detector.query import UNREAD, Batch, Chunk, Query
+from detector.query import ABSENT, UNREAD, Batch, Chunk, Query
 
 Read = Callable[[], Iterator[Chunk]]
 CLIENT = "client"
@@ -25,6 +25,7 @@ JOINS = 0.1  # of a kind's groups that have two clients or more; else the kind o
 MOST_VALUES = 256  # of a kind, for one client
 SAMPLE_PER_CLIENT = 100
 SAMPLE = 20_000
+FEWEST_ASKED = 500  # queries, to teach anything on
 
 
 @dataclass
@@ -228,6 +229,44 @@ def rows(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) 
         if len(found) >= SAMPLE:
             break
     return found[:SAMPLE]
+
+
+class Raw(NamedTuple):
+    """Raw queries of some clients: owner (n,) client index; inputs (n, d); top (n, 2), see Batch; probabilities (n, k),
+    ABSENT where a query does not carry the k that most do.
+    """
+
+    owner: NDArray[np.int64]
+    inputs: NDArray[np.float64]
+    top: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+
+def raw_of(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], width: int) -> Raw:
+    """The first SAMPLE_PER_CLIENT queries of each `wanted` client whose input has `width` numbers."""
+    taken: Counter[int] = Counter()
+    found: list[Query] = []
+    inputs = [np.empty((0, width))]
+    for queries in _judged(read, decode, survey):
+        mine = []
+        for query in queries:
+            who = survey.index[query.client or ""]
+            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
+                taken[who] += 1
+                mine.append(query)
+        numbers, unfit = columns.inputs_of(mine, width)
+        fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
+        inputs.append(numbers[fit])
+        found += [mine[i] for i in fit]
+    owner = np.array([survey.index[query.client or ""] for query in found], np.int64)
+    top = columns.top_of(found) if found else np.empty((0, 2))
+    return Raw(owner, np.concatenate(inputs), top, _probabilities(found))
+
+
+def _probabilities(queries: list[Query]) -> NDArray[np.float64]:
+    found = [query.probabilities or [] for query in queries]
+    k = max(Counter(map(len, found)).items(), key=lambda item: item[1])[0] if found else 0
+    return np.array([p if len(p) == k else [ABSENT] * k for p in found], np.float64).reshape(len(found), k)
 
 
 def thinned(

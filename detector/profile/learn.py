@@ -13,14 +13,16 @@ from detector.entities import BINS
 from detector.errors import ProfileError
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, REACHES, Law
+from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
 from detector.evidence.telling import telling
+from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
+from detector.exposure.known import Known
 from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
 from detector.profile.artefact import SignalOff, client_row
 from detector.query import Batch
-from detector.reasons import sentence
-from detector.tape import score_of
+from detector.reasons import leaks, sentence
+from detector.tape import Exposed, score_of
 from features.contract import STAGES, Learned, Signal
 from features.kit import Kit
 
@@ -31,6 +33,7 @@ PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
 DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
 FEWEST_REACHING = 20  # entities
+OUT_OF_REACH = 1e12  # nats, of a channel that is not used
 CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
 MADE_EACH = 20  # honest clients to one that was made
 MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
@@ -40,6 +43,7 @@ NEEDS = {
     "spacing.class": "answers carry no label",
     "spacing.other": "answers carry no label, or clients get but one",
     "boundary.margin": "answers carry no probabilities",
+    "joint.blend": "too few clients to teach it on",
     "entropy.label": "answers carry no label",
     "entropy.confidence": "answers carry no probabilities",
 }
@@ -48,7 +52,8 @@ NEEDS = {
 class Measured(NamedTuple):
     """The admitted queries of the honest log with the signals of a kit, in log order.
 
-    query (n,): its place in the log's batch; owner (n,) client index; clock (n,); values (n, F); stages (n, F).
+    query (n,): its place in the log's batch; owner (n,) client index; clock (n,); values (n, F); stages (n, F);
+    taught (n, M + 2): what exposure found (student.teach); leaked: what it says of that, nothing before `exposed`.
     """
 
     kit: Kit
@@ -57,6 +62,8 @@ class Measured(NamedTuple):
     clock: NDArray[np.int64]
     values: NDArray[np.float64]
     stages: NDArray[np.int8]
+    taught: NDArray[np.float64]
+    leaked: Exposing
 
     def of(self, chosen: NDArray[np.bool_]) -> Measured:
         """The queries of the chosen clients (clients,)."""
@@ -64,11 +71,23 @@ class Measured(NamedTuple):
 
     def taken(self, rows: NDArray[np.int64]) -> Measured:
         ids, clock = (self.query[rows], self.owner[rows]), self.clock[rows]
-        return Measured(self.kit, *ids, clock, self.values[rows], self.stages[rows])
+        leaked = Exposing(self.leaked.told[rows], self.leaked.stepped[rows])
+        return Measured(self.kit, *ids, clock, self.values[rows], self.stages[rows], self.taught[rows], leaked)
+
+    def exposed(self, known: Known) -> Measured:
+        """With what exposure says of each query."""
+        rows = np.zeros(int(self.owner.max(initial=-1)) + 1, client_row(self.kit))
+        return self._replace(leaked=said(self.owner, self.taught, known, rows))
 
 
 def signals(
-    kit: Kit, batch: Batch, salts: NDArray[np.uint64], learned: Learned, horizon_us: int, secret: np.uint64
+    kit: Kit,
+    batch: Batch,
+    salts: NDArray[np.uint64],
+    learned: Learned,
+    known: Known,
+    horizon_us: int,
+    secret: np.uint64,
 ) -> Measured:
     """Runs every client through admission and the features, each from an empty row, and cuts at the horizon.
 
@@ -81,9 +100,12 @@ def signals(
         part = batch.part(start, min(start + PART, len(batch)))
         admission = admitted(part, rows, horizon_us // 2, secret)  # late is what production will call late
         kept = np.flatnonzero(admission.status == kernels.ADMITTED)
-        values, stages = kit.measure(part.taken(kept), rows, learned)
-        parts.append((start + kept, part.slots[kept], admission.clock[kept], values, stages))
-    whole = Measured(kit, *(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        taken = part.taken(kept)
+        values, stages = kit.measure(taken, rows, learned)
+        found = taught(taken, known, rows)
+        parts.append((start + kept, taken.slots, admission.clock[kept], values, stages, found))
+    query, owner, clock, values, stages, found = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    whole = Measured(kit, query, owner, clock, values, stages, found, unexposed(len(owner)))
     return whole.taken(np.flatnonzero(whole.clock - rows["first_at"][whole.owner] < horizon_us))
 
 
@@ -186,6 +208,8 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     runs = np.arange(len(owner))
     rows = np.zeros(len(clients), client_row(judged.kit))
     law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
+    habits = np.array([signal.habit for signal in judged.kit.signals])
+    law.centre[habits, DILUTION_BET], law.knee[habits, DILUTION_BET] = OUT_OF_REACH, 2 * OUT_OF_REACH
     return law._replace(slope=flat_slope(judged, law))
 
 
@@ -252,9 +276,10 @@ def rise_of(highest: NDArray[np.float64]) -> float:
 def flat_slope(judged: Measured, law: Law) -> float:
     """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
     than the others, as far as chance (BY_CHANCE, Fisher's exact test) does not explain it: where few clients set the
-    scale, a slope that answers their accidents costs every long attack.
+    scale, a slope that answers their accidents costs every long attack. Without exposure, which is flat by itself and
+    under no boundary.
     """
-    levels, ordinal, owner = _levels(judged, law)
+    levels, ordinal, owner = _levels(judged._replace(leaked=unexposed(len(judged.owner))), law)
     raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
     volume = np.bincount(owner)
     heavy = volume > np.quantile(volume, 2 / 3)
@@ -287,12 +312,12 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
     for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
         peak = int(mine[np.argmax(levels[mine])])
-        text = _why(judged.taken(mine), int(ordinal[peak]), law)
+        text = _why(judged.taken(mine), int(ordinal[peak]), law, exposed(judged.leaked.told[peak]))
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
 
 
-def _why(queries: Measured, until: int, law: Law) -> str:
+def _why(queries: Measured, until: int, law: Law, leaked: Exposed | None) -> str:
     """The strongest reason against one client after its first `until` queries."""
     signals = queries.kit.signals
     counts = np.zeros((len(signals), BINS), np.uint16)
@@ -305,7 +330,10 @@ def _why(queries: Measured, until: int, law: Law) -> str:
     one = np.zeros(1, np.int64)
     nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
     shares, tails = telling(counts, law)
-    strongest = int(np.argmax(np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)))
+    odds = np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)
+    strongest = int(np.argmax(odds))
+    if leaked is not None and max(leaked.odds) > 100 * odds[strongest]:
+        return leaks(leaked)[0].text
     return sentence(signals[strongest], int(shares[strongest]), int(tails[strongest]))
 
 
@@ -344,5 +372,5 @@ def _weighed(measured: Measured, law: Law, watch: Watch | None) -> Iterator[tupl
     rows, lines = np.zeros(len(owners), client_row(measured.kit)), sums.lines(len(measured.kit.signals))
     for start in range(0, len(owner), PIECE):
         s = slice(start, start + PIECE)
-        columns = owner[s], measured.clock[s], measured.values[s], measured.stages[s]
+        columns = owner[s], measured.clock[s], measured.values[s], measured.stages[s], measured.leaked.part(s)
         yield start, weighed(*columns, law, FOREVER_US, rows, lines, watch)

@@ -16,7 +16,7 @@ from features.contract import STAGES
 
 # Between the two outermost bins, which lie beyond anything that an honest client of the learn set did.
 CUTS = np.array([0.0005, 0.003, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99, 0.997, 0.9995])
-BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme
+BEYOND = 0.25  # of the way from the 10th (90th) percentile to the extreme, added to the extreme; see `_below`
 FEW = 30  # values that a stage needs for edges of its own; below, it borrows the nearest fuller stage's
 CAP = 1000.0  # queries that a client counts for at most when the law over clients is fitted
 CLIENTS_A_KIND = 40  # below which there are fewer than KINDS
@@ -51,7 +51,14 @@ def _weighted_quantiles(values: NDArray[np.float64], owners: NDArray[np.int64]) 
     inner = np.interp(CUTS, position, values[order])
     low, high = np.interp([0.1, 0.9], position, values[order])
     least, most = values.min(), values.max()
-    return np.concatenate(([least - BEYOND * (low - least)], inner, [most + BEYOND * (most - high)]))
+    return np.concatenate(([_below(least, low)], inner, [most + BEYOND * (most - high)]))
+
+
+def _below(least: float, low: float) -> float:
+    """Where the lowest bin ends. Below a distance lies what is closer by a factor, not by a difference: a step as long
+    as that on the high side would end below zero, where nothing can fall.
+    """
+    return least * (least / low) ** BEYOND if least > 0 else least - BEYOND * (low - least)
 
 
 class Honest(NamedTuple):
@@ -79,7 +86,7 @@ def fit_honest(counts: NDArray[np.int64]) -> Honest:
     alphas = np.stack([20.0 * typical] * kinds)
     weight = np.full(kinds, 1.0 / kinds)
     for _ in range(ROUNDS if kinds > 1 else 1):
-        with threadpool_limits(1):  # vectors of 16 numbers: more threads only wait for each other
+        with threadpool_limits(1):  # short vectors: more threads only wait for each other
             steps = STEPS if kinds > 1 else STEPS * ROUNDS
             alphas = np.stack([_fit_alpha(n, belongs[:, j], alphas[j], typical, steps) for j in range(kinds)])
         weight = (belongs.sum(0) + 1.0) / (len(n) + kinds)
@@ -89,6 +96,16 @@ def fit_honest(counts: NDArray[np.int64]) -> Honest:
     least = (weight[:, None] * alphas / alphas.sum(1, keepdims=True)).sum(0)
     shares = np.maximum((n / n.sum(1, keepdims=True)).mean(0), least)
     return Honest(*padded(weight, alphas), shares / shares.sum())
+
+
+def fit_single(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """alpha (B,) of one Pólya law for counts (clients, B), by maximum likelihood; a client weighs with at most CAP."""
+    totals = counts.sum(1, keepdims=True)
+    n = counts[totals[:, 0] > 0] * np.minimum(1.0, CAP / totals[totals[:, 0] > 0])
+    typical = (n / n.sum(1, keepdims=True)).mean(0) + 1e-4
+    with threadpool_limits(1):
+        alpha = _fit_alpha(n, np.ones(len(n)), 20.0 * typical, typical, STEPS * ROUNDS)
+    return np.maximum(alpha, 0.5 / len(n))
 
 
 def log_likelihood(n: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,7 +134,7 @@ def _fit_alpha(
     # A made client of PRIOR typical queries keeps each kind from closing around the few clients that it was fitted on.
     everyone = np.vstack([n, PRIOR * typical])
     weights = np.append(weight, 1.0)
-    bounds, options = [LOG_ALPHA] * BINS, {"maxiter": steps}
+    bounds, options = [LOG_ALPHA] * n.shape[1], {"maxiter": steps}
     found = minimize(
         _loss, np.log(start), (everyone, weights), method="L-BFGS-B", jac=True, bounds=bounds, options=options
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.alert import SEVERITIES
+from detector.exposure.known import CLONE, Known
 from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
 
@@ -25,8 +26,22 @@ def report(profile: Profile) -> list[str]:
     lines += _policy(profile)
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
     lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
+    lines += _seen(s)
+    lines += _exposure(profile.known)
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
+
+
+def _exposure(known: Known) -> list[str]:
+    if not known.labelled:
+        return ["Exposure: of the input space only, since the log has no labels to learn from."]
+    judged = "Too few clients ask enough for agreement to be judged."
+    if known.judged:
+        judged = f"Agreement is judged against honest clients up to {known.judged:,} queries."
+    return [
+        f"Exposure: a student is audited on {len(known.audit_places):,} honest queries. Who always gives the commonest "
+        f"answer is right in {known.chance:.0%}, a clone of {CLONE:,} queries in {known.clone:.0%}. {judged}"
+    ]
 
 
 def _promise(s: Summary) -> list[str]:
@@ -81,6 +96,18 @@ def _policy(profile: Profile) -> list[str]:
         steps = sorted(thresholds, key=lambda t: SEVERITIES.index(t.severity))
         lines.append(f"Thresholds of {kind}: " + ", ".join(f"{t.severity} from {t.score:.2f}" for t in steps) + ".")
     return [*lines, ""]
+
+
+def _seen(s: Summary) -> list[str]:
+    """What the joint signal makes of queries that `fit` made: those of a kind it was not taught on are not its task."""
+    if not s.seen:
+        return []
+    told = [f"{kind.kind} {kind.share:.1%}{' (taught on)' if kind.taught else ''}" for kind in s.seen]
+    return [
+        "  joint.blend, beyond what 99% of honest queries show, of made queries of clients that did not teach it: "
+        + ", ".join(told)
+        + "."
+    ]
 
 
 def _oddest(profile: Profile) -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detector import tape
 from detector.entities import BINS, RETRIES
 from detector.evidence import kernels, sums
+from detector.exposure.exposed import unexposed
 from detector.levels import Weights, admitted, weighed
 from detector.query import Batch
 from features.contract import Rows
@@ -29,7 +30,7 @@ def weigh(rows: Rows, clocks: list[int], values: list[float]) -> Weights:
     table[:, 0] = values
     clock = np.array(clocks, np.int64)
     stages = np.zeros((n, F), np.int8)
-    return weighed(np.zeros(n, np.int64), clock, table, stages, LAW, EPOCH_US, rows, sums.lines(F), None)
+    return weighed(np.zeros(n, np.int64), clock, table, stages, unexposed(n), LAW, EPOCH_US, rows, sums.lines(F), None)
 
 
 def batch_of(at: list[int], ids: list[int], which: list[int]) -> Batch:

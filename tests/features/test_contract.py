@@ -20,7 +20,7 @@ from tests.layouts import CLIENT_ROW, GROUP_ROW
 
 Learned = dict[str, NDArray[Any]]
 Measured = tuple[NDArray[np.float64], NDArray[np.int8]]
-CLIENT_BYTES, GROUP_BYTES = 4096, 2560  # the design's "Row"
+CLIENT_BYTES, GROUP_BYTES = 6144, 2560  # the design's "Row"
 
 every_family = pytest.mark.parametrize("feature", NUMBERS.features, ids=lambda feature: feature.name)
 every_signal = pytest.mark.parametrize("signal", NUMBERS.signals, ids=lambda signal: signal.name)

@@ -112,8 +112,8 @@ def test_who_asks_for_one_class_or_the_unsure_or_from_one_cell_is_caught(profile
             *stream("cell", inputs[cells == np.bincount(cells).argmax()][:60]),
         ],
     )
-    assert found["class"]["entropy.label"] > 1.5
-    assert found["unsure"]["entropy.confidence"] > 1.5
+    assert found["class"]["entropy.label"] > 0.75  # many an honest client asks for hardly anything else
+    assert found["unsure"]["entropy.confidence"] > 1.0
     assert found["cell"]["entropy.cell"] > 3.0
 
 

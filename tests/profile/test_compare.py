@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -31,9 +33,7 @@ def test_honest_traffic_that_goes_further_out_is_seen_to_move(profile: Profile) 
     signal = profile.summary.signals.index("distance.nearest")
     edges = law.edges.copy()
     edges[signal] *= 2.0
-    further = Profile(
-        profile.summary, profile.projection, profile.learned, {"client": law._replace(edges=edges)}, profile.suprema
-    )
+    further = replace(profile, laws={"client": law._replace(edges=edges)})
     first, *rest = moves(profile, further)
     assert first.signal == "distance.nearest"
     assert first.moved > 0.5
@@ -59,7 +59,7 @@ def test_what_differs_stands_side_by_side(profile: Profile, other: Profile) -> N
 
 def test_profiles_of_different_models_are_said_to_be(profile: Profile) -> None:
     summary = msgspec.structs.replace(profile.summary, model="another")
-    other = Profile(summary, profile.projection, profile.learned, profile.laws, profile.suprema)
+    other = replace(profile, summary=summary)
     assert compare(profile, other)[-1] == "Note: they judge different models."
     assert compare(profile, profile)[-1] != "Note: they judge different models."
 

@@ -242,7 +242,9 @@ def test_and_all_sets_are_told(untrained: Profile) -> None:
 def test_a_signal_that_the_log_does_not_carry_is_off_and_listed(untrained: Profile) -> None:
     off = {one.signal: one for one in untrained.summary.off}
     labels = {"spacing.class", "spacing.other", "entropy.label"}
-    assert set(off) == {"boundary.margin", "entropy.confidence", "distance.roughness"} | labels
+    leaked = {"exposure.agreement", "exposure.answers"}
+    assert set(off) == {"boundary.margin", "entropy.confidence", "distance.roughness", "joint.blend"} | labels | leaked
+    assert "harvesters" in off["exposure.answers"].hides
     assert "probabilities" in off["boundary.margin"].reason
     assert "line searches" in off["boundary.margin"].hides
     index = list(NUMBERS.names).index("boundary.margin")

@@ -108,6 +108,13 @@ def test_edges_are_the_honest_quantiles_and_lie_beyond_the_extremes() -> None:
     assert (np.diff(edges, axis=1) >= 0).all()
 
 
+def test_below_the_nearest_that_anybody_came_lies_what_is_nearer_by_a_factor() -> None:
+    """A distance cannot fall below zero, so a bin that ended there would stay empty for ever."""
+    values = np.random.default_rng(4).lognormal(7.0, 1.0, 4_000)
+    edges = nulls.edges(values, np.zeros(4_000, np.int8), np.arange(4_000) % 40)
+    assert 0.3 * values.min() < edges[0, 0] < values.min()
+
+
 def test_each_client_weighs_alike() -> None:
     """One client with nine tenths of the queries does not move the median."""
     values = np.concatenate([np.full(9_000, 100.0), np.linspace(0, 1, 1_000)])

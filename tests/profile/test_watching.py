@@ -79,8 +79,9 @@ def of_calibration(profile: Profile, records: Sequence[bytes], watch: Watch | No
     word = columns.secret_word(profile.secret)
     batch = honest.gather(read, decode_many, survey, (), profile.projection, word).batch
     salts = np.array([fit._salt(survey.model, client, profile.secret) for client in survey.clients], np.uint64)
-    measured = learn.signals(profile.kit, batch, salts, profile.learned, HORIZON_US, word)
-    trial = learn.try_clients(measured, profile.laws["client"], watch)
+    known = profile.known
+    measured = learn.signals(profile.kit, batch, salts, profile.learned, known, HORIZON_US, word)
+    trial = learn.try_clients(measured.exposed(known), profile.laws["client"], watch)
     clients = [survey.clients[owner] for owner in trial.owners]
     return dict(zip(clients, trial.suprema.tolist(), strict=True))
 
