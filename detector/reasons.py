@@ -16,6 +16,7 @@ MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
 WEAK_DB = 1.0  # evidence below this is no reason
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
+ALONE = 100  # what only corroborates stands behind what accuses
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,7 +59,10 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
         return (Reason("budget.count", 0.0, text),)
     odds = point.odds or point.evidence  # a tape of an older version knows evidence only
     found = [
-        (odds[f], Reason(signal.name, point.evidence[f] / 100, sentence(signal, point.shares[f], point.tails[f])))
+        (
+            odds[f] if signal.alone else min(odds[f], ALONE),
+            Reason(signal.name, point.evidence[f] / 100, sentence(signal, point.shares[f], point.tails[f])),
+        )
         for f, signal in enumerate(signals[: len(odds)])
         if point.evidence[f] / 100 >= WEAK_DB and odds[f] >= USUAL
     ]

@@ -376,7 +376,7 @@ def test_deciding_anew_over_the_tape_is_what_a_rerun_would_have_said(
 
 def test_the_tape_holds_all_that_can_be_said(profile: Profile) -> None:
     """So that the property above is not about nothing."""
-    thresholds = {"client": (Threshold("low", 2.2), Threshold("high", 4.5))}
+    thresholds = {"client": (Threshold("low", 2.2), Threshold("high", 3.5))}
     policy = Policy("1", thresholds, suppressions=(Suppression("client", "copier", people.END_US, "made"),))
     found = drive(pipeline(profile, [Dated(0, policy)]), people.chunks(TAPE_LOG)).alerts
     assert {a.action for a in found if a.entity.id == "thief"} == {"open", "escalate", "resolve"}

@@ -34,8 +34,8 @@ GRAIN = 0.1  # `calibration.standard` has a least spread in nats, where u has no
 
 
 def learn(batch: Batch, teachers: NDArray[np.bool_], centres: NDArray[np.int16], seed: int) -> Known:
-    """From the queries of the teachers (clients,) bool; each client weighs alike. Without scales: see `scaled`. centres: of
-    the cells (features.cells).
+    """From the queries of the teachers (clients,) bool; each client weighs alike. Without scales: see `scaled`.
+    centres: of the cells (features.cells).
 
     Raises ProfileError when no teacher asked anything that could be read.
     """

@@ -79,7 +79,7 @@ def test_an_entity_is_measured_by_its_own_prompts_in_fields_of_the_family(featur
 
 
 def test_rows_stay_within_the_bounds() -> None:
-    assert ROW.itemsize <= 4096
+    assert ROW.itemsize <= 6144
     assert group_row(TEXT).itemsize <= 2560
     assert LONG.form.shape[1] == len(FORM)
 

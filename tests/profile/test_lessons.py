@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.learned import made
+from detector.exposure.exposed import unexposed
 from detector.profile import lessons
 from detector.profile.artefact import Profile
 from detector.profile.learn import Measured
@@ -28,9 +29,8 @@ def test_who_teaches_the_copy_does_not_teach_the_trees_and_most_teach_neither() 
 def test_queries_of_clients_that_taught_are_out_of_sight_in_that_signal_alone() -> None:
     n, width = 40, len(NUMBERS.signals)
     zeros = np.zeros(n, np.int64)
-    measured = Measured(
-        NUMBERS, np.arange(n), np.arange(n) % 4, zeros, np.ones((n, width)), np.zeros((n, width), np.int8)
-    )
+    columns = zeros, np.ones((n, width)), np.zeros((n, width), np.int8), np.zeros((n, 5)), unexposed(n)
+    measured = Measured(NUMBERS, np.arange(n), np.arange(n) % 4, *columns)
     taught = lessons.Lessons(None, None, {}, np.array([True, False, False, True]))  # type: ignore[arg-type]
     hidden = np.isnan(lessons.out_of_sight(measured, taught).values)
     assert hidden[:, NUMBERS.names.index(lessons.SIGNAL)].tolist() == (np.isin(measured.owner, [0, 3])).tolist()
