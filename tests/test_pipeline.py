@@ -179,7 +179,7 @@ def test_who_sends_much_that_cannot_be_read_is_named(profile: Profile) -> None:
 
 def unread(n: int, **changes: Any) -> list[bytes]:
     """Records of the client `hidden` that cannot be read, one a minute."""
-    plain = {"at": 0, "client": "hidden", "model": people.MODEL, "input": {"x": 1}}
+    plain = {"at": 0, "client": "hidden", "model": people.MODEL, "input": {"x": [1]}}
     times = [people.START_US / 1e6 + 60 * i for i in range(n)]
     return [msgspec.json.encode(plain | {"at": at} | changes) for at in times]
 
