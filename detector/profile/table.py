@@ -9,6 +9,7 @@ corners of the ranges have usual values that do not go together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numba
@@ -125,7 +126,7 @@ def learn(rows: Sequence[Row]) -> Table:
         for name in row:
             seen[name] = seen.get(name, 0) + 1
     names = [name for name in sorted(seen) if 2 * seen[name] >= len(rows)]
-    columns = {name: [row.get(name) for row in rows] for name in names}
+    columns = {name: [_finite(row.get(name)) for row in rows] for name in names}
     names = [name for name in names if len(set(columns[name])) > 1][:MOST_NAMES]
     if not names:
         raise ProfileError(f"the {len(rows)} rows have no column in common that varies: there is nothing to learn from")
@@ -159,15 +160,20 @@ def learn(rows: Sequence[Row]) -> Table:
     return Table(*arrays, *kinds, rare, parent, lift)
 
 
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 def _is_numeric(values: Sequence[Any]) -> bool:
     return all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values)
 
 
 def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
-    """NaN where there is no number. A text that looks like one is none: numpy would read it in some batches."""
+    """NaN where there is no finite number. A text that looks like one is none: numpy would read it in some batches."""
     if not {type(value) for value in values} <= _REAL:
         values = [value if type(value) in _REAL else None for value in values]
-    return np.array(values, np.float64)
+    numbers = np.array(values, np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _told(value: Any) -> str:

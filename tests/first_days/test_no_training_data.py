@@ -28,9 +28,9 @@ class Seen:
         self.measured: set[int] = set()
         sample, nulls, scale, tried = honest.sample, learn.learn_nulls, learn.learn_scale, learn.try_clients
 
-        def sampled(read: Any, decode: Any, survey: Any, wanted: Any, seed: int) -> Any:
+        def sampled(read: Any, decode: Any, survey: Any, wanted: Any, seed: int, reader: Any) -> Any:
             self.referees = wanted
-            self.inputs, labels = sample(read, decode, survey, wanted, seed)
+            self.inputs, labels = sample(read, decode, survey, wanted, seed, reader)
             return self.inputs, labels
 
         def noted(call: Any) -> Any:

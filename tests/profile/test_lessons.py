@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.learned import made
 from detector.exposure.exposed import unexposed
+from detector.learned import made
 from detector.profile import lessons
 from detector.profile.artefact import Profile
 from detector.profile.learn import Measured
