@@ -15,16 +15,16 @@ from bench.results import INK, LINE, OURS, QUIET, figure, interval, save, save_p
 from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
 from detector.learned.kinds import Choice
-from detector.profile import calibration, honest, learn, projection, sets, watching
+from detector.profile import calibration, exposing, honest, learn, lessons, projection, sets, watching
 from detector.query import Batch
 from detector.redteam.world import World, simulate
 from detector.tape import level_of
-from features import NUMBERS
-from features.contract import Reference
+from features import NUMBERS, joint
+from features.contract import Learned, Reference
 
 SEED = 8101  # and one more for each refit
 FIT, TEST, REFITS = 1_500, 600, 24
-SHARES = (0.05, 0.01, 0.002)
+SHARES = (0.05, 0.02, 0.01, 0.005, 0.002)
 FOREVER_US = 2**61
 VOLUMES = (0, 32, 64, 128, 256, 10**9)
 
@@ -46,10 +46,9 @@ def main() -> None:
     passed_by_volume = np.zeros(len(VOLUMES) - 1)
     seen_by_volume = np.zeros(len(VOLUMES) - 1)
     for refit in range(REFITS):
-        measured, volume = _measured(seen, SEED + refit)
-        found, passed, tested = _refit(measured, refit)
+        found, passed, volume = _refit(seen, refit)
         judged += found
-        place = np.digitize(volume[tested], VOLUMES) - 1
+        place = np.digitize(volume, VOLUMES) - 1
         np.add.at(seen_by_volume, place, 1)
         np.add.at(passed_by_volume, place, passed)
         say(f"refit {refit + 1} of {REFITS}: " + ", ".join(f"{j.passed} of {j.n} at {j.share:.1%}" for j in found))
@@ -68,7 +67,8 @@ class Seen(NamedTuple):
 
     world: World
     projected: projection.Projection
-    learned: dict[str, NDArray[Any]]
+    reference: Reference
+    learned: Learned
 
 
 def _seen() -> Seen:
@@ -76,48 +76,78 @@ def _seen() -> Seen:
     inputs, labels = honest.thinned(world.train.pixels, world.train.classes.astype(np.int32), SEED)
     projected = projection.learn(inputs, SEED)
     reference = Reference(projected.apply(inputs)[0], labels, SEED)
-    return Seen(world, projected, NUMBERS.learn(reference))
+    return Seen(world, projected, reference, NUMBERS.learn(reference))
 
 
-def _measured(seen: Seen, seed: int) -> tuple[learn.Measured, NDArray[np.int64]]:
-    """The signals of FIT + TEST clients that no other refit has, and their volumes."""
+class Asked(NamedTuple):
+    """What FIT + TEST clients asked that no other refit has, and their volumes."""
+
+    batch: Batch
+    raw: honest.Raw
+    salts: NDArray[np.uint64]
+    volume: NDArray[np.int64]
+
+
+def _asked(seen: Seen, seed: int) -> Asked:
     traffic = simulate(seen.world, seed=seed, honest=FIT + TEST)
-    x, residual, roughness = seen.projected.apply(np.round(traffic.inputs.astype(np.float64), 4))
+    inputs = np.round(traffic.inputs.astype(np.float64), 4)
+    x, residual, roughness = seen.projected.apply(inputs)
+    owner = traffic.account.astype(np.int64)
+    top = np.sort(traffic.probabilities, axis=1)[:, :-3:-1].copy()
+    n = len(traffic)
     batch = Batch(
-        slots=traffic.account.astype(np.int64),
+        slots=owner,
         at=traffic.at,
         x=x,
         residual=residual,
         roughness=roughness,
         labels=traffic.labels,
-        top=np.sort(traffic.probabilities, axis=1)[:, :-3:-1].copy(),
-        ids=np.arange(1, len(traffic) + 1, dtype=np.uint64),
-        odd=np.zeros(len(traffic), np.uint8),
-        form=np.zeros((len(traffic), 0)),
+        top=top,
+        ids=np.arange(1, n + 1, dtype=np.uint64),
+        odd=np.zeros(n, np.uint8),
+        form=np.zeros((n, 0)),
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)
-    return learn.signals(NUMBERS, batch, salts, seen.learned, FOREVER_US, np.uint64(seed)), np.bincount(traffic.account)
+    raw = honest.Raw(owner, inputs, top, traffic.probabilities.astype(np.float64))
+    return Asked(batch, raw, salts, np.bincount(owner))
 
 
-def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:
+def _measured(seen: Seen, asked: Asked, of: NDArray[np.int8], refit: int) -> learn.Measured:
+    """The signals and the exposure of all clients, as `fit` learns to measure them from those that it drew: of
+    (FIT + TEST,) is the set of each, -1 for those that are tested.
+    """
+    names = [str(client) for client in range(FIT + TEST)]
+    imagining, teaching = lessons.drawn(names, of == sets.LEARN, refit)
+    taught = lessons.prepared(asked.raw, imagining, teaching, seen.projected, refit)
+    assert taught is not None
+    reference = seen.reference._replace(lessons=(taught.honest, taught.made))
+    learned = {**seen.learned, **joint.FEATURE.learn(reference)}
+    known = exposing.learn(asked.batch, of == sets.LEARN, learned["cells"], refit)
+    secret = np.uint64(refit)
+    measured = learn.signals(NUMBERS, asked.batch, asked.salts, learned, known, FOREVER_US, secret)
+    measured = lessons.out_of_sight(measured, taught)
+    scalers = measured.of(of == sets.SCALE)
+    return measured.exposed(exposing.scaled(known, scalers.owner, scalers.taught))
+
+
+def _refit(seen: Seen, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:
     """Does with the first FIT clients what `fit` does between reading and saving, and judges the others.
 
-    Also which of the tested clients passed the loosest threshold.
+    Also which of the tested clients passed the loosest threshold, and their volumes.
     """
-    fitted = np.arange(FIT + TEST) < FIT
-    tested = ~fitted
-    names = [str(client) for client in np.flatnonzero(fitted)]
+    asked = _asked(seen, SEED + refit)
     need = calibration.entities_needed(min(SHARES), None)
-    drawn = sets.draw(names, [None] * FIT, None, np.ones(FIT, np.bool_), refit, need)
-    members = [_among(fitted, drawn.of == which) for which in (sets.LEARN, sets.SCALE, sets.CALIBRATE)]
-    nulls = learn.learn_nulls(measured.of(members[0]))
-    law = learn.learn_scale(measured.of(members[1]), nulls, nulls.active)
+    drawn = sets.draw([str(client) for client in range(FIT)], {}, np.ones(FIT, np.bool_), refit, [need])
+    of = np.concatenate([drawn.of, np.full(TEST, -1, np.int8)])
+    measured = _measured(seen, asked, of, refit)
+    nulls = learn.learn_nulls(measured.of(of == sets.LEARN))
+    law = learn.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
     units = [(client.to_bytes(16, "little"), b"") for client in range(FIT + TEST)]
-    teach = measured.of(members[0]), measured.of(members[1]), law, units
+    teach = measured.of(of == sets.LEARN), measured.of(of == sets.SCALE), law, units
     watch = watching.learn_watch(*teach, Choice(), b"bench", refit).watch(law.slope)
-    suprema = np.sort(learn.try_clients(measured.of(members[2]), law, watch).suprema)
-    reached = learn.try_clients(measured.of(tested), law, watch)
+    suprema = np.sort(learn.try_clients(measured.of(of == sets.CALIBRATE), law, watch).suprema)
+    reached = learn.try_clients(measured.of(of == -1), law, watch)
     found, loosest = [], np.zeros(TEST, np.bool_)
     for share, confidence in _promises():
         threshold = calibration.threshold(suprema, share, confidence=confidence)
@@ -125,14 +155,7 @@ def _refit(measured: learn.Measured, refit: int) -> tuple[list[Judged], NDArray[
         found.append(Judged(share, confidence, len(suprema), threshold.rank, len(passed), int(passed.sum())))
         if share == max(SHARES):
             loosest = passed
-    return found, loosest, reached.owners
-
-
-def _among(clients: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The chosen ones of `clients`, as a mask over all."""
-    mask = np.zeros(len(clients), np.bool_)
-    mask[np.flatnonzero(clients)[chosen]] = True
-    return mask
+    return found, loosest, asked.volume[reached.owners]
 
 
 def _law(j: Judged) -> Any:

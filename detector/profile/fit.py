@@ -142,7 +142,6 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     measured = lessons.out_of_sight(measured, taught)
     say("learning what honest clients do")
     scalers = measured.of(drawn.of == SCALE)
-    centres = (learned if "cells" in learned else cells.learn(reference))["cells"]
     known = exposing.scaled(known, scalers.owner, scalers.taught)
     measured = measured.exposed(known)
     found = learn.learn_nulls(measured.of(teachers))
