@@ -14,6 +14,7 @@ from features.contract import Signal
 MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
 WEAK_DB = 1.0  # evidence below this is no reason
+ONE_HAND = "ring.accounts"  # the reason that says how many they are
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ def alert(
 ) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
     found = reasons(point, signals)
-    if decision.kind == "extraction" and decision.action != "resolve":
+    if decision.kind in ("extraction", "ring") and decision.action != "resolve":
         found += after_release(policy, point.at)
     score = float(point.asked_today) if point.budget else point.score
     return Alert(
@@ -55,11 +56,19 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
         return (Reason("budget.count", 0.0, text),)
     odds = point.odds or point.evidence  # a tape of an older version knows evidence only
     order = sorted(range(len(odds)), key=lambda f: -odds[f])[:MOST]
-    return tuple(
+    found = tuple(
         Reason(signals[f].name, point.evidence[f] / 100, sentence(signals[f], point.shares[f], point.tails[f]))
         for f in order
         if point.evidence[f] / 100 >= WEAK_DB and odds[f] >= USUAL
     )
+    return (*found[: MOST - 1], one_hand(point)) if point.accounts else found
+
+
+def one_hand(point: Point) -> Reason:
+    """What joins the accounts of a ring."""
+    listed = f" ({len(point.members)} are listed)" if 0 < len(point.members) < point.accounts else ""
+    text = f"{point.accounts:,} accounts{listed} ask alike, as one hand asks and not as honest clients who differ."
+    return Reason(ONE_HAND, point.together / 100, text)
 
 
 def after_release(policy: Policy, at: int) -> tuple[Reason, ...]:
@@ -94,4 +103,6 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
     against = [reason.text for reason in found if reason.signal != RELEASE][:1]
     excuse = [reason.text for reason in found if reason.signal == RELEASE]
     why = f": {' '.join(against + excuse)}" if found else ""
+    if decision.kind == "ring":
+        return f"{who}, {point.accounts:,} accounts, asks as one does who copies the model {point.model}{why}"
     return f"{who} asks as one does who copies the model {point.model}{why}"

@@ -82,7 +82,7 @@ def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
         for e in range(BETS):
             line.diluted[f, e] += n * tables.bet[f, b, e]
     line.recent[f] = line.total[f] - earlier
-    line.mark[f] = _mixed(before, f, earlier, tables)
+    line.mark[f] = mixed(before, f, earlier, tables)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -111,7 +111,7 @@ def find(line, f, tables):  # type: ignore[no-untyped-def]
     if total == 0:
         line.found[f, :] = np.nan
         return
-    honest = _mixed(line.honest[f], f, total, tables)
+    honest = mixed(line.honest[f], f, total, tables)
     line.found[f, KT] = line.half[f] - half_sum(tables, f, total) - honest
     line.found[f, DILUTION_BET] = _diluted(line, f)
     line.found[f, TURN] = line.late[f] - half_sum(tables, f, recent) - honest + line.mark[f]
@@ -123,11 +123,11 @@ def remark(line, f, tables):  # type: ignore[no-untyped-def]
     if tables.active[f] and line.total[f] > 0:
         line.recent[f] = 0
         line.late[f] = 0.0
-        line.mark[f] = _mixed(line.honest[f], f, line.total[f], tables)
+        line.mark[f] = mixed(line.honest[f], f, line.total[f], tables)
 
 
 @numba.njit(cache=True, forceinline=True)
-def _mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
+def mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
     """Log likelihood of `total` counts under the honest law, from that under each kind without its normaliser."""
     top = -np.inf
     for j in range(KINDS):
@@ -157,7 +157,7 @@ def _diluted(line, f):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, forceinline=True)
 def half_of(tables, n):  # type: ignore[no-untyped-def]
-    return tables.kt[n] if n < TABLE else _grained(_rising(0.5, 0.5723649429247001, n))  # log gamma(1/2)
+    return tables.kt[n] if n < TABLE else grain(_rising(0.5, 0.5723649429247001, n))  # log gamma(1/2)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -169,7 +169,7 @@ def half_sum(tables, f, n):  # type: ignore[no-untyped-def]
 def honest_of(tables, f, b, j, n):  # type: ignore[no-untyped-def]
     if n < TABLE:
         return tables.null[f, b, n, j]
-    return _grained(_rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n))
+    return grain(_rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -178,7 +178,7 @@ def honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, forceinline=True)
-def _grained(nats):  # type: ignore[no-untyped-def]
+def grain(nats):  # type: ignore[no-untyped-def]
     return np.rint(nats / GRAIN) * GRAIN
 
 
