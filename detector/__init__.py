@@ -18,6 +18,7 @@ _KERNELS = (
     "detector/evidence",
     "detector/profile",
     "detector/learned/days.py",
+    "detector/rings",
     "detector/columns.py",
     "detector/entities.py",
     "detector/query.py",

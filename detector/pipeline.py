@@ -141,6 +141,10 @@ class Pipeline:
         of_rings = [self._rings.accounts, self._rings.rings] if self._rings else []
         return [self.clients, *(level.entities for level in self._group_levels.values()), *of_rings]
 
+    def rings(self) -> dict[str, list[str]]:
+        """The accounts of each ring, as they were linked at its last tick; not all of these stand out."""
+        return self._rings.members() if self._rings else {}
+
     @property
     def clocks(self) -> Mapping[str, int]:
         """The latest log time seen of each stream, microseconds."""

@@ -138,7 +138,9 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     asking = groups.Asking(measured, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
     say("looking for rings among honest accounts")
-    ringed = rings.learn_rings(rings.Asking(measured, survey.clients, survey.model, secret), drawn, kept, found, options.seed)
+    ringed = rings.learn_rings(
+        rings.Asking(measured, survey.clients, survey.model, secret), drawn, kept, found, options.seed
+    )
     left = None if span.share is None else span.share - sum(one.level.share or 0.0 for one in grouped)
     try:
         client = _client_level(survey, drawn, trial, left, referees, excluded, options)
@@ -146,7 +148,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    others = [*grouped, ringed] if ringed else grouped
+    others: list[groups.Grouped | rings.Ringed] = [*grouped, *([ringed] if ringed else [])]
     levels = (client, *(one.level for one in others))
     all_laws = {"client": law} | {one.level.kind: one.law for one in others}
     suprema = {"client": np.sort(trial.suprema)} | {one.level.kind: one.suprema for one in others}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from detector.entities import BINS, Entities
 from detector.evidence import kernels
 from detector.evidence.law import CHANNELS, Law
 from detector.levels import TICK_US, Asked
-from detector.profile import calibration
+from detector.profile import calibration, promised
 from detector.profile.artefact import Level, account_row, ring_row
 from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, scale_of, unscaled
 from detector.profile.sets import CALIBRATE, SCALE, Sets, keyed
@@ -75,11 +76,7 @@ def _told(suprema: NDArray[np.int64], accounts: int, scaled: int) -> Level:
         f"observes only, `querywarden digest` lists them: 0 in {many} populations of {accounts:,} and more honest "
         f"accounts came to {top:.2f}, which promises little"
     )
-    least = calibration.smallest_share(many)
-    empty = dict.fromkeys(("share", "rank", "threshold", "low", "high"))
-    return Level(
-        kind=RING, learned=0, scaled=scaled, calibrated=many, excluded=0, smallest=least, unit=RING, note=note, **empty
-    )
+    return msgspec.structs.replace(promised.level(RING, None, (0, scaled), suprema, None, 0, None), note=note)
 
 
 def _populations(asking: Asking, drawn: Sets, chosen: NDArray[np.bool_], seed: int) -> list[NDArray[np.int64]]:
@@ -145,9 +142,7 @@ def _highest(level: RingLevel, asking: Asking, bins: NDArray[np.uint8], clients:
     return max((point.level for point in level.close(int(asked.tick.max()) + 1, ended=True)), default=0)
 
 
-def _looks(
-    level: RingLevel, asking: Asking, bins: NDArray[np.uint8], clients: NDArray[np.int64]
-) -> Iterator[None]:
+def _looks(level: RingLevel, asking: Asking, bins: NDArray[np.uint8], clients: NDArray[np.int64]) -> Iterator[None]:
     asked = _asked(asking, bins, clients)
     level.gather(asked)
     for tick in np.unique(asked.tick // LOOK_TICKS).tolist():

@@ -6,10 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.entities import BINS, Field, packed
+from detector.entities import BINS, packed
 from detector.evidence.kernels import FULL, NO_BIN
 from detector.rings.likelihood import Counts
-from features.contract import Rows
+from features.contract import Field, Rows
 
 ACCOUNT, RING = "ring.account", "ring"  # kinds of their tables; rings are a level
 ALONE = 0  # of `ring`
@@ -31,7 +31,8 @@ def ring_dtype() -> np.dtype[np.void]:
 
 def counts_of(rows: Rows, slots: NDArray[np.int64]) -> Counts:
     """(n, signals, BINS), of both epochs."""
-    return rows["counts"][slots].sum(1, dtype=np.int64)
+    counts: Counts = rows["counts"][slots].sum(1, dtype=np.int64)
+    return counts
 
 
 @numba.njit(cache=True)

@@ -1,9 +1,9 @@
 """Whom to compare with whom: accounts and pools that stand out alike lie side by side.
 
 Comparing all pairs costs the square of their number. An odd account stands out in a few signals, on one side each, and
-the accounts of its ring stand out there too, about as far. So each is filed under pairs of its strongest (signal, side),
-in the order of how far it stands out, and is compared with its neighbours alone. What is found depends on what is
-filed, never on when it was.
+the accounts of its ring stand out there too, about as far. So each is filed under pairs of its strongest (signal,
+side), in the order of how far it stands out, and is compared with its neighbours alone. What is found depends on what
+is filed, never on when it was.
 """
 
 from __future__ import annotations

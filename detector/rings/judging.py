@@ -41,7 +41,9 @@ class Together(msgspec.Struct, frozen=True):
 
 
 class Verdict(NamedTuple):
-    """level: grid level of the score; together: nats for one hand; nats (2, F), shares and tails (F,): see tape.Point."""
+    """level: grid level of the score; together: nats for one hand; nats (2, F): see polya.strongest; shares and tails
+    (F,): see telling.
+    """
 
     level: int
     together: float

@@ -20,7 +20,7 @@ RING_TICK_US = TICKS * TICK_US
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """What `fit` learned of rings beside their law. accounts: honest ones in the smallest population that calibrated."""
+    """What `fit` learned of rings beside their law. accounts: honest ones in the smallest population that it tried."""
 
     limits: Limits
     together: Together
@@ -46,8 +46,8 @@ class RingLevel:
         self._open.gather(asked._replace(tick=ticks, slot=self.accounts.slots(asked.clients)))
 
     def close(self, before_tick: int, *, ended: bool = False) -> list[Point]:
-        """Judges every ring tick that is over when the ticks (of TICK_US) before `before_tick` are; with `ended` the one
-        that has begun, too.
+        """Judges every ring tick that is over when the ticks (of TICK_US) before `before_tick` are; with `ended` the
+        one that has begun, too.
         """
         self._before = max(self._before, -(-before_tick // TICKS) if ended else before_tick // TICKS)
         due = self._open.due(self._before)
@@ -60,6 +60,12 @@ class RingLevel:
             for start, stop in zip(starts.tolist(), stops, strict=True)
             for point in self._tick(due.taken(np.arange(start, stop)))
         ]
+
+    def members(self) -> dict[str, list[str]]:
+        """The accounts of each ring that is large enough to be judged, by its name."""
+        ids, pools = self.accounts.ids, self.linking.pools
+        large = sorted(ring for ring, pool in pools.items() if len(pool.members) >= FEWEST)
+        return {name_of(ring): sorted(ids[slot] for slot in pools[ring].members) for ring in large}
 
     def saved(self) -> bytes:
         """The open ticks, for a snapshot."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS
 from detector.evidence.law import KINDS, Law
-from detector.evidence.sums import grain, honest_of, honest_sum, mixed
+from detector.evidence.sums import grain, honest_of, mixed
 
 Counts = NDArray[np.int64]  # (signals, BINS) of one account or pool; (n, signals, BINS) of many
 

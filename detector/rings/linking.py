@@ -23,12 +23,13 @@ from detector.rings.candidates import Index, Signature, signature
 from detector.rings.likelihood import Counts, gains, likelihoods
 
 POOLS, ACCOUNTS = 32, 32  # looked at from each drawer
+REVIEWED, REVIEW_US = 32, 600_000_000  # members asked in their turn, which moves on with time
 NOTHING = -1
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Nats of detector.rings.likelihood: two accounts are linked from `link` on, an account joins a pool and pools merge
-    from `join` on; a member stays down to `stay`. As odds 3,000, 1,100 and 55 to 1.
+    """Nats of detector.rings.likelihood: two accounts are linked from `link` on, an account joins a pool, and pools
+    merge, from `join` on; a member stays down to `stay`. As odds 3,000, 1,100 and 55 to 1.
     """
 
     link: float = 8.0
@@ -89,8 +90,8 @@ class Linking:
             self._put(int(rings[place]), pool.members, counts, pool.apart + more)
 
     def settle(self, changed: Iterable[int], now: int) -> list[int]:
-        """Takes the accounts (slots) whose counts changed up to log time `now`, microseconds; returns the rings of which
-        something changed, also those that are no more, ascending.
+        """Takes the accounts (slots) whose counts changed up to log time `now`, microseconds; returns the rings of
+        which something changed, also those that are no more, ascending.
         """
         self._expire(now)
         keys, rows = self.accounts.keys, self.accounts.rows
@@ -105,6 +106,9 @@ class Linking:
         for ring in sorted(self._touched):
             if ring in self.pools:
                 self._merge(ring)
+        for ring in sorted(self._touched):
+            if ring in self.pools:
+                self._review(ring, now)
         found = sorted(self._touched)
         self._touched.clear()
         return found
@@ -191,6 +195,17 @@ class Linking:
         gained = np.flatnonzero(found >= self._limits.join)
         if len(gained):
             self._join(ring, near[gained].tolist(), others[gained].sum(0), float(likely[gained].sum()))
+
+    def _review(self, ring: int, now: int) -> None:
+        """Asks some members, each in its turn, whether they would still stay: a pool moves on while they are silent."""
+        pool, keys = self.pools[ring], self.accounts.keys
+        members = sorted(pool.members, key=lambda slot: keys[slot])
+        start = now // REVIEW_US * REVIEWED % len(members)
+        slots = np.array((members[start:] + members[:start])[:REVIEWED])
+        counts = counts_of(self.accounts.rows, slots)
+        own, without = likelihoods(counts, self._law), likelihoods(pool.counts - counts, self._law)
+        for slot in slots[pool.likely - without - own < self._limits.stay].tolist():
+            self._choose(slot)
 
     def _merge(self, ring: int) -> None:
         """Unites with the pool that gains most; the older name stays."""
