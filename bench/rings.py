@@ -28,7 +28,7 @@ from detector.rings.level import RING_TICK_US, RingLevel
 from detector.run.replay import replay
 
 PROMISE = 0.01
-SCORE = 2.25  # of the operator's own threshold for rings, without a promise; chosen on the development half
+SCORE = 2.0  # of the operator's own threshold for rings, without a promise; chosen on the development half
 HONEST_FIT, HONEST_TEST = 1000, 300
 ATTACKS = ("line-search", "jacobian", "data-free", "foreign", "random-step")
 ACCOUNTS = (50, 100, 200)
@@ -168,8 +168,8 @@ def page(found: Mapping[str, Any]) -> str:
         [
             "# Rings on the report half of MNIST",
             "",
-            "`python -m bench.rings`. Each log holds one ring for each attack, dealt out over so many accounts that share "
-            f"no logged key, among {found['honest']} fresh honest clients. In cells: the share of the ring's accounts "
+            "`python -m bench.rings`. Each log holds one ring for each attack, dealt out over so many accounts that "
+            f"share no logged key, among {found['honest']} fresh honest clients. In cells: the share of the ring's accounts "
             f"that an alert on a ring names, with a threshold of {found['score']:g} that the operator set (it carries "
             "no promise); in brackets: the share that is named by itself, with the promise of "
             f"{PROMISE:.0%}. Last column: honest clients in a ring that is named.",
@@ -177,8 +177,8 @@ def page(found: Mapping[str, Any]) -> str:
             table([*head, "honest named"], rows),
             "",
             f"Over all logs, {honest} of {of:,} honest clients stood in a ring that was named (95% interval "
-            f"{low:.2%} to {high:.2%}). Accounts are compared from 8 weighed queries on, so rings of five-query accounts "
-            "are not found.",
+            f"{low:.2%} to {high:.2%}). Accounts are compared from 8 weighed queries on, so rings of accounts with "
+            "five queries are not found.",
             "",
             f"`fit` said: {found['note']}.",
             "",
