@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from detector.digest import digest
+from detector.logs.native import decode_many
 from detector.policy import Dated, Policy, Storm, Threshold
 from detector.profile.artefact import Profile
 from detector.profile.report import report
@@ -85,6 +87,14 @@ def test_without_a_threshold_of_the_operators_own_nobody_is_told(profile: Profil
     found = drive(pipeline(profile), people.chunks(log))
     assert any(point.kind == "ring" for point in found.points)
     assert not [alert for alert in found.alerts if alert.kind == "ring"]
+
+
+def test_the_digest_lists_rings_with_how_many_accounts_they_are(profile: Profile) -> None:
+    log = people.log_of(dealt(people.children("thief", n=400), 20))
+    (ring,) = [one for one in digest(profile, people.chunks(log), decode_many).ranked if one.kind == "ring"]
+    assert ring.as_high == 0
+    assert ring.calibrated == profile.level("ring").calibrated
+    assert ring.reasons[-1].text.startswith("20 accounts")
 
 
 def test_the_report_says_in_how_many_populations_and_promises_nothing(profile: Profile) -> None:
