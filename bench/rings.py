@@ -84,7 +84,7 @@ def _fitted(world: World) -> Profile:
     say(f"simulating {HONEST_FIT:,} honest clients for the fit")
     simulate(world, seed=SEED_FIT, honest=HONEST_FIT).write(path)
     training = fit.Training(world.train.pixels, world.train.classes.astype(np.int32))
-    options = fit.Options(promise=PROMISE, horizon_us=None, seed=SEED_SPLIT)
+    options = fit.Options(promise=PROMISE, rings=True, horizon_us=None, seed=SEED_SPLIT)
     return fit.fit(reader(path), DECODERS["native"], training, options, say)
 
 
@@ -169,9 +169,9 @@ def page(found: Mapping[str, Any]) -> str:
             "# Rings on the report half of MNIST",
             "",
             "`python -m bench.rings`. Each log holds one ring for each attack, dealt out over so many accounts that "
-            f"share no logged key, among {found['honest']} fresh honest clients. In cells: the share of the ring's accounts "
-            f"that an alert on a ring names, with a threshold of {found['score']:g} that the operator set (it carries "
-            "no promise); in brackets: the share that is named by itself, with the promise of "
+            f"share no logged key, among {found['honest']} fresh honest clients. In cells: the share of the ring's "
+            f"accounts that an alert on a ring names, with a threshold of {found['score']:g} that the operator "
+            "set (it carries no promise); in brackets: the share that is named by itself, with the promise of "
             f"{PROMISE:.0%}. Last column: honest clients in a ring that is named.",
             "",
             table([*head, "honest named"], rows),

@@ -70,8 +70,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect.
     groups: the kinds that are judged; none: all that the log names. watch: the River model that watches beside the
     signals. observe: promise nothing, and set no thresholds. only: the use of the model that the log was filtered for
-    (detector.only); here it is but noted.
-    embedder: of prompts, see detector.text.reading; not used where the log holds numbers.
+    (detector.only); here it is but noted. embedder: of prompts, see detector.text.reading; not used where the log holds
+    numbers. rings: look for accounts that are one hand.
     """
 
     promise: float = 0.01
@@ -89,6 +89,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     observe: bool = False
     only: Only | None = None
     embedder: str = WORDS
+    rings: bool = False
 
 
 class _Span(NamedTuple):
@@ -167,10 +168,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
     asking = groups.Asking(measured, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
-    say("looking for rings among honest accounts")
-    ringed = rings.learn_rings(
-        rings.Asking(measured, survey.clients, survey.model, secret), drawn, kept, found, options.seed
-    )
+    ringed = None
+    if options.rings:
+        say("looking for rings among honest accounts")
+        of_accounts = rings.Asking(measured, survey.clients, survey.model, secret)
+        ringed = rings.learn_rings(of_accounts, drawn, kept, found, options.seed)
     left = None if span.share is None else span.share - sum(one.level.share or 0.0 for one in grouped)
     try:
         client = _client_level(survey, drawn, trial, left, referees, excluded, options)

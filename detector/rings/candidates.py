@@ -1,9 +1,9 @@
 """Whom to compare with whom: accounts and pools that stand out alike lie side by side.
 
 Comparing all pairs costs the square of their number. An odd account stands out in a few signals, on one side each, and
-the accounts of its ring stand out there too, about as far. So each is filed under pairs of its strongest (signal,
-side), in the order of how far it stands out, and is compared with its neighbours alone. What is found depends on what
-is filed, never on when it was.
+the accounts of its ring stand out there too, about as far. So each is filed under its strongest (signal, side) and the
+pairs of these, in the order of how far it stands out, and is compared with its neighbours alone. What is found depends
+on what is filed, never on when it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detector.entities import BINS
 from detector.evidence.law import Law
 from detector.rings.likelihood import Counts
 
-STRONGEST = 3  # (signal, side) of which all pairs are drawers
+STRONGEST = 3  # (signal, side) that are drawers, and all pairs of these
 GRAIN = 1000  # steps of strength in a nat a query
 
 
@@ -37,7 +37,7 @@ def signature(counts: Counts, law: Law) -> Signature:
     order = np.argsort(-nats, kind="stable")[:STRONGEST].tolist()
     places = sorted(2 * f + int(sides[f]) for f in order)
     width = 2 * len(counts)
-    drawers = tuple(a * width + b for i, a in enumerate(places) for b in places[i + 1 :])
+    drawers = tuple(a * width + b for i, a in enumerate(places) for b in places[i:])  # each with itself, too
     return Signature(drawers, round(GRAIN * float(nats[order].sum())))
 
 
@@ -70,8 +70,11 @@ class Index:
             del found[bisect_left(found, (under.strength, key, number))]
 
     def near(self, under: Signature, most: int) -> list[int]:
-        """Who stands out alike, at most so many from each drawer, in the order of keys."""
+        """Who stands out alike, at most so many from each drawer, in the order of keys; all where there are no more."""
         seen: dict[int, bytes] = {}
+        if len(self._filed) <= most:
+            seen = {number: key for number, (_, key) in self._filed.items()}
+            return sorted(seen, key=seen.__getitem__)
         for drawer in under.drawers:
             found = self._drawers.get(drawer, [])
             start = max(min(bisect_left(found, (under.strength, b"", 0)) - most // 2, len(found) - most), 0)

@@ -324,7 +324,7 @@ def test_a_group_level_that_cannot_only_observes(small: Profile) -> None:
     assert (level.share, level.threshold) == (None, None)
     assert "observes only" in level.note
     assert small.level("client").share == pytest.approx(0.05)
-    assert set(small.summary.policy.thresholds) == {"client", "ring"}
+    assert set(small.summary.policy.thresholds) == {"client"}
     ring = [q._replace(client=f"r{i % 12}", group="ring") for i, q in enumerate(people.noise("r", n=60))]
     found = drive(pipeline(small), people.chunks(people.log_of(ring)))
     assert any(point.kind == "organisation" for point in found.points)

@@ -39,7 +39,6 @@ def test_each_kind_that_joins_clients_is_a_level_with_a_share_of_the_promise(man
         "client": pytest.approx(0.08),
         "organisation": pytest.approx(0.01),
         "subnet": pytest.approx(0.01),
-        "ring": None,
     }
     assert many.level("client").unit == "organisation and subnet"
     assert set(many.laws) == set(many.suprema) == set(many.summary.policy.thresholds) == set(shares)
@@ -70,7 +69,6 @@ def test_a_kind_that_lies_across_the_first_observes_only() -> None:
         "client": pytest.approx(0.08),
         "organisation": pytest.approx(0.02),
         "room": None,
-        "ring": None,
     }
     assert "observes only" in made.level("room").note
 
