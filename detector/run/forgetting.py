@@ -111,7 +111,9 @@ def tables_of(kind: str) -> tuple[str, ...]:
 
 def keys_of(one: Forgetting, model: str, secret: bytes) -> list[bytes]:
     """Of the entity's rows, its own first."""
-    named = [entity_key(Name(model, kind, one.entity), secret) for kind in tables_of(one.kind) if one.entity]
+    if one.key is not None and not one.entity:  # a crash repeats it, and the name is gone
+        return [one.key]
+    named = [entity_key(Name(model, kind, one.entity), secret) for kind in tables_of(one.kind)]
     return [one.key or named[0], *named[1:]]
 
 
