@@ -91,6 +91,7 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", type=_only, metavar="GROUP=VALUE", help="one use of the model: groups.GROUP is VALUE")
     parser.add_argument("--group", action="append", default=[], metavar="KIND", help="groups to judge; default: all")
     parser.add_argument("--embedder", choices=("words", "log"), default="words", help="of text: our own, or the log's")
+    parser.add_argument("--rings", action="store_true", help="look for accounts that are one hand, too")
     parser.add_argument("--watch", metavar="CLASS", help="River's detector that watches beside the signals, or none")
     parser.add_argument("--watch-parameter", action="append", default=[], metavar="NAME=VALUE", help="of that class")
     parser.add_argument("--watch-scaler", action="append", default=[], metavar="CLASS", help="River's scaler before it")
@@ -178,6 +179,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         observe=arguments.observe,
         only=arguments.only,
         embedder=arguments.embedder,
+        rings=arguments.rings,
     )
     training = training_from(arguments.training) if arguments.training else None
     with Progress("fit") as progress:

@@ -132,8 +132,9 @@ def _exposure(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision 
 
 
 def _decision(action: Action, threshold: Threshold, case_id: str, point: Point) -> Decision:
-    alert_id = _alert_id(point, "extraction", threshold.severity)
-    return Decision("extraction", action, threshold.severity, threshold.score, case_id, alert_id)
+    kind: Kind = "ring" if point.kind == "ring" else "extraction"
+    alert_id = _alert_id(point, kind, threshold.severity)
+    return Decision(kind, action, threshold.severity, threshold.score, case_id, alert_id)
 
 
 def _alert_id(point: Point, kind: Kind, severity: Severity) -> str:

@@ -53,19 +53,19 @@ def entity_key(name: Name, secret: bytes) -> bytes:
 
 def client_dtype(signals: int, fields: Iterable[Field]) -> np.dtype[np.void]:
     """A client's record: BASE, counts (2 epochs, signals, BINS), those before the last doubling, retries, `fields`."""
-    return _packed([*BASE, *_counts(signals), *RETRY, *fields])
+    return packed([*BASE, *_counts(signals), *RETRY, *fields])
 
 
 def group_dtype(signals: int) -> np.dtype[np.void]:
     """A group's record: the last tick that was closed for it, then BASE and counts."""
-    return _packed([Field("tick", "<i8"), *BASE, *_counts(signals)])
+    return packed([Field("tick", "<i8"), *BASE, *_counts(signals)])
 
 
 def _counts(signals: int) -> tuple[Field, ...]:
     return Field("counts", "<u2", (2, signals, BINS)), Field("before", "<u2", (signals, BINS))
 
 
-def _packed(layout: list[Field]) -> np.dtype[np.void]:
+def packed(layout: list[Field]) -> np.dtype[np.void]:
     size = np.dtype([tuple(field) for field in layout]).itemsize
     if size % 8:
         layout.append(Field("reserved", "<u1", (-size % 8,)))

@@ -103,7 +103,7 @@ class ClientLevel:
             shares, tails = telling(found.told[j], self._law)
             point = self._point(batch, admission, i, naming, int(found.levels[j]))
             point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]))
-            points.append((i, _with_evidence(point, found.nats[j], shares, tails)))
+            points.append((i, with_evidence(point, found.nats[j], shares, tails)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
@@ -207,9 +207,10 @@ def weighed(
     return found
 
 
-def _with_evidence(
+def with_evidence(
     point: Point, nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]
 ) -> Point:
+    """nats (2, F), see polya.strongest; shares and tails (F,), see telling."""
     return msgspec.structs.replace(
         point,
         evidence=tuple(int(v) for v in np.rint(nats[0] * DECIBANS)),
@@ -220,7 +221,7 @@ def _with_evidence(
 
 
 class Asked(NamedTuple):
-    """Queries of group members, waiting for their ticks to close, as columns of equal length."""
+    """Queries of groups' members or of accounts, waiting for their ticks to close, as columns of equal length."""
 
     tick: NDArray[np.int64]
     slot: NDArray[np.int64]
@@ -246,42 +247,40 @@ class _Kept(msgspec.Struct, frozen=True):
     clients: list[str]
 
 
-class GroupLevel:
-    """Groups of clients, judged when a tick closes on the sum of what their members asked in it.
+class OpenTicks:
+    """The queries of entities that are judged when a tick closes, until it does; bins of `width` signals.
 
     Which tick a query falls into depends on its own stream alone, and sums do not depend on order: a replay, one
-    process and a cluster agree. Only additive signals are summed.
+    process and a cluster agree.
     """
 
-    def __init__(self, kit: Kit, entities: Entities, law: Law, epoch_us: int) -> None:
-        self.kit, self.entities = kit, entities
-        self._law, self._epoch_us = law, epoch_us
-        self._lines = sums.lines(len(kit.additive))
+    def __init__(self, entities: Entities, width: int) -> None:
+        self._entities, self._width = entities, width
         self._waiting: list[Asked] = []
 
     def gather(self, asked: Asked) -> None:
         self._waiting.append(asked)
 
-    def close(self, before_tick: int) -> list[Point]:
-        """Judges every tick before `before_tick`, in order."""
+    def due(self, before_tick: int) -> Asked | None:
+        """Takes out every tick before `before_tick`, sorted by tick and slot; None where nothing was asked."""
         waiting = self._gathered()
         due = np.flatnonzero(waiting.tick < before_tick)
         if not len(due):
-            return []
+            return None
         self._waiting = [waiting.taken(np.flatnonzero(waiting.tick >= before_tick))]
-        return self._judge(waiting, due[np.lexsort((waiting.slot[due], waiting.tick[due]))])
+        return waiting.taken(due[np.lexsort((waiting.slot[due], waiting.tick[due]))])
 
-    def waiting(self) -> bytes:
-        """The open ticks, for a snapshot."""
+    def saved(self) -> bytes:
+        """For a snapshot."""
         w = self._gathered()
-        groups = [self.entities.ids[slot] for slot in w.slot.tolist()]
+        groups = [self._entities.ids[slot] for slot in w.slot.tolist()]
         kept = _Kept(groups, w.tick.tolist(), w.at.tolist(), w.bins.tobytes(), w.query_ids, w.clients)
         return msgspec.msgpack.encode(kept)
 
-    def restore(self, waiting: bytes) -> None:
-        kept = msgspec.msgpack.decode(waiting, type=_Kept)
-        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), len(self.kit.additive))
-        slots = self.entities.slots(kept.groups)
+    def restore(self, saved: bytes) -> None:
+        kept = msgspec.msgpack.decode(saved, type=_Kept)
+        bins = np.frombuffer(kept.bins, np.uint8).reshape(len(kept.tick), self._width)
+        slots = self._entities.slots(kept.groups)
         columns = np.array(kept.tick, np.int64), slots, np.array(kept.at, np.int64), bins
         self._waiting = [Asked(*columns, kept.query_ids, kept.clients)]
 
@@ -290,7 +289,7 @@ class GroupLevel:
         if len(pieces) == 1:
             return pieces[0]
         none = np.empty(0, np.int64)
-        empty = Asked(none, none, none, np.empty((0, len(self.kit.additive)), np.uint8), [], [])
+        empty = Asked(none, none, none, np.empty((0, self._width), np.uint8), [], [])
         pieces = [empty, *pieces]
         return Asked(
             np.concatenate([piece.tick for piece in pieces]),
@@ -301,23 +300,40 @@ class GroupLevel:
             [name for piece in pieces for name in piece.clients],
         )
 
-    def _judge(self, asked: Asked, order: NDArray[np.int64]) -> list[Point]:
-        """Judges those of `asked` that `order` names, sorted by tick and slot."""
-        tick, slots = asked.tick[order], asked.slot[order]
+
+class GroupLevel:
+    """Groups of clients, judged when a tick closes on the sum of what their members asked in it. Only additive signals
+    are summed.
+    """
+
+    def __init__(self, kit: Kit, entities: Entities, law: Law, epoch_us: int) -> None:
+        self.kit, self.entities = kit, entities
+        self._law, self._epoch_us = law, epoch_us
+        self._lines = sums.lines(len(kit.additive))
+        self.open = OpenTicks(entities, len(kit.additive))
+
+    def close(self, before_tick: int) -> list[Point]:
+        """Judges every tick before `before_tick`, in order."""
+        due = self.open.due(before_tick)
+        return [] if due is None else self._judge(due)
+
+    def _judge(self, asked: Asked) -> list[Point]:
+        """Judges queries that are sorted by tick and slot."""
+        tick, slots = asked.tick, asked.slot
         starts = run_starts(tick, slots)
-        stops = np.append(starts[1:], len(order))
+        stops = np.append(starts[1:], len(tick))
         shape = (len(starts), len(self.kit.additive))
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
         nats, told = np.empty((len(starts), 2, shape[1])), np.empty((*shape, BINS), np.uint16)
         self.entities.touched(slots)
         kernels.weigh_ticks(
-            starts, stops, tick, slots, asked.bins[order], self._law, self._epoch_us, TICK_US, self.entities.rows,
+            starts, stops, tick, slots, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
             self._lines, levels, moved, clocks, seen, nats, told,
         )  # fmt: skip
         points = []
         for run in np.flatnonzero(moved).tolist():
-            rows = order[starts[run] : stops[run]].tolist()
+            rows = range(starts[run], stops[run])
             slot = int(slots[starts[run]])
             point = Point(
                 key=self.entities.keys[slot],
@@ -331,14 +347,15 @@ class GroupLevel:
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
             shares, tails = telling(told[run], self._law)
-            points.append(_with_evidence(point, self._all(nats[run]), self._all(shares), self._all(tails)))
+            points.append(with_evidence(point, *(of_all(self.kit, known) for known in (nats[run], shares, tails))))
         return points
 
-    def _all(self, of_additive: NDArray[Any]) -> NDArray[Any]:
-        """A number for each additive signal -> one for each signal, 0 for the others."""
-        whole = np.zeros((*of_additive.shape[:-1], len(self.kit.signals)), of_additive.dtype)
-        whole[..., self.kit.additive] = of_additive
-        return whole
+
+def of_all(kit: Kit, of_additive: NDArray[Any]) -> NDArray[Any]:
+    """A number for each additive signal -> one for each signal, 0 for the others."""
+    whole = np.zeros((*of_additive.shape[:-1], len(kit.signals)), of_additive.dtype)
+    whole[..., kit.additive] = of_additive
+    return whole
 
 
 def run_starts(tick: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:

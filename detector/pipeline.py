@@ -29,6 +29,8 @@ from detector.profile.artefact import Profile, client_row
 from detector.profile.reading import reading
 from detector.profile.succession import Succession, population_of
 from detector.query import ABSENT, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
+from detector.rings.accounts import ACCOUNT, RING
+from detector.rings.level import RingLevel
 from detector.tape import Point
 from features import NUMBERS
 from features.contract import DIMS
@@ -128,6 +130,10 @@ class Pipeline:
         if profile:
             for kind in profile.summary.groups:
                 self._group_levels[kind] = GroupLevel(self._kit, profile.entities(kind), profile.laws[kind], epoch_us)
+        self._rings: RingLevel | None = None
+        if profile and profile.summary.rings:
+            tables = profile.entities(ACCOUNT), profile.entities(RING)
+            self._rings = RingLevel(self._kit, *tables, profile.laws[RING], profile.summary.rings, epoch_us)
         self._storms: storm.Storms | None = None
         if profile:
             s = profile.summary
@@ -135,7 +141,12 @@ class Pipeline:
 
     @property
     def tables(self) -> list[Entities]:
-        return [self.clients, *(level.entities for level in self._group_levels.values())]
+        of_rings = [self._rings.accounts, self._rings.rings] if self._rings else []
+        return [self.clients, *(level.entities for level in self._group_levels.values()), *of_rings]
+
+    def rings(self) -> dict[str, list[str]]:
+        """The accounts of each ring, as they were linked at its last tick; not all of these stand out."""
+        return self._rings.members() if self._rings else {}
 
     @property
     def clocks(self) -> Mapping[str, int]:
@@ -174,13 +185,12 @@ class Pipeline:
         """Closes ticks, see `close`, and judges those that were closed."""
         self.close(streams)
         step = Step()
-        if self._group_levels and self._closed > self._judged:
+        if self._closed > self._judged:
             self._judged = self._closed
-            for kind, level in self._group_levels.items():
-                points = level.close(self._closed)
-                if kind in self._unnamed:
-                    points = [msgspec.structs.replace(point, members=()) for point in points]
-                self._judge(points, [point.at // TICK_US for point in points], step)
+            for level in self._group_levels.values():
+                self._judge_many(level.close(self._closed), step)
+        if self._rings:
+            self._judge_many(self._rings.close(self._closed, ended=streams is None), step)
         if self.population is not None:
             for day in self.population.due(self._closed * TICK_US):
                 self._close_day(self.population, day, step)
@@ -248,7 +258,9 @@ class Pipeline:
             self._clocks[stream] = max(self._clocks.get(stream, 0), up_to)
 
     def state(self) -> State:
-        ticks = {kind: level.waiting() for kind, level in self._group_levels.items()}
+        ticks = {kind: level.open.saved() for kind, level in self._group_levels.items()}
+        if self._rings:
+            ticks[RING] = self._rings.saved()
         sky = self._storms.state() if self._storms else storm.Sky()
         days = self.population.open() if self.population else None
         return State(dict(self._clocks), self._closed, ticks, sky, dict(self.other_versions), days)
@@ -256,8 +268,11 @@ class Pipeline:
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
         self.other_versions = dict(state.others)
-        for kind, waiting in state.ticks.items():
-            self._group_levels[kind].restore(waiting)
+        for kind, level in self._group_levels.items():
+            if kind in state.ticks:
+                level.open.restore(state.ticks[kind])
+        if self._rings and RING in state.ticks:
+            self._rings.restore(state.ticks[RING])
         if self._storms:
             self._storms.restore(state.sky)
         if self.population and state.open_days:
@@ -404,21 +419,31 @@ class Pipeline:
         ticks: I64 = np.maximum(clock // TICK_US, self._closed)
         if self._storms:
             self._storms.asked(ticks.tolist())
-        if self._group_levels:
+        if self._group_levels or self._rings:
             self._gather(kept, ticks, at, part.bins[:, self._kit.additive], weighed)
         return ticks
 
     def _gather(self, kept: list[Query], ticks: I64, at: I64, bins: U8, weighed: NDArray[np.bool_]) -> None:
-        """Hands the queries that were weighed to their groups of each kind."""
+        """Hands the queries that were weighed to their groups of each kind, and to their accounts."""
         ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
         all_of_them = weighed.all()
+        if self._rings:
+            asked = Asked(ticks, ticks, at, bins, ids, clients)
+            self._rings.gather(asked if all_of_them else asked.taken(np.flatnonzero(weighed)))
         for kind, level in self._group_levels.items():
             groups = [None if query.groups is None else query.groups.get(kind) for query in kept]
             asked = Asked(ticks, ticks, at, bins, ids, clients)
             if None in groups or not all_of_them:
                 inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
                 asked, groups = asked.taken(np.array(inside, np.int64)), [groups[i] for i in inside]
-            level.gather(asked._replace(slot=level.entities.slots([group or "" for group in groups])))
+            level.open.gather(asked._replace(slot=level.entities.slots([group or "" for group in groups])))
+
+    def _judge_many(self, points: list[Point], step: Step) -> None:
+        """Points of groups and rings, at the ticks that they stand for; a ring's last tick may not be over."""
+        named = [
+            msgspec.structs.replace(point, members=()) if point.kind in self._unnamed else point for point in points
+        ]
+        self._judge(named, [min(point.at // TICK_US, self._closed) for point in named], step)
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
@@ -468,7 +493,7 @@ class Pipeline:
         promise, profile = NO_PROMISE, "none"
         if self.profile is not None and self._succession is not None:
             profile = self.profile.summary.id
-            if decision.kind == "extraction":
+            if decision.kind in ("extraction", "ring"):
                 promise = self._succession.promise(point.kind, decision.threshold, point.at)
         return reasons.alert(policy, point, decision, self._kit.signals, promise=promise, profile=profile)
 

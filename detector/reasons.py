@@ -15,6 +15,7 @@ from features.contract import Signal
 MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
 WEAK_DB = 1.0  # evidence below this is no reason
+ONE_HAND = "ring.accounts"  # the reason that says how many they are
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 ALONE = 100  # what only corroborates stands behind what accuses
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +26,7 @@ def alert(
 ) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
     found = budgeted(point.exposed) if decision.kind == "exposure" and point.exposed else reasons(point, signals)
-    if decision.kind == "extraction" and decision.action != "resolve":
+    if decision.kind in ("extraction", "ring") and decision.action != "resolve":
         found += after_release(policy, point.at)
     score = float(point.asked_today) if point.budget else point.score
     if decision.kind == "exposure" and point.exposed:
@@ -69,7 +70,8 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
     if point.exposed is not None:
         odd = [odds for odds in sorted(point.exposed.odds, reverse=True) if odds >= USUAL]
         found += zip(odd, leaks(point.exposed), strict=False)
-    return tuple(reason for _, reason in sorted(found, key=lambda one: -one[0])[:MOST])
+    told = tuple(reason for _, reason in sorted(found, key=lambda one: -one[0])[:MOST])
+    return (*told[: MOST - 1], one_hand(point)) if point.accounts else told
 
 
 def leaks(exposed: Exposed) -> list[Reason]:
@@ -94,6 +96,13 @@ def budgeted(exposed: Exposed) -> tuple[Reason, ...]:
     """Why an exposure budget was passed."""
     text = f"It has learned {exposed.clone / 10:.0f}% of what a clone of {CLONE:,} queries would know of the model."
     return (Reason("exposure.clone", 0.0, text),)
+
+
+def one_hand(point: Point) -> Reason:
+    """What joins the accounts of a ring."""
+    listed = f" ({len(point.members)} are listed)" if 0 < len(point.members) < point.accounts else ""
+    text = f"{point.accounts:,} accounts{listed} ask alike, as one hand asks and not as honest clients who differ."
+    return Reason(ONE_HAND, point.together / 100, text)
 
 
 def after_release(policy: Policy, at: int) -> tuple[Reason, ...]:
@@ -130,4 +139,6 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
     against = [reason.text for reason in found if reason.signal != RELEASE][:1]
     excuse = [reason.text for reason in found if reason.signal == RELEASE]
     why = f": {' '.join(against + excuse)}" if found else ""
+    if decision.kind == "ring":
+        return f"{who}, {point.accounts:,} accounts, asks as one does who copies the model {point.model}{why}"
     return f"{who} asks as one does who copies the model {point.model}{why}"

@@ -51,7 +51,9 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     shares     per signal, permille of the entity's queries in the bins that made the evidence
     tails      per signal, permille of *honest* queries in those bins, times the sign of the side (-: low, +: high)
     exposed    for a client: what leaked to it
-    members    for a group: the clients that asked in the tick, at most 32
+    members    for a group: the clients that asked in the tick; for a ring: its accounts; at most 32
+    accounts   for a ring: how many they are
+    together   for a ring: evidence that they are one hand, hundredths of a deciban
     """
 
     key: bytes
@@ -70,6 +72,8 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     tails: tuple[int, ...] = ()
     members: tuple[str, ...] = ()
     exposed: Exposed | None = None
+    accounts: int = 0
+    together: int = 0
 
     @property
     def score(self) -> float:

@@ -44,8 +44,8 @@ def honest_log() -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def profile(honest_log: list[bytes]) -> Profile:
-    """A promise of 5% within four days, at two levels (clients, organisations); all signals are on."""
-    return fitted(honest_log)
+    """A promise of 5% within four days, for clients and organisations, and rings beside; all signals are on."""
+    return fitted(honest_log, rings=True)
 
 
 @pytest.fixture

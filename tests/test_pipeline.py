@@ -439,7 +439,8 @@ def test_fresh_honest_clients_are_named_as_seldom_as_promised(profile: Profile) 
     clients = 400
     found = drive(pipeline(profile), people.chunks(people.log_of(people.honest(8, clients))))
     for level in profile.summary.levels:
-        assert level.rank is not None
+        if level.rank is None:  # it only observes
+            continue
         n = sum(kind == level.kind for kind, _ in found.rows)
         law = betabinom(n, level.calibrated + 1 - level.rank, level.rank)
         assert len(opened(found, level.kind)) <= law.ppf(0.999)

@@ -83,7 +83,7 @@ def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
         for e in range(BETS):
             line.diluted[f, e] += n * tables.bet[f, b, e]
     line.recent[f] = line.total[f] - earlier
-    line.mark[f] = _mixed(before, f, earlier, tables)
+    line.mark[f] = mixed(before, f, earlier, tables)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -112,7 +112,7 @@ def find(line, f, tables):  # type: ignore[no-untyped-def]
     if total == 0:
         line.found[f, :] = np.nan
         return
-    honest = _mixed(line.honest[f], f, total, tables)
+    honest = mixed(line.honest[f], f, total, tables)
     line.found[f, KT] = line.half[f] - half_sum(tables, f, total) - honest
     line.found[f, DILUTION_BET] = _diluted(line, f)
     line.found[f, TURN] = line.late[f] - half_sum(tables, f, recent) - honest + line.mark[f]
@@ -124,11 +124,11 @@ def remark(line, f, tables):  # type: ignore[no-untyped-def]
     if tables.active[f] and line.total[f] > 0:
         line.recent[f] = 0
         line.late[f] = 0.0
-        line.mark[f] = _mixed(line.honest[f], f, line.total[f], tables)
+        line.mark[f] = mixed(line.honest[f], f, line.total[f], tables)
 
 
 @numba.njit(cache=True, forceinline=True)
-def _mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
+def mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
     """Log likelihood of `total` counts under the honest law, from that under each kind without its normaliser."""
     top = -np.inf
     for j in range(KINDS):
@@ -158,7 +158,7 @@ def _diluted(line, f):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, forceinline=True)
 def half_of(tables, f, n):  # type: ignore[no-untyped-def]
-    return tables.kt[f, n] if n < TABLE else _grained(_rising(tables.prior[f], tables.log_gamma_prior[f], n))
+    return tables.kt[f, n] if n < TABLE else grain(_rising(tables.prior[f], tables.log_gamma_prior[f], n))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -170,7 +170,7 @@ def half_sum(tables, f, n):  # type: ignore[no-untyped-def]
 def honest_of(tables, f, b, j, n):  # type: ignore[no-untyped-def]
     if n < TABLE:
         return tables.null[f, b, n, j]
-    return _grained(_rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n))
+    return grain(_rising(tables.alpha[f, b, j], tables.log_gamma[f, b, j], n))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -179,7 +179,7 @@ def honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, forceinline=True)
-def _grained(nats):  # type: ignore[no-untyped-def]
+def grain(nats):  # type: ignore[no-untyped-def]
     return np.rint(nats / GRAIN) * GRAIN
 
 

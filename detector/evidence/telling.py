@@ -14,7 +14,7 @@ from detector.evidence.law import Law
 Permille = NDArray[np.int64]
 
 
-def telling(counts: NDArray[np.uint16], law: Law) -> tuple[Permille, Permille]:
+def telling(counts: NDArray[np.uint16] | NDArray[np.int64], law: Law) -> tuple[Permille, Permille]:
     """counts (F, BINS) -> shares, tails (F,), see tape.Point: what share of the entity's queries, and of honest ones,
     lie beyond the cut with the largest likelihood ratio; a low side is negative, 0 is where nothing stands out.
     """

@@ -30,6 +30,8 @@ from detector.only import Only
 from detector.policy import Policy
 from detector.profile.projection import Projection
 from detector.profile.table import Table
+from detector.rings.accounts import ACCOUNT, RING, account_dtype, ring_dtype
+from detector.rings.level import Learned as RingsLearned
 from features import KITS, TABLE
 from features.kit import Kit
 
@@ -105,8 +107,9 @@ class Summary(msgspec.Struct, frozen=True):
     kit: the families that measure (features.KITS). horizon_us: span of the promise; None: the log's own (`horizon` is
     then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
-    the log names it. only: the use of the model that it is for; None: all of them.
-    embedder: of text (detector.text.reading), else None. seen: how the joint signal sees made queries.
+    the log names it. only: the use of the model that it is for; None: all of them. embedder: of text
+    (detector.text.reading), else None. seen: how the joint signal sees made queries. rings: None where none are looked
+    for.
     """
 
     format: int
@@ -142,6 +145,7 @@ class Summary(msgspec.Struct, frozen=True):
     only: Only | None = None
     embedder: str | None = None
     seen: tuple[Seen, ...] = ()
+    rings: RingsLearned | None = None
 
 
 @dataclass(frozen=True)
@@ -170,8 +174,8 @@ class Profile:
 
     def entities(self, kind: str) -> Entities:
         """An empty table for the entities of a level."""
-        layout = client_row(self.kit) if kind == "client" else group_row(self.kit)
-        return Entities(self.summary.model, kind, layout, self.secret)
+        layouts = {"client": client_row, ACCOUNT: account_row, RING: ring_row}
+        return Entities(self.summary.model, kind, layouts.get(kind, group_row)(self.kit), self.secret)
 
     def promise(self, kind: str, threshold: float) -> Promise:
         """What stands behind an alert of a level whose threshold was `threshold`."""
@@ -195,9 +199,20 @@ def group_row(kit: Kit) -> np.dtype[np.void]:
     return group_dtype(len(kit.additive))
 
 
+@cache
+def account_row(kit: Kit) -> np.dtype[np.void]:
+    return account_dtype(len(kit.additive))
+
+
+@cache
+def ring_row(_: Kit) -> np.dtype[np.void]:
+    return ring_dtype()
+
+
 def row_layouts(kit: Kit) -> dict[str, Any]:
-    """The layouts of client and group rows as this version writes them."""
-    return {"client": describe(client_row(kit)), "group": describe(group_row(kit))}
+    """The layouts of all kinds of rows as this version writes them."""
+    rows = {"client": client_row, "group": group_row, ACCOUNT: account_row, RING: ring_row}
+    return {kind: describe(row(kit)) for kind, row in rows.items()}
 
 
 def save(profile: Profile, directory: Path) -> None:

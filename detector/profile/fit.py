@@ -19,7 +19,19 @@ from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
 from detector.only import Only
 from detector.policy import Policy, Threshold
-from detector.profile import calibration, exposing, groups, honest, learn, lessons, projection, promised, sets, watching
+from detector.profile import (
+    calibration,
+    exposing,
+    groups,
+    honest,
+    learn,
+    lessons,
+    projection,
+    promised,
+    rings,
+    sets,
+    watching,
+)
 from detector.profile.artefact import (
     FORMAT,
     MEASURED,
@@ -38,6 +50,7 @@ from detector.profile.table import Named
 from detector.profile.table import learn as learn_table
 from detector.profile.training import Training, as_logged
 from detector.reasons import rfc3339
+from detector.rings.accounts import RING
 from detector.tape import score_of
 from detector.text.reading import EMBEDDERS, LOG, WORDS, reader_of
 from features import NUMBERS, TABLE, TEXT, cells
@@ -57,8 +70,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """horizon_us None: the log's own span. alerts_per_week: instead of `promise`, how many false alerts to expect.
     groups: the kinds that are judged; none: all that the log names. watch: the River model that watches beside the
     signals. observe: promise nothing, and set no thresholds. only: the use of the model that the log was filtered for
-    (detector.only); here it is but noted.
-    embedder: of prompts, see detector.text.reading; not used where the log holds numbers.
+    (detector.only); here it is but noted. embedder: of prompts, see detector.text.reading; not used where the log holds
+    numbers. rings: look for accounts that are one hand.
     """
 
     promise: float = 0.01
@@ -76,6 +89,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     observe: bool = False
     only: Only | None = None
     embedder: str = WORDS
+    rings: bool = False
 
 
 class _Span(NamedTuple):
@@ -154,6 +168,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
     asking = groups.Asking(measured, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
+    ringed = None
+    if options.rings:
+        say("looking for rings among honest accounts")
+        of_accounts = rings.Asking(measured, survey.clients, survey.model, secret)
+        ringed = rings.learn_rings(of_accounts, drawn, kept, found, options.seed)
     left = None if span.share is None else span.share - sum(one.level.share or 0.0 for one in grouped)
     try:
         client = _client_level(survey, drawn, trial, left, referees, excluded, options)
@@ -161,9 +180,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    levels = (client, *(one.level for one in grouped))
-    all_laws = {"client": law} | {one.level.kind: one.law for one in grouped}
-    suprema = {"client": np.sort(trial.suprema)} | {one.level.kind: one.suprema for one in grouped}
+    others: list[groups.Grouped | rings.Ringed] = [*grouped, *([ringed] if ringed else [])]
+    levels = (client, *(one.level for one in others))
+    all_laws = {"client": law} | {one.level.kind: one.law for one in others}
+    suprema = {"client": np.sort(trial.suprema)} | {one.level.kind: one.suprema for one in others}
     summary = Summary(
         format=FORMAT,
         id="",
@@ -197,6 +217,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         only=options.only,
         embedder=embedder,
         seen=lessons.seen(kit, learned, taught, measured.of(drawn.of == SCALE)),
+        rings=ringed.learned if ringed else None,
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
@@ -369,8 +390,10 @@ def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:
 
 
 def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], confidence: float | None) -> Policy:
-    """A client level that only observes has none: whoever sets thresholds of his own sets them without a promise."""
-    none: dict[str, tuple[Threshold, ...]] = {"client": ()}
+    """Clients and rings that are only observed have none: whoever sets thresholds of his own sets them without a
+    promise.
+    """
+    none: dict[str, tuple[Threshold, ...]] = {level.kind: () for level in levels if level.kind in ("client", RING)}
     thresholds = none | {
         level.kind: severities(level, suprema[level.kind], confidence)
         for level in levels

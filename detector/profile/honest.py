@@ -16,9 +16,11 @@ from detector.logs.contract import Decode
 from detector.profile.projection import Projection
 from detector.profile.table import Row
 from detector.query import ABSENT, UNREAD, Batch, Chunk, Query
+from detector.rings.accounts import ACCOUNT, RING
 
 Read = Callable[[], Iterator[Chunk]]
 CLIENT = "client"
+OURS = (CLIENT, RING, ACCOUNT)  # levels and tables that no kind of groups is called like
 PREFERRED_GROUPS = ("organisation", "organization", "org", "tenant", "team", "customer", "account")
 MOST_KINDS = 4  # of groups that are judged
 JOINS = 0.1  # of a kind's groups that have two clients or more; else the kind only names clients again
@@ -160,13 +162,14 @@ def judged_kinds(survey: Survey, asked_for: Sequence[str]) -> tuple[list[str], l
     for kind in asked_for:
         if kind not in seen:
             raise ProfileError(f"no client of the log has a group {kind}; groups seen: {', '.join(seen) or 'none'}")
-    if CLIENT in asked_for:
-        raise ProfileError(f"a group cannot be called {CLIENT}: that is the level of clients")
+    for kind in OURS:
+        if kind in asked_for:
+            raise ProfileError(f"a group cannot be called {kind}: that is a level of another kind")
     if asked_for:
         return list(dict.fromkeys(asked_for)), []
     known = {kind: place for place, kind in enumerate(PREFERRED_GROUPS)}
     order = sorted(seen, key=lambda kind: (known.get(kind, len(known)), -seen[kind], kind))
-    joining = [kind for kind in order if kind != CLIENT and _joins(survey.groups_of(kind))]
+    joining = [kind for kind in order if kind not in OURS and _joins(survey.groups_of(kind))]
     alone = [kind for kind in order if kind not in joining]
     remarks = [f"groups called {kind} are not judged: they hardly join any clients" for kind in alone]
     remarks += [

@@ -236,7 +236,7 @@ def scaled(
     highest = suprema_of(law, starts, stops, owner, bins, rows)
     scale = np.empty((5, *highest.shape[2:]))
     for f, c in np.ndindex(highest.shape[2:]):
-        scale[:, f, c] = _scale(highest[:, :, f, c])
+        scale[:, f, c] = scale_of(highest[:, :, f, c])
     return law._replace(rise=scale[0], centre=scale[1], knee=scale[2], spread=scale[3], shape=scale[4])
 
 
@@ -254,7 +254,7 @@ def suprema_of(
     return highest
 
 
-def _scale(highest: NDArray[np.float64]) -> tuple[float, ...]:
+def scale_of(highest: NDArray[np.float64]) -> tuple[float, ...]:
     """rise, centre, knee, spread, shape from suprema (entities, REACHES)."""
     rise = rise_of(highest)
     flat = (highest - rise * DOUBLED).max(1)

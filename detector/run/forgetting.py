@@ -19,6 +19,7 @@ import msgspec
 from detector.entities import Name, entity_key
 from detector.pipeline import State
 from detector.query import DeadLetter
+from detector.rings.accounts import ACCOUNT
 from detector.run.database import Database
 from detector.run.outbox import Outbox
 from detector.run.store import Reader, Store
@@ -85,17 +86,35 @@ class Forgettings:
             self._seen_version = -1
         return self.waiting()
 
-    def erase(self, one: Forgetting, key: bytes) -> None:
-        """Takes the entity out of the store's tables, and empties its name in the journal; durable when it returns."""
+    def erase(self, one: Forgetting, keys: Sequence[bytes]) -> None:
+        """Takes the entity (keys_of) out of the store's tables, and empties its name in the journal; durable when it
+        returns.
+        """
         with self._db.transaction("could not forget an entity") as db:
             for table in ("rows", "names", "cases", "tape"):
-                db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608  # a name from the line above
+                db.executemany(
+                    f"DELETE FROM {table} WHERE key = ?",  # noqa: S608  # a name from the line above
+                    [(key,) for key in keys],
+                )
             if one.kind == CLIENT and one.entity:
                 _erase_letters(db, one.entity)
                 _erase_member(db, one.entity)
-            db.execute("UPDATE forgettings SET state = 'done', entity = '', key = ? WHERE id = ?", (key, one.id))
+            db.execute("UPDATE forgettings SET state = 'done', entity = '', key = ? WHERE id = ?", (keys[0], one.id))
         self._seen_version = -1
         self._db.read("PRAGMA wal_checkpoint(TRUNCATE)")  # or the name stays in the write-ahead log for a while
+
+
+def tables_of(kind: str) -> tuple[str, ...]:
+    """The kinds of the tables in which an entity of a kind has rows: a client is an account to rings, too."""
+    return (CLIENT, ACCOUNT) if kind == CLIENT else (kind,)
+
+
+def keys_of(one: Forgetting, model: str, secret: bytes) -> list[bytes]:
+    """Of the entity's rows, its own first."""
+    if one.key is not None and not one.entity:  # a crash repeats it, and the name is gone
+        return [one.key]
+    named = [entity_key(Name(model, kind, one.entity), secret) for kind in tables_of(one.kind)]
+    return [one.key or named[0], *named[1:]]
 
 
 def named(one: Forgetting, names: Iterable[tuple[bytes, str]]) -> Forgetting:
@@ -216,7 +235,7 @@ def forget_at_rest(store: Store, outbox: Outbox, model: str, secret: bytes) -> s
             store.save(positions={}, rows=[], extras={"state": saved.extras["state"]})
         if one.entity:
             outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
-        forgettings.erase(one, one.key or entity_key(Name(model, one.kind, one.entity), secret))
+        forgettings.erase(one, keys_of(one, model, secret))
         done.add(one.id)
     return done
 

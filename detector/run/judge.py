@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from detector.decide import Case
-from detector.entities import Name, entity_key
 from detector.errors import SettingsError
 from detector.learned.population import Settled
 from detector.only import Only
@@ -22,7 +21,16 @@ from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
 from detector.pseudonyms import decoder, mark
 from detector.query import Chunk, DeadLetter
-from detector.run.forgetting import Forgetting, Forgettings, named, without, without_letters, without_member
+from detector.run.forgetting import (
+    Forgetting,
+    Forgettings,
+    keys_of,
+    named,
+    tables_of,
+    without,
+    without_letters,
+    without_member,
+)
 from detector.run.journal import Journal
 from detector.run.outbox import Outbox
 from detector.run.store import Store
@@ -177,10 +185,10 @@ class Judge:
 
     def drop(self, one: Forgetting) -> None:
         """Forgets an entity in memory. Save a snapshot, then `erase`."""
-        key, pipeline = self._key(one), self.pipeline
+        key, pipeline = self._keys(one)[0], self.pipeline
         state = without(pipeline.state(), one.kind, one.entity)  # while the tables still know the name
         for table in pipeline.tables:
-            if table.kind == one.kind:
+            if table.kind in tables_of(one.kind):
                 table.forget(one.entity)
         pipeline.restore(state)
         pipeline.cases.pop(key, None)
@@ -193,18 +201,15 @@ class Judge:
         """Forgets an entity on disk."""
         if one.entity:
             self.outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
-        self.forgettings.erase(one, self._key(one))
+        self.forgettings.erase(one, self._keys(one))
         log.info("An entity was forgotten", request=one.id, kind=one.kind)
 
     def _names(self) -> Iterator[tuple[bytes, str]]:
         for table in self.pipeline.tables:
             yield from zip(table.keys, table.ids, strict=True)
 
-    def _key(self, one: Forgetting) -> bytes:
-        if one.key is not None:
-            return one.key
-        secret = self.profile.secret if self.profile else b""
-        return entity_key(Name(self.pipeline.clients.model, one.kind, one.entity), secret)
+    def _keys(self, one: Forgetting) -> list[bytes]:
+        return keys_of(one, self.pipeline.clients.model, self.profile.secret if self.profile else b"")
 
     def close(self) -> None:
         self._opened.close()

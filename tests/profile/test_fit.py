@@ -316,7 +316,7 @@ def test_a_group_of_which_a_client_was_taken_out_is_taken_out(small: Profile, wh
 def test_groups_that_can_carry_a_promise_get_a_fifth_of_it(profile: Profile) -> None:
     client, group = profile.level("client"), profile.level("organisation")
     assert (client.share, group.share) == (pytest.approx(0.04), pytest.approx(0.01))
-    assert set(profile.summary.policy.thresholds) == {"client", "organisation"}
+    assert set(profile.summary.policy.thresholds) == {"client", "organisation", "ring"}
 
 
 def test_a_group_level_that_cannot_only_observes(small: Profile) -> None:
@@ -381,6 +381,9 @@ def test_what_could_not_be_read_is_counted() -> None:
 def test_the_policy_rises_with_severity(profile: Profile) -> None:
     for level in profile.summary.levels:
         steps = profile.summary.policy.thresholds[level.kind]
+        if level.share is None:
+            assert steps == ()
+            continue
         assert [one.severity for one in steps] == ["medium", "high", "critical"]
         assert [one.score for one in steps] == sorted({one.score for one in steps})
         assert steps[0].score == level.threshold

@@ -167,8 +167,8 @@ def test_every_table_lets_go_of_him_and_of_nobody_else(tmp_path: Path) -> None:
         ask(tmp_path / "state.sqlite", "client", "ann", keep_alerts=False)
         forgettings = Forgettings(store.db)
         (one,) = forgettings.noted({"s": 3})
-        forgettings.erase(one, mine)
-        forgettings.erase(one, mine)  # a crash repeats it
+        forgettings.erase(one, [mine])
+        forgettings.erase(one, [mine])  # a crash repeats it
         assert forgettings.waiting() == ()
         assert dict(store.load().rows) == {key(3): b"other"}
         assert [id_ for *_, id_ in store.load().names] == ["anna"]

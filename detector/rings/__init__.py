@@ -1,0 +1,1 @@
+"""Accounts that share no logged key but are driven by one hand."""
