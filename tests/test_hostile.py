@@ -17,6 +17,7 @@ from detector.pipeline import Pipeline
 from detector.policy import Budget, Dated
 from detector.profile.artefact import Profile
 from detector.query import Chunk
+from detector.rings.accounts import ACCOUNT
 from tests import people
 from tests.driving import Outcome, drive, pipeline
 from tests.layouts import CLIENT_ROW
@@ -133,10 +134,12 @@ def among(attacks: list[tuple[str, int]]) -> tuple[list[bytes], list[int]]:
 
 
 def of_the_honest(found: Outcome) -> tuple[Any, ...]:
-    """Rows, points and alerts of everybody but the attackers. An alert may be held in a storm that they make."""
+    """Rows, points and alerts of everybody but the attackers. An alert may be held in a storm that they make, and with
+    whom an account is linked depends on who else there is.
+    """
     ours = CLIENTS | GROUPS
     return (
-        {key: row for key, row in found.rows.items() if key[1] in ours},
+        {key: row for key, row in found.rows.items() if key[1] in ours and key[0] != ACCOUNT},
         [p for p in found.points if p.id in ours],
         sorted((a for a in (*found.alerts, *found.held) if a.entity.id in ours), key=lambda a: a.id),
         [letter for letter in found.letters if letter.client in ours],
