@@ -149,6 +149,11 @@ class Pipeline:
         return self._rings.members() if self._rings else {}
 
     @property
+    def known(self) -> int:
+        """How many clients and groups have a row; an account is a client again, and a ring is made of clients."""
+        return sum(len(table) for table in self.tables if table.kind not in (ACCOUNT, RING))
+
+    @property
     def clocks(self) -> Mapping[str, int]:
         """The latest log time seen of each stream, microseconds."""
         return self._clocks

@@ -222,7 +222,7 @@ class LocalRunner:
             self.telemetry.lag_s.labels(stream).set(max(wall - clock, 0.0) if behind and clock else 0.0)
         newest = pipeline.newest_clock / 1e6
         self.telemetry.watermark_s.set(newest)
-        self.telemetry.entities.set(sum(len(table) for table in pipeline.tables))
+        self.telemetry.entities.set(pipeline.known)
         standings = self._couriers.standings()
         for standing in standings:
             self.telemetry.sink(standing, self._main.outbox.backlog(standing.sink))
@@ -261,7 +261,7 @@ class LocalRunner:
         log.info(
             "Detection starts",
             profile=self.profile.summary.id if self.profile else None,
-            entities=sum(len(table) for table in main.pipeline.tables),
+            entities=main.pipeline.known,
             streams=len(main.positions),
             shadow=self.settings.shadow.profile,
         )
