@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.query import Batch
-from features.contract import Feature, Learned, Rows, Signal, nothing_to_learn
+from features.contract import Feature, Learned, Rows, Signal, margin_of, nothing_to_learn
 
 SIGNALS = (
     Signal(
@@ -28,9 +28,7 @@ SIGNALS = (
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
-    """Second largest probability over the largest: 1 on the boundary, 0 when sure. No logarithm: exact everywhere."""
-    first, second = batch.top[:, 0], batch.top[:, 1]
-    values[:, 0] = np.divide(second, first, out=np.full(len(first), np.nan), where=first > 0)
+    values[:, 0] = margin_of(batch)
     stages[:] = 0
 
 

@@ -93,6 +93,14 @@ def nothing_to_learn(reference: Reference) -> dict[str, NDArray[Any]]:
     return {}
 
 
+def margin_of(batch: Batch) -> NDArray[np.float64]:
+    """(n,): second largest probability over the largest: 1 on the boundary, 0 when sure, ABSENT where the log has none.
+    No logarithm: exact everywhere.
+    """
+    first, second = batch.top[:, 0], batch.top[:, 1]
+    return np.asarray(np.divide(second, first, out=np.full(len(first), np.nan), where=first > 0))
+
+
 LABELS = 16  # labels told apart; where there are more, some share a place
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.query import Batch
-from features.cells import clustered, distances
+from features.cells import clustered, nearest
 from features.contract import Feature, Learned, Reference, Rows, Signal
 
 REFERENCES = 512
@@ -56,18 +55,10 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
-    _nearest(batch.x, learned["references"], values)
+    nearest(batch.x, learned["references"], values[:, 0])
     values[:, 1] = batch.residual
     values[:, 2:] = batch.roughness[:, None]
     stages[:] = 0
-
-
-@numba.njit(cache=True)
-def _nearest(x, references, values):  # type: ignore[no-untyped-def]
-    squared = np.empty(references.shape[1], np.uint32)
-    for i in range(x.shape[0]):
-        distances(x[i], references, squared)
-        values[i, 0] = np.sqrt(np.float64(squared.min()))
 
 
 FEATURE = Feature("distance", SIGNALS, (), learn, measure)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.query import Batch
-from features.contract import Feature, Learned, Reference, Rows, Signal
+from features.contract import Feature, Learned, Reference, Rows, Signal, margin_of
 from features.trees import Trees, log_odds, teach
 
 SIGNALS = (
@@ -60,10 +60,8 @@ def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float
 
 
 def vectors(batch: Batch) -> NDArray[np.float64]:
-    """(n, DIMS + 3): what the trees see of each query. The margin is that of boundary.py."""
-    first, second = batch.top[:, 0], batch.top[:, 1]
-    margin = np.divide(second, first, out=np.full(len(first), np.nan), where=first > 0)
-    return np.column_stack([batch.x, batch.residual, batch.roughness, margin])
+    """(n, DIMS + 3): what the trees see of each query."""
+    return np.column_stack([batch.x, batch.residual, batch.roughness, margin_of(batch)])
 
 
 FEATURE = Feature("joint", SIGNALS, (), learn, measure)

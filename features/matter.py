@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.query import Batch
-from features.cells import clustered, distances
+from features.cells import clustered, nearest
 from features.contract import Feature, Learned, Reference, Rows, Signal
 
 REFERENCES = 512
@@ -48,17 +47,9 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
-    _nearest(batch.x, learned["matter"], values)
+    nearest(batch.x, learned["matter"], values[:, 0])
     values[:, 1] = batch.residual
     stages[:] = 0
-
-
-@numba.njit(cache=True)
-def _nearest(x, matter, values):  # type: ignore[no-untyped-def]
-    squared = np.empty(matter.shape[1], np.uint32)
-    for i in range(x.shape[0]):
-        distances(x[i], matter, squared)
-        values[i, 0] = np.sqrt(np.float64(squared.min()))
 
 
 FEATURE = Feature("matter", SIGNALS, (), learn, measure)

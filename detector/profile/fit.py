@@ -137,10 +137,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         table = learn_table(training.rows if training else honest.rows(read, decode, survey, referees))
     reader: Reader = reader_of(embedder) if table is None else Named(table)
     reference, projected = _reference(read, decode, survey, training, referees, options, reader)
+    teachers = (drawn.of == LEARN) & ~referees
     taught = None
     if lessons.SIGNAL in kit.names:
         say("making blends, and teaching what they look like")
-        taught = lessons.of_log(read, decode, survey, projected, (drawn.of == LEARN) & ~referees, options.seed)
+        taught = lessons.of_log(read, decode, survey, projected, teachers, options.seed)
     if taught is not None:
         reference = reference._replace(lessons=(taught.honest, taught.made))
     learned = kit.learn(reference)
@@ -149,7 +150,6 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     asked = honest.gather(read, decode, survey, kinds, projected, word, reader)
     salts = np.array([_salt(survey.model, client, secret) for client in survey.clients], np.uint64)
     say(f"measuring {len(asked.batch):,} queries of {len(survey.index):,} clients")
-    teachers = (drawn.of == LEARN) & ~referees
     centres = (learned if "cells" in learned else cells.learn(reference))["cells"]
     known = exposing.learn(asked.batch, teachers, centres, options.seed)
     measured = learn.signals(kit, asked.batch, salts, learned, known, span.horizon_us, word)
@@ -158,11 +158,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     scalers = measured.of(drawn.of == SCALE)
     known = exposing.scaled(known, scalers.owner, scalers.taught)
     measured = measured.exposed(known)
-    found = learn.learn_nulls(measured.of(teachers))
-    law = learn.learn_scale(measured.of(drawn.of == SCALE), found, found.active)
+    teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
+    found = learn.learn_nulls(teaching)
+    law = learn.learn_scale(scaling, found, found.active)
     say("teaching the one-class model")
-    sets_of = measured.of(teachers), measured.of(drawn.of == SCALE)
-    watched, unwatched = _watched(*sets_of, law, _units(survey, kinds[:1], secret), secret, options)
+    watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
@@ -216,7 +216,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
         embedder=embedder,
-        seen=lessons.seen(kit, learned, taught, measured.of(drawn.of == SCALE)),
+        seen=lessons.seen(kit, learned, taught, scaling),
         rings=ringed.learned if ringed else None,
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )

@@ -196,15 +196,8 @@ def sample(
 
     Inputs of the most frequent width d: a few odd ones do not decide what the profile reads.
     """
-    taken: Counter[int] = Counter()
     by_width: dict[int, list[tuple[NDArray[np.float64], NDArray[np.int32]]]] = {}
-    for queries in _judged(read, decode, survey):
-        mine = []
-        for query in queries:
-            who = survey.index[query.client or ""]
-            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
-                taken[who] += 1
-                mine.append(query)
+    for mine in _some_of_each(read, decode, survey, wanted):
         while mine:
             numbers, _, unfit = reader.read(mine, None)
             fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
@@ -247,16 +240,9 @@ class Raw(NamedTuple):
 
 def raw_of(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], width: int) -> Raw:
     """The first SAMPLE_PER_CLIENT queries of each `wanted` client whose input has `width` numbers."""
-    taken: Counter[int] = Counter()
     found: list[Query] = []
     inputs = [np.empty((0, width))]
-    for queries in _judged(read, decode, survey):
-        mine = []
-        for query in queries:
-            who = survey.index[query.client or ""]
-            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
-                taken[who] += 1
-                mine.append(query)
+    for mine in _some_of_each(read, decode, survey, wanted):
         numbers, unfit = columns.inputs_of(mine, width)
         fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
         inputs.append(numbers[fit])
@@ -361,6 +347,19 @@ def _asked(chunk: Chunk, decode: Decode, survey: Survey) -> list[Query]:
         for query, i in zip(queries, sources, strict=True)
         if query.at <= chunk.bounds_at[i] and _teaches(query, survey)
     ]
+
+
+def _some_of_each(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) -> Iterator[list[Query]]:
+    """The first SAMPLE_PER_CLIENT queries of each `wanted` client, chunk by chunk."""
+    taken: Counter[int] = Counter()
+    for queries in _judged(read, decode, survey):
+        mine = []
+        for query in queries:
+            who = survey.index[query.client or ""]
+            if wanted[who] and taken[who] < SAMPLE_PER_CLIENT:
+                taken[who] += 1
+                mine.append(query)
+        yield mine
 
 
 def _judged(read: Read, decode: Decode, survey: Survey) -> Iterator[list[Query]]:

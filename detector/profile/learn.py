@@ -233,7 +233,11 @@ def scaled(
     Evidence of what depends on the queries before rises with their number even when all is honest. What rises is taken
     off that channel alone, so that it does not cost the others.
     """
-    highest = suprema_of(law, starts, stops, owner, bins, rows)
+    return with_scale(law, suprema_of(law, starts, stops, owner, bins, rows))
+
+
+def with_scale(law: Law, highest: NDArray[np.float64]) -> Law:
+    """The law with the scale of each channel, from honest suprema (entities, REACHES, F, CHANNELS)."""
     scale = np.empty((5, *highest.shape[2:]))
     for f, c in np.ndindex(highest.shape[2:]):
         scale[:, f, c] = scale_of(highest[:, :, f, c])

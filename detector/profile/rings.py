@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS, Entities
 from detector.evidence import kernels
-from detector.evidence.law import CHANNELS, Law
+from detector.evidence.law import Law
 from detector.levels import TICK_US, Asked
 from detector.profile import calibration, promised
 from detector.profile.artefact import Level, account_row, ring_row
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, scale_of, unscaled
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, unscaled, with_scale
 from detector.profile.sets import CALIBRATE, SCALE, Sets, keyed
 from detector.rings.accounts import ACCOUNT, RING
 from detector.rings.judging import FEWEST, Judging, Together, no_suprema
@@ -118,10 +118,7 @@ def _scaled(law: Law, counts: NDArray[np.int64], seed: int) -> Law:
         drawn = np.cumsum(counts[rng.choice(len(counts), many, replace=False)], 0)
         for pooled in drawn[FEWEST - 1 :]:
             judging.raise_suprema(pooled, highest[draw])
-    scale = np.empty((5, len(law.active), CHANNELS))
-    for f, c in np.ndindex(scale.shape[1:]):
-        scale[:, f, c] = scale_of(highest[:, :, f, c])
-    return law._replace(rise=scale[0], centre=scale[1], knee=scale[2], spread=scale[3], shape=scale[4])
+    return with_scale(law, highest)
 
 
 def _together(asking: Asking, bins: NDArray[np.uint8], clients: NDArray[np.int64], law: Law) -> Together:
