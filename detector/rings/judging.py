@@ -41,8 +41,8 @@ class Together(msgspec.Struct, frozen=True):
 
 
 class Verdict(NamedTuple):
-    """level: grid level of the score; together: nats for one hand; nats (2, F): see polya.strongest; shares and tails
-    (F,): see telling.
+    """level: grid level of the score; together: nats for one hand; nats (1, 2, F): see polya.strongest; shares and
+    tails (1, F): see telling.
     """
 
     level: int
@@ -62,13 +62,13 @@ class Judging:
 
     def verdict(self, counts: Counts, apart: float, scale: Together) -> Verdict:
         """Of the members' counts together (F, BINS); apart: the likelihoods of each member's own, summed."""
-        nats = np.zeros((2, len(counts)))
-        odd = float(_odd(self._filled(counts), self._line[0], self._law, nats))
+        nats = np.zeros((1, 2, len(counts)))
+        odd = float(_odd(self._filled(counts), self._line[0], self._law, nats[0]))
         together = self.together(counts, apart)
         one_hand = -np.inf
         if together > scale.centre:
             one_hand = float(standard(together, scale.centre, scale.knee, scale.spread, scale.shape))
-        return Verdict(level_of(min(odd, one_hand)), together, nats, *telling(counts, self._law))
+        return Verdict(level_of(min(odd, one_hand)), together, nats, *telling(counts[None], self._law))
 
     def together(self, counts: Counts, apart: float) -> float:
         """Nats for one hand."""
