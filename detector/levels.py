@@ -220,10 +220,11 @@ def weighed(
         [],
     )
     vector = np.zeros(0 if watch is None else width)
+    state = rows, lines, sums.desk(width)
     at, seen = 0, False
     while at < n:
         columns = slots, clock, values, stages, leaked.told[:, : len(MEASURES)], leaked.stepped
-        at = kernels.weigh(at, seen, *columns, law, epoch_us, rows, lines, *found[:5], vector)
+        at = kernels.weigh(at, seen, *columns, law, epoch_us, *state, *found[:5], vector)
         if at < n and watch is not None:
             queries = int(rows["n_counted"][slots[at]]) + 1
             rows["watch"][slots[at]] = watch(queries, int(clock[at]), vector)
@@ -349,7 +350,7 @@ class GroupLevel:
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
-            self._lines, levels, moved, clocks, seen, nats, told,
+            self._lines, sums.desk(shape[1]), levels, moved, clocks, seen, nats, told,
         )  # fmt: skip
         runs, points = np.flatnonzero(moved), []
         known = (of_all(self.kit, found) for found in (nats[runs], *telling(told[runs], self._law)))

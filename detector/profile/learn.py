@@ -254,7 +254,8 @@ def suprema_of(
 ) -> NDArray[np.float64]:
     """(entities, REACHES, F, CHANNELS), from rows as they are given."""
     highest = np.full((len(rows), REACHES, len(law.active), CHANNELS), -np.inf)
-    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), sums.lines(len(law.active)), highest)
+    room = sums.lines(len(law.active)), sums.desk(len(law.active))
+    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), *room, highest)
     return highest
 
 
