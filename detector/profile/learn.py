@@ -282,7 +282,8 @@ def suprema_of(
 ) -> NDArray[np.float64]:
     """(entities, REACHES, F, CHANNELS), from rows as they are given."""
     highest = np.full((len(rows), REACHES, len(law.active), CHANNELS), -np.inf)
-    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), sums.lines(len(law.active)), highest)
+    room = sums.lines(len(law.active)), sums.desk(len(law.active))
+    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), *room, highest)
     return highest
 
 
@@ -347,7 +348,8 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
     for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
         peak = int(mine[np.argmax(levels[mine])])
-        text = _why(judged.taken(mine), int(ordinal[peak]), law, exposed(judged.leaked.told[peak]))
+        (leaked,) = exposed(judged.leaked.told[peak : peak + 1])
+        text = _why(judged.taken(mine), int(ordinal[peak]), law, leaked)
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
 
@@ -364,7 +366,7 @@ def _why(queries: Measured, until: int, law: Law, leaked: Exposed | None) -> str
     nothing = np.full((1, len(signals)), kernels.NO_BIN, np.uint8)
     one = np.zeros(1, np.int64)
     nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
-    shares, tails = telling(counts, law)
+    (shares,), (tails,) = telling(counts[None], law)
     odds = np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)
     strongest = int(np.argmax(odds))
     if leaked is not None and max(leaked.odds) > 100 * odds[strongest]:
