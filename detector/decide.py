@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from detector.alert import SEVERITIES, Action, Kind, Severity, stable_id
-from detector.policy import Policy, Threshold
+from detector.policy import Policy, Threshold, level_of_class
 from detector.tape import Point
 
 DAY_US = 86_400_000_000
@@ -68,7 +68,7 @@ def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | N
 
 
 def _scored(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
-    thresholds = policy.thresholds.get(point.kind, ())
+    thresholds = thresholds_of(policy, point)
     reached = _highest(thresholds, point.score)
     if not case.open:
         return _opened(policy, case, point, reached)
@@ -80,6 +80,16 @@ def _scored(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | 
         held = Threshold(case.severity, thresholds[0].score if thresholds else 0.0)
         return msgspec.structs.replace(case, resolved_at=point.at), _decision("resolve", held, case.case_id, point)
     return case, None
+
+
+def thresholds_of(policy: Policy, point: Point) -> tuple[Threshold, ...]:
+    """Those of the entity's class, else of its level."""
+    return policy.thresholds.get(level_of_class(point.of_class) if point.of_class else point.kind, ())
+
+
+def _hard(policy: Policy, of_class: str) -> int | None:
+    """The largest hard budget that was declared for a client of the class."""
+    return max((one.hard for one in policy.classes if one.name == of_class), default=policy.budget.hard)
 
 
 def _opened(policy: Policy, case: Case, point: Point, reached: Threshold | None) -> tuple[Case, Decision | None]:
@@ -98,7 +108,11 @@ def _cooling_down(policy: Policy, case: Case, point: Point, reached: Threshold) 
 
 
 def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
-    limits: list[tuple[Severity, int | None]] = [("high", policy.budget.hard), ("low", policy.budget.soft)]
+    hard = policy.budget.hard if not point.of_class else _hard(policy, point.of_class)
+    limits: list[tuple[Severity, int | None]] = [
+        ("high", hard),
+        ("low", None if point.of_class else policy.budget.soft),
+    ]
     passed = next(((s, limit) for s, limit in limits if limit is not None and point.asked_today >= limit), None)
     if passed is None:
         return case, None

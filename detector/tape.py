@@ -54,6 +54,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     members    for a group: the clients that asked in the tick; for a ring: its accounts; at most 32
     accounts   for a ring: how many they are
     together   for a ring: evidence that they are one hand, hundredths of a deciban
+    of_class   for a client: the class that it was judged in (detector.classes), "" for people
     """
 
     key: bytes
@@ -74,6 +75,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     exposed: Exposed | None = None
     accounts: int = 0
     together: int = 0
+    of_class: str = ""
 
     @property
     def score(self) -> float:
