@@ -1,0 +1,80 @@
+"""`querywarden range`: its options, and what it writes and says."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from detector.errors import SettingsError
+
+JSON, HTML = "range.json", "report.html"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", type=Path, help="default: one is fitted to the victim's simulated honest clients")
+    parser.add_argument(
+        "--attacks", default="pure", metavar="LIST",
+        help="all, pure, hidden, split, adaptive, slow, or campaigns: jacobian,line-search+sorted@10%%/50 (pure)",
+    )  # fmt: skip
+    parser.add_argument("--victim", default="digits", help="digits, an http:// address, or python:MODULE:FUNCTION")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help=".npz of inputs (and labels) for a victim of your own"
+    )
+    parser.add_argument(
+        "--detector", action="append", default=[], metavar="NAME",
+        help="querywarden, prada, mmd, mmd-1500 or python:MODULE:CLASS, again for more; default: those four",
+    )  # fmt: skip
+    parser.add_argument("--clients", type=_count, default=10, metavar="N", help="campaigns of each kind (10)")
+    parser.add_argument("--budget", type=_count, default=1000, metavar="N", help="queries of each campaign (1000)")
+    parser.add_argument(
+        "--honest", type=_count, default=300, metavar="N", help="fresh honest clients beside them (300)"
+    )
+    parser.add_argument("--learned", type=_count, default=900, metavar="N", help="honest clients to learn from (900)")
+    parser.add_argument("--promise", type=float, default=0.01, help="share of honest clients, without a profile (0.01)")
+    parser.add_argument("--days", type=float, default=30.0, metavar="N", help="that the simulated log spans (30)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--report", required=True, type=Path, metavar="DIR", help=f"where {JSON} and {HTML} are written"
+    )
+    parser.set_defaults(command=command)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    from detector.profile import artefact
+    from detector.progress import Progress
+    from detector.redteam import outcome
+    from detector.redteam.detectors import BASELINES, OURS, detector_named
+    from detector.redteam.grounds import grounds
+    from detector.redteam.page import page
+    from detector.redteam.terminal import told
+    from detector.redteam.trial import Plan, run
+
+    names = arguments.detector or [OURS, *(name for name, _ in BASELINES)]
+    detectors = [(name, None if name == OURS else detector_named(name)) for name in dict.fromkeys(names)]
+    profile = artefact.load(arguments.profile) if arguments.profile else None
+    promise = profile.summary.promise if profile else arguments.promise
+    if promise is None:
+        raise SettingsError(f"{arguments.profile} promises nothing, so no other detector can be held to it")
+    plan = Plan(
+        attacks=arguments.attacks, clients=arguments.clients, budget=arguments.budget, seed=arguments.seed,
+        honest=arguments.honest, learned=arguments.learned, promise=promise, span_days=arguments.days,
+    )  # fmt: skip
+    arguments.report.mkdir(parents=True, exist_ok=True)
+    with Progress("range") as progress, tempfile.TemporaryDirectory(prefix="querywarden-range-") as work:
+        progress.stage("meeting the victim")
+        ground = grounds(arguments.victim, arguments.data, arguments.seed)
+        report, _ = run(plan, ground, profile, detectors, Path(work), progress)
+    outcome.save(report, arguments.report / JSON)
+    (arguments.report / HTML).write_text(page(report), encoding="utf-8")
+    for line in told(report):
+        print(line)  # noqa: T201
+    print(f"\nReport: {arguments.report / HTML}; for comparison: {arguments.report / JSON}")  # noqa: T201
+    return 0
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value

@@ -1,0 +1,62 @@
+"""querywarden as a detector of the range: a simulated log through the same pipeline that `replay` drives."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from detector.alert import Alert
+from detector.logs import DECODERS
+from detector.policy import Storm
+from detector.profile.artefact import Profile
+from detector.redteam.traffic import Traffic
+from detector.run.replay import read_logs, replay
+
+NOBODY = ("population", "health")  # kinds of alerts that name nobody
+
+
+class Named(NamedTuple):
+    """queries: of its own, when a client was first named, be it by itself or as a member; kind: of that alert."""
+
+    queries: int
+    kind: str
+
+
+def judged(profile: Profile, traffic: Traffic, say: Callable[[int], None]) -> dict[str, Named]:
+    """Client -> its first alert. `say` is told how many records came.
+
+    Storms are off: hundreds of attackers in one log are one, and what is asked is when each would be named alone.
+    """
+    policy = msgspec.structs.replace(profile.summary.policy, storm=Storm(at_least=0))
+    with tempfile.TemporaryDirectory(prefix="querywarden-range-") as folder:
+        path = Path(folder) / "log.jsonl"
+        traffic.write(path)
+        done = replay(profile, policy, read_logs([str(path)], say), DECODERS["native"])
+    return first_named(done.alerts, traffic)
+
+
+def first_named(alerts: list[Alert], traffic: Traffic) -> dict[str, Named]:
+    found: dict[str, Named] = {}
+    rows = traffic.rows()
+    for alert in alerts:
+        if alert.action != "open" or alert.kind in NOBODY:
+            continue
+        if alert.entity.kind == "client":
+            found.setdefault(alert.entity.id, Named(alert.queries, alert.kind))
+            continue
+        at = _micros(alert.at)
+        for client in alert.entity.members or ():
+            queries = int(np.searchsorted(traffic.at[rows[client]], at, side="right"))
+            found.setdefault(client, Named(max(queries, 1), alert.kind))
+    return found
+
+
+def _micros(at: str) -> int:
+    moment = datetime.fromisoformat(at)
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

@@ -1,0 +1,25 @@
+"""What `querywarden range` says on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detector.redteam.outcome import Report
+
+
+def told(report: Report) -> Iterator[str]:
+    """The table on the terminal: for each campaign and detector the share named, when, and what that saved."""
+    wide = max([len(one.campaign) for one in report.campaigns] + [8])
+    yield f"{'campaign':<{wide}}  {'detector':<12}{'named':>14}{'queries':>18}{'fidelity then / in the end':>30}"
+    for one in report.campaigns:
+        for row in one.against:
+            named = f"{row.named.named} of {row.named.of}"
+            when = "-" if not row.each else f"{row.queries.median:g} ({row.queries.least:g}-{row.queries.most:g})"
+            copy = f"{row.copy.fidelity.median:.0%} / {one.end.fidelity.median:.0%}"
+            yield f"{one.campaign:<{wide}}  {row.detector:<12}{named:>14}{when:>18}{copy:>30}"
+    for judge in report.detectors:
+        named, expected = judge.honest.named, judge.honest.expected
+        law = f"; {expected[0]} to {expected[1]} are expected" if expected else ""
+        yield f"{'honest':<{wide}}  {judge.name:<12}{f'{named.named} of {named.of}':>14}  {named.share:.1%}{law}"
+    for skipped in report.skipped:
+        yield f"{skipped.campaign} was not run: {skipped.why}"
