@@ -13,10 +13,10 @@ def told(report: Report) -> Iterator[str]:
     yield f"{'campaign':<{wide}}  {'detector':<12}{'named':>14}{'queries':>18}{'fidelity then / in the end':>30}"
     for one in report.campaigns:
         for row in one.against:
-            named = f"{row.named.named} of {row.named.of}"
+            count = f"{row.named.named} of {row.named.of}"
             when = "-" if not row.each else f"{row.queries.median:g} ({row.queries.least:g}-{row.queries.most:g})"
             copy = f"{row.copy.fidelity.median:.0%} / {one.end.fidelity.median:.0%}"
-            yield f"{one.campaign:<{wide}}  {row.detector:<12}{named:>14}{when:>18}{copy:>30}"
+            yield f"{one.campaign:<{wide}}  {row.detector:<12}{count:>14}{when:>18}{copy:>30}"
     for judge in report.detectors:
         named, expected = judge.honest.named, judge.honest.expected
         law = f"; {expected[0]} to {expected[1]} are expected" if expected else ""

@@ -35,8 +35,8 @@ class Mmd:
     def fit(self, honest: Sequence[Asked], share: float) -> int:
         """Half of the clients are the reference; the other half sets the threshold, by each one's highest MMD².
 
-        Where fewer of those than the share reach a window's length, that one was never judged. Then the threshold is what
-        `share` of windows pass that are drawn over all of that half, or the highest of those who were judged.
+        Where fewer of those than the share reach a window's length, that one was never judged. Then the threshold is
+        what `share` of windows pass that are drawn over all of that half, or the highest of those who were judged.
         """
         rng = np.random.default_rng(SEED)
         order = rng.permutation(len(honest))
