@@ -11,7 +11,7 @@ from detector.redteam.plots import Dot, behind, curves, dumbbells, keys, legend,
 from detector.redteam.style import CSS
 
 PANELS = 18  # detection curves that are shown at once; the others can be opened
-END, PLAIN = 5, 1  # series of the dots that belong to no detector
+END, PLAIN = -1, 1  # series of the dots that belong to no detector
 
 
 def page(report: Report) -> str:
@@ -61,7 +61,7 @@ def _matrix(report: Report) -> Iterator[str]:
     forms = list(dict.fromkeys(_form(one) for one in report.campaigns))
     if len(forms) < 2:
         return
-    yield "<h2>Attacks and their forms</h2><p>Share of the accounts named, and the median of their queries until then.</p>"
+    yield "<h2>Attacks and their forms</h2><p>Share of the accounts named; median of their queries until then.</p>"
     for number, judge in enumerate(report.detectors):
         inside = _heat(report, judge.name, forms)
         yield f"<h3>{escape(judge.name)}</h3>{inside}" if number == 0 else behind(judge.name, inside)
@@ -110,8 +110,8 @@ def _detection(report: Report) -> Iterator[str]:
 def _copies(report: Report) -> Iterator[str]:
     yield "<h2>What was saved</h2>"
     yield (
-        "<p>How well a clone agrees with the victim on honest inputs: of what had been asked when the accounts were named, "
-        "and in the end, had nobody acted. Medians over campaigns.</p>"
+        "<p>How well a clone agrees with the victim on honest inputs: a clone of what had been asked when the accounts "
+        "were named, and of all in the end, had nobody acted. Medians over campaigns.</p>"
     )
     names = [judge.name for judge in report.detectors]
     yield keys([*((i, f"when {name} named it") for i, name in enumerate(names)), (END, "in the end")])
@@ -120,13 +120,8 @@ def _copies(report: Report) -> Iterator[str]:
         dots = [Dot(one.end.fidelity.median or 0.0, END, f"in the end {_percent(one.end.fidelity)}")]
         for series, against in reversed(list(enumerate(one.against))):
             if against.each:
-                dots.append(
-                    Dot(
-                        against.copy.fidelity.median or 0.0,
-                        series,
-                        f"{against.detector} {_percent(against.copy.fidelity)}",
-                    )
-                )
+                then = against.copy.fidelity
+                dots.append(Dot(then.median or 0.0, series, f"{against.detector} {_percent(then)}"))
         rows.append((one.campaign, dots))
     yield dumbbells(rows[:40])
     if rows[40:]:
@@ -145,8 +140,8 @@ def _adapting(report: Report) -> Iterator[str]:
         return
     yield "<h2>What adapting costs the thief</h2>"
     yield (
-        "<p>Fidelity of the clone in the end, at the same budget: of the plain attack, and of the same one asked in a less "
-        "conspicuous manner.</p>"
+        "<p>Fidelity of the clone in the end, at the same budget: of the plain attack, and of the same one asked in a "
+        "less conspicuous manner.</p>"
     )
     yield keys([(PLAIN, "plain"), (0, "adapted")])
     yield dumbbells(
@@ -166,8 +161,8 @@ def _adapting(report: Report) -> Iterator[str]:
 def _honest(report: Report) -> Iterator[str]:
     yield "<h2>Honest clients</h2>"
     yield (
-        "<p>Fresh ones, never seen before. What is to be expected follows from the promise and the number of clients that "
-        "calibrated it: the Beta-binomial law, in 95 of 100 calibrations.</p>"
+        "<p>Fresh ones, never seen before. What is to be expected follows from the promise and the number of clients "
+        "that calibrated it: the Beta-binomial law, in 95 of 100 calibrations.</p>"
     )
     head = ["detector", "promise", "named", "share", "95% interval", "expected", "calibrated on"]
     yield table(head, [_honest_row(judge) for judge in report.detectors])

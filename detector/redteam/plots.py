@@ -12,7 +12,8 @@ from detector.redteam.outcome import Attacked
 WIDE, HIGH = 340, 190  # of a panel, in its own units; text in it is 11 of them
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 12, 34
 TICKS = (1, 10, 100, 1_000, 10_000)
-DASHES = ("", "6 3", "2 3", "8 3 2 3")  # a second sign beside the colour
+COLOURS = 6  # in style.CSS
+DASHES = ("none", "6 3", "2 3", "8 3 2 3")  # a second sign beside the colour
 
 
 class Dot(NamedTuple):
@@ -48,9 +49,8 @@ def curves(one: Attacked) -> str:
             height = number / max(against.named.of, 1)
             path.append(f"V{y(height):.1f}")
         path.append(f"H{x(most):.1f}")
-        dash = DASHES[series % len(DASHES)]
         parts.append(
-            f'<path class="line s{series % 6}" d="{"".join(path)}"{f" stroke-dasharray={chr(34)}{dash}{chr(34)}" if dash else ""}>'
+            f'<path class="line {_mark(series)}" d="{"".join(path)}" stroke-dasharray="{_dash(series)}">'
             f"<title>{escape(against.detector)}: {height:.0%}</title></path>"
         )
     label = "; ".join(f"{a.detector} {a.named.share:.0%}" for a in one.against)
@@ -66,7 +66,8 @@ def dumbbells(rows: Sequence[tuple[str, Sequence[Dot]]]) -> str:
     for name, dots in rows:
         low, high = min(dot.at for dot in dots), max(dot.at for dot in dots)
         marks = "".join(
-            f'<circle class="dot s{dot.series % 6}" cx="{dot.at:.2%}" cy="11" r="5"><title>{escape(dot.text)}</title></circle>'
+            f'<circle class="dot {_mark(dot.series)}" cx="{dot.at:.2%}" cy="11" r="5">'
+            f"<title>{escape(dot.text)}</title></circle>"
             for dot in dots
         )
         label = "; ".join(dot.text for dot in dots)
@@ -81,22 +82,22 @@ def dumbbells(rows: Sequence[tuple[str, Sequence[Dot]]]) -> str:
 
 def legend(names: Sequence[str]) -> str:
     """`names` by series, in the order of the plot."""
-    items = []
-    for series, name in enumerate(names):
-        dash = DASHES[series % len(DASHES)]
-        items.append(
-            f'<span><svg width="30" height="12"><line class="line s{series % 6}" x1="1" x2="29" y1="6" y2="6" '
-            f'stroke-dasharray="{dash}"/></svg>{escape(name)}</span>'
-        )
+    items = [
+        f'<span><svg width="30" height="12"><line class="line {_mark(series)}" x1="1" x2="29" y1="6" y2="6" '
+        f'stroke-dasharray="{_dash(series)}"/></svg>{escape(name)}</span>'
+        for series, name in enumerate(names)
+    ]
     return f'<p class="legend">{"".join(items)}</p>'
 
 
 def keys(names: Sequence[tuple[int, str]]) -> str:
     """A legend of dots: (series, name)."""
-    return '<p class="legend">' + "".join(
-        f'<span><svg width="14" height="14"><circle class="dot s{series % 6}" cx="7" cy="7" r="5"/></svg>{escape(name)}</span>'
+    items = [
+        f'<span><svg width="14" height="14"><circle class="dot {_mark(series)}" cx="7" cy="7" r="5"/></svg>'
+        f"{escape(name)}</span>"
         for series, name in names
-    ) + "</p>"  # fmt: skip
+    ]
+    return f'<p class="legend">{"".join(items)}</p>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -111,3 +112,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def behind(summary: str, inside: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
+
+
+def _mark(series: int) -> str:
+    """The class of its colour; below 0: of no detector."""
+    return f"s{series % COLOURS}" if series >= 0 else "end"
+
+
+def _dash(series: int) -> str:
+    return DASHES[series % len(DASHES)]

@@ -122,7 +122,7 @@ class _Function:
 
 
 class Http:
-    """One request an input: POST {"input": [...]}; the answer: {"label": ..., "probabilities": [...]}, or one of both."""
+    """One request an input: POST {"input": [...]}; the answer is {"label": ..., "probabilities": [...]}, or one."""
 
     def __init__(self, address: SplitResult) -> None:
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection

@@ -1,4 +1,4 @@
-"""How the report looks: one column on a telephone, plots side by side on a screen, dark where the reader's system is."""
+"""How the report looks: one column on a telephone, plots side by side on a screen, dark where the reader is."""
 
 CSS = """
 :root { color-scheme: light dark;
@@ -20,7 +20,8 @@ p { max-width: 72ch; margin: 8px 0; }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.25; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); gap: 16px; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--grid); border-radius: 6px; padding: 10px; }
-figcaption { font-size: .95rem; line-height: 1.3; } figcaption small { display: block; font-family: ui-monospace, monospace; }
+figcaption { font-size: .95rem; line-height: 1.3; min-height: 3.9em; }
+figcaption small { display: block; font-family: ui-monospace, monospace; }
 figure svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
 .grid { stroke: var(--grid); stroke-width: 1; } .span { stroke: var(--quiet); stroke-width: 2; opacity: .7; }
@@ -28,7 +29,7 @@ svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
 .line.s0 { stroke: var(--s0); } .line.s1 { stroke: var(--s1); } .line.s2 { stroke: var(--s2); }
 .line.s3 { stroke: var(--s3); } .line.s4 { stroke: var(--s4); } .line.s5 { stroke: var(--s5); }
 .dot.s0 { fill: var(--s0); } .dot.s1 { fill: var(--s1); } .dot.s2 { fill: var(--s2); }
-.dot.s3 { fill: var(--s3); } .dot.s4 { fill: var(--s4); } .dot.s5 { fill: var(--s5); }
+.dot.s3 { fill: var(--s3); } .dot.s4 { fill: var(--s4); } .dot.s5 { fill: var(--s5); } .dot.end { fill: var(--ink); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; max-width: none; }
 .legend span { display: inline-flex; align-items: center; gap: 7px; }
 .bells { background: var(--card); border: 1px solid var(--grid); border-radius: 6px; padding: 10px 14px; }
@@ -44,5 +45,7 @@ tr > th:first-child { text-align: left; } tbody th { font-weight: 500; } tbody t
 td.heat { background: color-mix(in srgb, var(--s0) calc(var(--share) * 45%), transparent); }
 td.heat small { display: block; color: inherit; opacity: .85; }
 details { margin: 10px 0; } summary { cursor: pointer; color: var(--quiet); padding: 6px 0; }
-@media (max-width: 640px) { .row { grid-template-columns: 1fr; gap: 0; padding: 6px 0; } .bells { padding: 10px 16px; } }
+@media (max-width: 640px) { 
+  .row { grid-template-columns: 1fr; gap: 0; padding: 6px 0; }
+  .bells { padding: 10px 16px; } figcaption { min-height: 0; } }
 """
