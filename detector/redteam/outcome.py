@@ -86,7 +86,9 @@ class Attacked(msgspec.Struct, frozen=True):
 
 
 class Adapted(msgspec.Struct, frozen=True):
-    """What adapting costs a thief: the fidelity (median) of his clone in the end, and that of the plain campaign."""
+    """What adapting costs a thief: the fidelity (median) of his clone in the end, and that of the plain campaign.
+    cost: how much less he has; below 0 where adapting helps him.
+    """
 
     campaign: str
     plain: str

@@ -151,7 +151,7 @@ def _adapting(report: Report) -> Iterator[str]:
             for one in report.adapted
         ]
     )  # fmt: skip
-    head = ["campaign", "adapted", "plain", "difference"]
+    head = ["campaign", "adapted", "plain", "lost by adapting"]
     rows = [
         [one.campaign, f"{one.fidelity:.1%}", f"{one.plain_fidelity:.1%}", f"{one.cost:+.1%}"] for one in report.adapted
     ]

@@ -45,7 +45,7 @@ tr > th:first-child { text-align: left; } tbody th { font-weight: 500; } tbody t
 td.heat { background: color-mix(in srgb, var(--s0) calc(var(--share) * 45%), transparent); }
 td.heat small { display: block; color: inherit; opacity: .85; }
 details { margin: 10px 0; } summary { cursor: pointer; color: var(--quiet); padding: 6px 0; }
-@media (max-width: 640px) { 
+@media (max-width: 640px) {
   .row { grid-template-columns: 1fr; gap: 0; padding: 6px 0; }
   .bells { padding: 10px 16px; } figcaption { min-height: 0; } }
 """

@@ -25,7 +25,7 @@ from detector.redteam.traffic import Traffic
 from detector.redteam.world import simulate
 from detector.run.replay import read_logs
 
-BATCH = 40_000_000  # numbers of inputs that are simulated and judged at a time
+BATCH = 5_000_000  # numbers of inputs that are simulated and judged at a time
 CLONED = 5  # campaigns of each kind whose clones are made, at most
 FOREIGN = "extraction"  # what an alarm of another detector says
 _FIT, _FRESH = 1000, 2000  # added to the seed: honest clients to learn from, and all that is judged

@@ -48,8 +48,7 @@ class Mmd:
         highest = [max((value for _, value in self._looks(one.inputs)), default=-math.inf) for one in others]
         limit = conformal.threshold(highest, share)
         if math.isinf(limit) and limit < 0:
-            pooled = [self._mmd(_one_each(others, self._window, rng)) for _ in range(POOLED)]
-            limit = max(conformal.threshold(pooled, share), *highest)
+            limit = max(conformal.threshold(self._pooled(others, rng), share), *highest)
         self._threshold = limit
         return len(others)
 
@@ -60,6 +59,17 @@ class Mmd:
         """Queries asked, and MMD² of the window that ended there."""
         ends = range(self._window, len(inputs) + 1, max(self._window // LOOKS, 1))
         return [(end, self._mmd(inputs[end - self._window : end])) for end in ends]
+
+    def _pooled(self, clients: Sequence[Asked], rng: np.random.Generator) -> list[float]:
+        """MMD² of windows that are drawn over clients: each is half of one large draw."""
+        drawn = _one_each(clients, 2 * self._window, rng)
+        among, across = self._kernel(drawn, drawn), self._kernel(drawn, self._reference).mean(axis=1)
+        weights = np.zeros((POOLED, len(drawn)))
+        for window in weights:
+            window[rng.permutation(len(drawn))[: self._window]] = 1.0 / self._window
+        own = np.einsum("ij,ij->i", weights @ among, weights)
+        found: list[float] = (own - 2 * weights @ across + self._among).tolist()
+        return found
 
     def _mmd(self, window: F64) -> float:
         """The biased estimate (equation 5 of Gretton et al.)."""
