@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learned", type=_count, default=900, metavar="N", help="honest clients to learn from (900)")
     parser.add_argument("--promise", type=float, default=0.01, help="share of honest clients, without a profile (0.01)")
     parser.add_argument("--days", type=float, default=30.0, metavar="N", help="that the simulated log spans (30)")
+    parser.add_argument(
+        "--rings", action="store_true", help="without a profile: look for accounts that are one hand, too"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--report", required=True, type=Path, metavar="DIR", help=f"where {JSON} and {HTML} are written"
@@ -59,6 +62,7 @@ def command(arguments: argparse.Namespace) -> int:
     plan = Plan(
         attacks=arguments.attacks, clients=arguments.clients, budget=arguments.budget, seed=arguments.seed,
         honest=arguments.honest, learned=arguments.learned, promise=promise, span_days=arguments.days,
+        rings=arguments.rings,
     )  # fmt: skip
     arguments.report.mkdir(parents=True, exist_ok=True)
     with Progress("range") as progress, tempfile.TemporaryDirectory(prefix="querywarden-range-") as work:

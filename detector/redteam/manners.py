@@ -195,14 +195,15 @@ class _Spacing:
 
 
 class _Chain:
-    """Greedy: the nearest that waits follows the latest that was asked."""
+    """Greedy: the nearest that waits follows the latest that was asked. It orders, and chooses nothing."""
 
     def __init__(self, seeds: F64, rng: np.random.Generator) -> None:
         self._last: F64 | None = None
         self.natural = seeds[rng.integers(len(seeds), size=1)]
 
     def rows(self, inputs: F64, most: int) -> I64:
-        waiting, order = np.ones(len(inputs), dtype=np.bool_), np.empty(min(most, len(inputs)), dtype=np.int64)
+        inputs = inputs[:most]
+        waiting, order = np.ones(len(inputs), dtype=np.bool_), np.empty(len(inputs), dtype=np.int64)
         last = inputs[0] if self._last is None else self._last
         for place in range(len(order)):
             row = int(np.where(waiting, _gaps(inputs, last[None])[:, 0], np.inf).argmin())

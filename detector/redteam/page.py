@@ -75,7 +75,7 @@ def _heat(report: Report, detector: str, forms: Sequence[str]) -> str:
         row = [_warm(cells.get((attack, form))) for form in forms]
         rows.append(f'<tr><th scope="row">{escape(attack)}</th>{"".join(row)}</tr>')
     return (
-        f'<div class="wide" tabindex="0"><table><thead><tr><th>attack</th>{head}</tr></thead>'
+        f'<div class="wide" tabindex="0"><table class="heats"><thead><tr><th>attack</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

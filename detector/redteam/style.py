@@ -43,6 +43,7 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 th, td { padding: 6px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
 tr > th:first-child { text-align: left; } tbody th { font-weight: 500; } tbody tr:last-child > * { border-bottom: 0; }
 td.heat { background: color-mix(in srgb, var(--s0) calc(var(--share) * 45%), transparent); }
+.heats thead th { white-space: normal; overflow-wrap: anywhere; min-width: 4.4rem; vertical-align: bottom; }
 td.heat small { display: block; color: inherit; opacity: .85; }
 details { margin: 10px 0; } summary { cursor: pointer; color: var(--quiet); padding: 6px 0; }
 @media (max-width: 640px) {

@@ -35,7 +35,9 @@ Alarms = Mapping[str, Named]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `honest` fresh clients are judged; `learned` others teach and calibrate what has no profile."""
+    """What to run. `honest` fresh clients are judged; `learned` others teach and calibrate what has no
+    profile; `rings`: that one then looks for accounts that are one hand, too.
+    """
 
     attacks: str
     clients: int
@@ -45,6 +47,7 @@ class Plan:
     learned: int
     promise: float
     span_days: float
+    rings: bool = False
 
 
 def run(
@@ -215,7 +218,7 @@ def _fitted(log: Traffic, ground: Grounds, plan: Plan, work: Path, progress: Pro
     progress.stage("fitting a profile to them")
     path = work / "honest.jsonl"
     log.write(path)
-    options = fit.Options(promise=plan.promise, horizon_us=None, seed=plan.seed)
+    options = fit.Options(promise=plan.promise, horizon_us=None, seed=plan.seed, rings=plan.rings)
     return fit.fit(
         lambda: read_logs([str(path)], progress.add), DECODERS["native"], ground.training, options, progress.stage
     )
