@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ JSON, HTML = "range.json", "report.html"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", type=Path, help="default: one is fitted to the victim's simulated honest clients")
+    parser.add_argument("--config", type=Path, help="take the policy from these settings, not the profile's")
     parser.add_argument(
         "--attacks", default="pure", metavar="LIST",
         help="all, pure, hidden, split, adaptive, slow, or campaigns: jacobian,line-search+sorted@10%%/50 (pure)",
@@ -52,7 +54,9 @@ def command(arguments: argparse.Namespace) -> int:
     from detector.redteam.page import page
     from detector.redteam.terminal import told
     from detector.redteam.trial import Plan, run
+    from detector.settings import load
 
+    policy = load(arguments.config, os.environ).policy if arguments.config else None
     names = arguments.detector or [OURS, *(name for name, _ in BASELINES)]
     detectors = [(name, None if name == OURS else detector_named(name)) for name in dict.fromkeys(names)]
     profile = artefact.load(arguments.profile) if arguments.profile else None
@@ -68,7 +72,7 @@ def command(arguments: argparse.Namespace) -> int:
     with Progress("range") as progress, tempfile.TemporaryDirectory(prefix="querywarden-range-") as work:
         progress.stage("meeting the victim")
         ground = grounds(arguments.victim, arguments.data, arguments.seed)
-        report, _ = run(plan, ground, profile, detectors, Path(work), progress)
+        report, _ = run(plan, ground, profile, detectors, Path(work), progress, policy)
     outcome.save(report, arguments.report / JSON)
     (arguments.report / HTML).write_text(page(report), encoding="utf-8")
     for line in told(report):

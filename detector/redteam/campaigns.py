@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     SLOW: SLOWLY,
     "all": PURE + HIDDEN + SPLIT + ADAPTIVE + SLOWLY,
 }
-PACKAGES = {"plot": "PIL"}  # extra -> the package that an attack needs of it
+PACKAGES = {"plot": "PIL", "redteam": "art"}  # extra -> the package that an attack needs of it
 
 
 class Skipped(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +13,10 @@ import numpy as np
 
 from detector.alert import Alert
 from detector.logs import DECODERS
-from detector.policy import Storm
+from detector.policy import Policy, Storm
 from detector.profile.artefact import Profile
 from detector.redteam.traffic import Traffic
+from detector.rings.accounts import RING
 from detector.run.replay import read_logs, replay
 
 NOBODY = ("population", "health")  # kinds of alerts that name nobody
@@ -28,20 +29,21 @@ class Named(NamedTuple):
     kind: str
 
 
-def judged(profile: Profile, traffic: Traffic, say: Callable[[int], None]) -> dict[str, Named]:
-    """Client -> its first alert. `say` is told how many records came.
+def judged(profile: Profile, policy: Policy, traffic: Traffic, say: Callable[[int], None]) -> dict[str, Named]:
+    """Client -> its first alert under the policy. `say` is told how many records came.
 
     Storms are off: hundreds of attackers in one log are one, and what is asked is when each would be named alone.
     """
-    policy = msgspec.structs.replace(profile.summary.policy, storm=Storm(at_least=0))
+    policy = msgspec.structs.replace(policy, storm=Storm(at_least=0))
     with tempfile.TemporaryDirectory(prefix="querywarden-range-") as folder:
         path = Path(folder) / "log.jsonl"
         traffic.write(path)
         done = replay(profile, policy, read_logs([str(path)], say), DECODERS["native"])
-    return first_named(done.alerts, traffic)
+    return first_named(done.alerts, traffic, done.pipeline.rings())
 
 
-def first_named(alerts: list[Alert], traffic: Traffic) -> dict[str, Named]:
+def first_named(alerts: list[Alert], traffic: Traffic, rings: Mapping[str, Sequence[str]]) -> dict[str, Named]:
+    """`rings`: members of each in the end. Who joined one after its alert counts as named when it had asked all."""
     found: dict[str, Named] = {}
     rows = traffic.rows()
     for alert in alerts:
@@ -54,6 +56,10 @@ def first_named(alerts: list[Alert], traffic: Traffic) -> dict[str, Named]:
         for client in alert.entity.members or ():
             queries = int(np.searchsorted(traffic.at[rows[client]], at, side="right"))
             found.setdefault(client, Named(max(queries, 1), alert.kind))
+    for alert in alerts:
+        if alert.action == "open" and alert.kind == RING:
+            for client in rings.get(alert.entity.id, ()):
+                found.setdefault(client, Named(len(rows[client]), alert.kind))
     return found
 
 

@@ -24,6 +24,7 @@ from detector.redteam.outcome import Adapted, Against, Attacked, Copy, Honest, J
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import simulate
 from detector.run.replay import read_logs
+from detector.settings import PolicySettings
 
 BATCH = 5_000_000  # numbers of inputs that are simulated and judged at a time
 CLONED = 5  # campaigns of each kind whose clones are made, at most
@@ -51,13 +52,13 @@ class Plan:
 
 
 def run(
-    plan: Plan, ground: Grounds, profile: Profile | None, detectors: Sequence[tuple[str, Detector | None]], work: Path,
-    progress: Progress,
+    plan: Plan, ground: Grounds, profile: Profile | None, detectors: Sequence[tuple[str, Detector | None]],
+    work: Path, progress: Progress, policy: PolicySettings | None = None,
 ) -> tuple[Report, Profile | None]:  # fmt: skip
     """The report, and the profile that judged. A detector of None is querywarden; without a profile it is fitted here.
 
-    `work`: a folder for the log that it is fitted on. Raises SettingsError for campaigns that cannot be read,
-    PromiseRefused where `learned` clients cannot carry the promise.
+    `work`: a folder for the log that it is fitted on. `policy`: the operator's; default: the profile's. Raises
+    SettingsError for campaigns that cannot be read, PromiseRefused where `learned` clients cannot carry the promise.
     """
     began = time.monotonic()
     wanted, skipped = campaigns(plan.attacks, picture=ground.world.pool.picture)
@@ -77,7 +78,7 @@ def run(
             if detector is not None:
                 progress.stage(f"calibrating {name} on the same clients")
                 calibrated[name] = detector.fit(honest, plan.promise)
-    bench = _Bench(plan, ground, fitted, detectors, progress)
+    bench = _Bench(plan, ground, fitted, policy, detectors, progress)
     found = [bench.attacked(text) for text in bench.batched(wanted)]
     found.sort(key=lambda one: wanted.index(one.campaign))
     return Report(
@@ -100,9 +101,12 @@ class _Bench:
     """Traffic and alarms of one batch after the other; `honest` holds the alarms on honest clients, by detector."""
 
     def __init__(
-        self, plan: Plan, ground: Grounds, profile: Profile | None, detectors: Sequence[tuple[str, Detector | None]],
-        progress: Progress,
+        self, plan: Plan, ground: Grounds, profile: Profile | None, policy: PolicySettings | None,
+        detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
     ) -> None:  # fmt: skip
+        if profile is not None:
+            promised = profile.summary.policy
+            self._policy = policy.over(promised.thresholds) if policy else promised
         self._plan, self._ground, self._profile, self._progress = plan, ground, profile, progress
         self._detectors = detectors
         self._traffic: Traffic
@@ -168,7 +172,7 @@ class _Bench:
             if detector is None:
                 assert self._profile is not None
                 logged = self._ground.as_logged(self._traffic, self._profile.summary.model)
-                found = judged(self._profile, logged, self._progress.add)
+                found = judged(self._profile, self._policy, logged, self._progress.add)
             else:
                 found = {}
                 for client, one in asked.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detector.errors import SettingsError, nearest_name
 from detector.redteam.attacks.active import active_centres, active_foreign, active_natural
+from detector.redteam.attacks.art import art_copycat, art_knockoff
 from detector.redteam.attacks.contract import Attack
 from detector.redteam.attacks.data_free import data_free, zeroth_order
 from detector.redteam.attacks.equivalent import equivalent
@@ -30,6 +31,8 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("active-centres", "natural images far apart in the copy's answers", active_centres),
     Attack("knockoff-adaptive", "Knockoff Nets with a policy over kinds of pictures", knockoff_adaptive, pictures=True),
     Attack("copycat", "foreign pictures, then changed natural ones (CopycatCNN)", copycat, pictures=True),
+    Attack("art-knockoff", "Knockoff Nets, adaptive (ART's)", art_knockoff, extra="redteam", pictures=True),
+    Attack("art-copycat", "CopycatCNN (ART's)", art_copycat, extra="redteam", pictures=True),
     Attack("equivalent", "functionally equivalent extraction", equivalent),
     Attack("blends", "blends of natural images", blends),
     Attack("harvest", "in-distribution harvesting", harvest),
