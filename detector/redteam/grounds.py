@@ -68,9 +68,7 @@ def grounds(victim: str, data: Path | None, seed: int) -> Grounds:
     if victim in BUNDLED:
         if data is not None:
             raise SettingsError(f"--data is for a victim of your own; {victim} brings its images")
-        world = digits_world(seed)
-        width = world.pool.pixels.shape[1]
-        return Grounds(world, _exam(world, seed, known=True), Units(np.zeros(width), np.ones(width)), known=True)
+        return grounds_of(digits_world(seed), seed)
     asker = asker_of(victim)
     if data is None:
         raise SettingsError("a victim of your own needs --data FILE.npz: inputs such as its clients ask")
@@ -88,6 +86,12 @@ def grounds(victim: str, data: Path | None, seed: int) -> Grounds:
     plain = not names or names == tuple(range(len(names)))
     known = labels is not None
     return Grounds(world, _exam(world, seed, known=known), units, known, () if plain else names)
+
+
+def grounds_of(world: World, seed: int) -> Grounds:
+    """Those of a world in [0, 1] whose classes are known."""
+    width = world.pool.pixels.shape[1]
+    return Grounds(world, _exam(world, seed, known=True), Units(np.zeros(width), np.ones(width)), known=True)
 
 
 def _parted(victim: UsersVictim, images: Images, seed: int) -> World:
