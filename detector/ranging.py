@@ -10,6 +10,7 @@ from pathlib import Path
 from detector.errors import SettingsError
 
 JSON, HTML = "range.json", "report.html"
+PRADA = "prada"  # compares distances within classes, of which text has none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detector", action="append", default=[], metavar="NAME",
         help="querywarden, prada, mmd, mmd-1500 or python:MODULE:CLASS, again for more; default: those four",
     )  # fmt: skip
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="a language model instead: texts to make sweeps of")
+    parser.add_argument(
+        "--honest-log",
+        action="append",
+        default=[],
+        metavar="LOG",
+        help="of text: honest clients to judge beside sweeps",
+    )
     parser.add_argument("--clients", type=_count, default=10, metavar="N", help="campaigns of each kind (10)")
     parser.add_argument("--budget", type=_count, default=1000, metavar="N", help="queries of each campaign (1000)")
     parser.add_argument(
@@ -53,11 +62,13 @@ def command(arguments: argparse.Namespace) -> int:
     from detector.redteam.grounds import grounds
     from detector.redteam.page import page
     from detector.redteam.terminal import told
+    from detector.redteam.text_trial import of_text
     from detector.redteam.trial import Plan, run
     from detector.settings import load
 
     policy = load(arguments.config, os.environ).policy if arguments.config else None
-    names = arguments.detector or [OURS, *(name for name, _ in BASELINES)]
+    others = [name for name, _ in BASELINES if not (arguments.texts and name == PRADA)]
+    names = arguments.detector or [OURS, *others]
     detectors = [(name, None if name == OURS else detector_named(name)) for name in dict.fromkeys(names)]
     profile = artefact.load(arguments.profile) if arguments.profile else None
     promise = profile.summary.promise if profile else arguments.promise
@@ -70,9 +81,16 @@ def command(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     arguments.report.mkdir(parents=True, exist_ok=True)
     with Progress("range") as progress, tempfile.TemporaryDirectory(prefix="querywarden-range-") as work:
-        progress.stage("meeting the victim")
-        ground = grounds(arguments.victim, arguments.data, arguments.seed)
-        report, _ = run(plan, ground, profile, detectors, Path(work), progress, policy)
+        if arguments.texts:
+            if profile is None or not arguments.honest_log:
+                raise SettingsError(
+                    "--texts needs the --profile of its model, and an --honest-log that this has not seen"
+                )
+            report = of_text(arguments.texts, arguments.honest_log, plan, profile, policy, detectors, progress)
+        else:
+            progress.stage("meeting the victim")
+            ground = grounds(arguments.victim, arguments.data, arguments.seed)
+            report, _ = run(plan, ground, profile, detectors, Path(work), progress, policy)
     outcome.save(report, arguments.report / JSON)
     (arguments.report / HTML).write_text(page(report), encoding="utf-8")
     for line in told(report):

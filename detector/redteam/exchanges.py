@@ -50,7 +50,8 @@ def spoken(chunks: Iterator[Chunk], decode: Decode) -> dict[str, list[Said]]:
     """Client -> what it asked and was answered, in order, from a log of text. Other records are left out."""
     found: dict[str, list[Said]] = {}
     for chunk in chunks:
-        for query in decode(chunk.payloads).queries:
+        queries, _, _ = decode(chunk.payloads)
+        for query in queries:
             if query.client is not None and query.answered and isinstance(query.input, str) and query.input.strip():
                 said = Said(query.at, Exchange(query.input, query.text or ""))
                 found.setdefault(query.client, []).append(said)

@@ -15,6 +15,7 @@ from detector.alert import Alert
 from detector.logs import DECODERS
 from detector.policy import Policy, Storm
 from detector.profile.artefact import Profile
+from detector.query import I64
 from detector.redteam.traffic import Traffic
 from detector.rings.accounts import RING
 from detector.run.replay import read_logs, replay
@@ -39,27 +40,30 @@ def judged(profile: Profile, policy: Policy, traffic: Traffic, say: Callable[[in
         path = Path(folder) / "log.jsonl"
         traffic.write(path)
         done = replay(profile, policy, read_logs([str(path)], say), DECODERS["native"])
-    return first_named(done.alerts, traffic, done.pipeline.rings())
+    times = {client: traffic.at[rows] for client, rows in traffic.rows().items()}
+    return first_named(done.alerts, times, done.pipeline.rings())
 
 
-def first_named(alerts: list[Alert], traffic: Traffic, rings: Mapping[str, Sequence[str]]) -> dict[str, Named]:
-    """`rings`: members of each in the end. Who joined one after its alert counts as named when it had asked all."""
+def first_named(alerts: Sequence[Alert], at: Mapping[str, I64], rings: Mapping[str, Sequence[str]]) -> dict[str, Named]:
+    """`at`: when each client asked, in order. `rings`: members of each in the end.
+
+    Who joined a ring after its alert counts as named when it had asked all.
+    """
     found: dict[str, Named] = {}
-    rows = traffic.rows()
     for alert in alerts:
         if alert.action != "open" or alert.kind in NOBODY:
             continue
         if alert.entity.kind == "client":
             found.setdefault(alert.entity.id, Named(alert.queries, alert.kind))
             continue
-        at = _micros(alert.at)
+        moment = _micros(alert.at)
         for client in alert.entity.members or ():
-            queries = int(np.searchsorted(traffic.at[rows[client]], at, side="right"))
+            queries = int(np.searchsorted(at[client], moment, side="right"))
             found.setdefault(client, Named(max(queries, 1), alert.kind))
     for alert in alerts:
         if alert.action == "open" and alert.kind == RING:
             for client in rings.get(alert.entity.id, ()):
-                found.setdefault(client, Named(len(rows[client]), alert.kind))
+                found.setdefault(client, Named(len(at[client]), alert.kind))
     return found
 
 

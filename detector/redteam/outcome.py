@@ -98,7 +98,9 @@ class Adapted(msgspec.Struct, frozen=True):
 
 
 class Victim(msgspec.Struct, frozen=True):
-    """width: numbers of an input; classes: that it answers with; accuracy: on the exam, null without a truth."""
+    """width: numbers of an input, 0 of a language model, of which no clone is made; classes: that it answers with;
+    accuracy: on the exam, null without a truth.
+    """
 
     name: str
     width: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from detector.redteam.campaign import read_campaign
 from detector.redteam.outcome import Against, Attacked, Judge, Report, Spread
 from detector.redteam.plots import Dot, behind, curves, dumbbells, keys, legend, table
 from detector.redteam.style import CSS
@@ -39,9 +39,14 @@ def _sections(report: Report) -> Iterator[Iterator[str]]:
 def _head(report: Report) -> Iterator[str]:
     victim = report.victim
     right = "" if victim.accuracy is None else f", right on {victim.accuracy:.0%} of honest inputs"
+    kind = (
+        f"A victim of {victim.width} numbers and {victim.classes} classes{right}"
+        if victim.width
+        else "A language model"
+    )
     yield f"<h1>Who copies {escape(victim.name)}, and who notices</h1>"
     yield (
-        f'<p class="quiet">A victim of {victim.width} numbers and {victim.classes} classes{right}; '
+        f'<p class="quiet">{kind}; '
         f"{len(report.campaigns)} kinds of campaigns of {report.budget:,} queries each; seed {report.seed}. "
         "Every detector judged the same queries and was held to the same promise.</p>"
     )
@@ -108,6 +113,8 @@ def _detection(report: Report) -> Iterator[str]:
 
 
 def _copies(report: Report) -> Iterator[str]:
+    if all(one.end.fidelity.median is None for one in report.campaigns):
+        return
     yield "<h2>What was saved</h2>"
     yield (
         "<p>How well a clone agrees with the victim on honest inputs: a clone of what had been asked when the accounts "
@@ -195,7 +202,7 @@ def _of(one: Attacked, detector: str) -> Against | None:
 
 
 def _attack(one: Attacked) -> str:
-    return read_campaign(one.campaign).attack.name
+    return re.split(r"[+@/]", one.campaign, maxsplit=1)[0]
 
 
 def _form(one: Attacked) -> str:

@@ -11,8 +11,9 @@ from functools import cache
 
 import numpy as np
 
+from detector.query import F64
 from detector.redteam.exchanges import Exchange
-from detector.text.words import Words
+from detector.text.words import Words, directions
 
 LENGTH = 200  # prompts of a sweep
 TEMPLATES = (
@@ -163,6 +164,12 @@ def hidden(sweep: Sequence[Exchange], cover: Sequence[Exchange], share: float, r
     found: list[Exchange] = []
     while (following := next(own if rng.random() < share else others, None)) is not None:
         found.append(following)
+    return found
+
+
+def embedded(texts: Sequence[str]) -> F64:
+    """(n, d) directions of what the texts are about. Raises MissingExtra without the extra `text`."""
+    found: F64 = directions(_words().embed(texts))
     return found
 
 

@@ -15,7 +15,8 @@ def told(report: Report) -> Iterator[str]:
         for row in one.against:
             count = f"{row.named.named} of {row.named.of}"
             when = "-" if not row.each else f"{row.queries.median:g} ({row.queries.least:g}-{row.queries.most:g})"
-            copy = f"{row.copy.fidelity.median:.0%} / {one.end.fidelity.median:.0%}"
+            then, end = row.copy.fidelity.median, one.end.fidelity.median
+            copy = "" if then is None or end is None else f"{then:.0%} / {end:.0%}"
             yield f"{one.campaign:<{wide}}  {row.detector:<12}{count:>14}{when:>18}{copy:>30}"
     for judge in report.detectors:
         named, expected = judge.honest.named, judge.honest.expected
