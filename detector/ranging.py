@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LOG",
         help="of text: honest clients to judge beside sweeps",
     )
+    parser.add_argument(
+        "--learned-log", action="append", default=[], metavar="LOG",
+        help="of text: honest clients who teach the other detectors, such as the profile's own log",
+    )  # fmt: skip
     parser.add_argument("--clients", type=_count, default=10, metavar="N", help="campaigns of each kind (10)")
     parser.add_argument("--budget", type=_count, default=1000, metavar="N", help="queries of each campaign (1000)")
     parser.add_argument(
@@ -86,7 +90,9 @@ def command(arguments: argparse.Namespace) -> int:
                 raise SettingsError(
                     "--texts needs the --profile of its model, and an --honest-log that this has not seen"
                 )
-            report = of_text(arguments.texts, arguments.honest_log, plan, profile, policy, detectors, progress)
+            report = of_text(
+                arguments.texts, arguments.honest_log, arguments.learned_log, plan, profile, policy, detectors, progress
+            )
         else:
             progress.stage("meeting the victim")
             ground = grounds(arguments.victim, arguments.data, arguments.seed)

@@ -36,39 +36,44 @@ from detector.run.replay import read_logs, replay
 from detector.settings import PolicySettings
 
 NOTHING = Copy(outcome.spread([]), None)
-LEARNED_SHARE = 0.5  # of the honest clients of the log teach and calibrate the other detectors; all are judged by us
+LEARNED_SHARE = 0.5  # of the honest clients teach the other detectors, where nobody else does; all are judged by us
 
 
 def of_text(
-    texts: Path, logs: Sequence[str], plan: Plan, profile: Profile, policy: PolicySettings | None,
+    texts: Path, logs: Sequence[str], teaching: Sequence[str], plan: Plan, profile: Profile, policy: PolicySettings | None,
     detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
 ) -> Report:  # fmt: skip
-    """The same from files: texts as `read_texts` reads them, and logs of honest clients."""
+    """The same from files: texts as `read_texts` reads them, logs of honest clients that are judged, and logs of those
+    who teach the other detectors.
+    """
     pool = read_texts(texts)
     progress.stage("reading honest clients")
     honest = spoken(read_logs(logs, progress.add), DECODERS["native"])
+    teachers = spoken(read_logs(teaching, progress.add), DECODERS["native"]) if teaching else {}
     promised = profile.summary.policy
     in_force = policy.over(promised.thresholds) if policy else promised
-    return run_text(plan, pool, honest, profile, in_force, detectors, progress)
+    return run_text(plan, pool, honest, teachers, profile, in_force, detectors, progress)
 
 
 def run_text(
-    plan: Plan, texts: Sequence[Exchange], honest: Mapping[str, Sequence[Said]], profile: Profile, policy: Policy,
-    detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
+    plan: Plan, texts: Sequence[Exchange], honest: Mapping[str, Sequence[Said]],
+    teachers: Mapping[str, Sequence[Said]], profile: Profile, policy: Policy, detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
 ) -> Report:  # fmt: skip
-    """`honest`: clients of a log that the profile has not seen. Raises SettingsError for what cannot be run so."""
+    """`honest`: clients of a log that the profile has not seen. `teachers`: those of whom the other detectors learn; where
+    there are none, half of the honest ones, whom they do not judge then. Raises SettingsError for what cannot be run so."""
     began = time.monotonic()
     if not honest:
         raise SettingsError("--honest-log holds no client that asked text: sweeps are judged beside honest clients")
-    order = list(honest)
-    rows = np.random.default_rng(plan.seed).permutation(len(order))
-    learned = [order[i] for i in rows[: int(LEARNED_SHARE * len(order))]]
+    rows = np.random.default_rng(plan.seed).permutation(len(honest))
+    half = [list(honest)[i] for i in rows[: int(LEARNED_SHARE * len(honest))]]
+    learned = list(teachers.values()) or [honest[client] for client in half]
     calibrated: dict[str, int | None] = {}
     for name, detector in detectors:
         if detector is not None:
-            progress.stage(f"calibrating {name} on {len(learned)} of the honest clients")
-            calibrated[name] = detector.fit([_client(honest[client]) for client in learned], plan.promise)
-    fresh = {name: list(honest) if d is None else sorted(set(order) - set(learned)) for name, d in detectors}
+            progress.stage(f"calibrating {name} on {len(learned)} honest clients")
+            calibrated[name] = detector.fit([_client(said) for said in learned], plan.promise)
+    others = list(honest) if teachers else sorted(set(honest) - set(half))
+    fresh = {name: list(honest) if detector is None else others for name, detector in detectors}
     wanted, skipped = _possible(text_campaigns(plan.attacks))
     asked: dict[Account, Sequence[Said]] = {Account(client, "", "honest"): said for client, said in honest.items()}
     for text in wanted:
