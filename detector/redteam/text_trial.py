@@ -34,14 +34,15 @@ from detector.redteam.traffic import Account
 from detector.redteam.trial import FOREIGN, Plan
 from detector.run.replay import read_logs, replay
 from detector.settings import PolicySettings
+from detector.text.reading import WORDS
 
 NOTHING = Copy(outcome.spread([]), None)
 LEARNED_SHARE = 0.5  # of the honest clients teach the other detectors, where nobody else does; all are judged by us
 
 
 def of_text(
-    texts: Path, logs: Sequence[str], teaching: Sequence[str], plan: Plan, profile: Profile, policy: PolicySettings | None,
-    detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
+    texts: Path, logs: Sequence[str], teaching: Sequence[str], plan: Plan, profile: Profile,
+    policy: PolicySettings | None, detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
 ) -> Report:  # fmt: skip
     """The same from files: texts as `read_texts` reads them, logs of honest clients that are judged, and logs of those
     who teach the other detectors.
@@ -57,11 +58,16 @@ def of_text(
 
 def run_text(
     plan: Plan, texts: Sequence[Exchange], honest: Mapping[str, Sequence[Said]],
-    teachers: Mapping[str, Sequence[Said]], profile: Profile, policy: Policy, detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
+    teachers: Mapping[str, Sequence[Said]], profile: Profile, policy: Policy,
+    detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
 ) -> Report:  # fmt: skip
-    """`honest`: clients of a log that the profile has not seen. `teachers`: those of whom the other detectors learn; where
-    there are none, half of the honest ones, whom they do not judge then. Raises SettingsError for what cannot be run so."""
+    """`honest`: clients of a log that the profile has not seen. `teachers`: those of whom the other detectors learn;
+    where there are none, half of the honest ones, whom they do not judge then. Raises SettingsError for what cannot
+    be run so.
+    """
     began = time.monotonic()
+    if profile.summary.embedder != WORDS:
+        raise SettingsError("sweeps are judged by a profile that embeds text itself, and this one does not")
     if not honest:
         raise SettingsError("--honest-log holds no client that asked text: sweeps are judged beside honest clients")
     rows = np.random.default_rng(plan.seed).permutation(len(honest))

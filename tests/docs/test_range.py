@@ -7,6 +7,7 @@ import re
 from detector.redteam import ATTACKS, outcome
 from detector.redteam.detectors import BASELINES
 from detector.redteam.manners import MANNERS
+from detector.redteam.sweeps import SWEEPS, TEXT_MANNERS
 from tests.docs.pages import ROOT, first_cells
 
 PAGE = ROOT / "docs" / "range.md"
@@ -19,6 +20,11 @@ def test_attacks_are_described() -> None:
 
 def test_manners_are_described() -> None:
     assert set(first_cells(PAGE, "manner")) == {manner.name for manner in MANNERS}
+
+
+def test_sweeps_are_described() -> None:
+    assert set(first_cells(PAGE, "sweep")) == {sweep.name for sweep in SWEEPS}
+    assert set(first_cells(PAGE, "rewritten")) == {manner.name for manner in TEXT_MANNERS}
 
 
 def test_detectors_are_described() -> None:
