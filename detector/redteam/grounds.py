@@ -6,8 +6,10 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector import columns
 from detector.errors import SettingsError
@@ -55,7 +57,14 @@ class Grounds:
             names=self.names,
         )
 
-    def _called(self, classes: I64) -> list[str | int]:
+    def _usable(labels: NDArray[Any]) -> bool:
+    """Names, or whole numbers from 0 on."""
+    if labels.dtype.kind == "U":
+        return True
+    return labels.dtype.kind in "iu" and int(labels.min()) >= 0
+
+
+def _called(self, classes: I64) -> list[str | int]:
         return [self.names[code] for code in classes] if self.names else classes.tolist()
 
 
@@ -74,18 +83,19 @@ def grounds(victim: str, data: Path | None, seed: int) -> Grounds:
         raise SettingsError("a victim of your own needs --data FILE.npz: inputs such as its clients ask")
     inputs, labels, picture = _read(data)
     units = Units.of(inputs)
-    names = () if labels is None else tuple(sorted(set(labels), key=lambda label: (isinstance(label, str), label)))
-    user = UsersVictim(_called(victim), units, asker, names)
+    words = labels is not None and isinstance(labels[0], str)
+    names = tuple(sorted(set(map(str, labels or ())))) if words else ()
+    numbers = range(int(max(labels)) + 1) if labels and not words else ()
+    user = UsersVictim(_called(victim), units, asker, names or tuple(numbers))
     unit = units.unit(inputs)
     if labels is None:
         classes = user.ask(unit).argmax(axis=1)
+    elif words:
+        classes = np.array([names.index(str(label)) for label in labels])
     else:
-        codes = {name: code for code, name in enumerate(names)}
-        classes = np.array([codes[label] for label in labels])
+        classes = np.array(labels)
     world = _parted(user, Images(unit, classes.astype(np.int64), picture), seed)
-    plain = not names or names == tuple(range(len(names)))
-    known = labels is not None
-    return Grounds(world, _exam(world, seed, known=known), units, known, () if plain else names)
+    return Grounds(world, _exam(world, seed, known=labels is not None), units, labels is not None, names)
 
 
 def grounds_of(world: World, seed: int) -> Grounds:
@@ -123,6 +133,8 @@ def _read(path: Path) -> tuple[F64, list[str | int] | None, bool]:
     labels = arrays.get("labels")
     if labels is not None and labels.shape != (len(inputs),):
         raise SettingsError(f"--data {path} holds {len(inputs)} inputs and labels of the shape {labels.shape}")
+    if labels is not None and not _usable(labels):
+        raise SettingsError(f"--data {path} holds labels that are neither names nor whole numbers from 0 on")
     picture = inputs.ndim == 3 and inputs.shape[1] == inputs.shape[2]
     return inputs.reshape(len(inputs), -1), None if labels is None else labels.tolist(), picture
 

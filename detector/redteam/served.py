@@ -63,7 +63,7 @@ class UsersVictim:
     """A model of the user's, of which we know the answers alone. `labels_only`: it gives no probabilities."""
 
     def __init__(self, name: str, units: Units, asker: Asker, classes: Sequence[int | str] = ()) -> None:
-        """`classes`: the labels that it may answer, as far as they are known; others are added as they come."""
+        """`classes`: the labels that it may answer, in the order of its shares."""
         self.name = name
         self.units = units
         self.labels_only = False
@@ -71,12 +71,17 @@ class UsersVictim:
         self._asker = asker
         self._codes = {label: code for code, label in enumerate(classes)}
         self._width = len(self._codes)
+        self._named = any(isinstance(label, str) for label in classes)
 
     def ask(self, inputs: F64) -> F64:
         """(n, d) in [0, 1] -> (n, k) probabilities; of labels alone, nearly one for the label."""
         self.asked += len(inputs)
         told = self._asker(self.units.own(inputs))
         if isinstance(told, np.ndarray) and told.ndim == 2:
+            if self._named and told.shape[1] != self._width:
+                raise SettingsError(
+                    f"the victim {self.name} gives shares of {told.shape[1]} classes; --data has {self._width} labels"
+                )
             return _probabilities(told, len(inputs), self.name)
         self.labels_only = True
         return self._shares([label.item() if isinstance(label, np.generic) else label for label in told], len(inputs))

@@ -165,3 +165,28 @@ def test_a_bundled_victim_brings_its_images(data: Path) -> None:
         grounds("digits", data, 1)
     with pytest.raises(SettingsError, match="--data"):
         grounds("python:tests.redteam.test_served:shares", None, 1)
+
+
+def test_shares_of_other_classes_than_the_data_name_are_refused(data: Path) -> None:
+    with np.load(data) as arrays:
+        np.savez(data, inputs=arrays["inputs"], labels=np.where(arrays["labels"] > 0, "more", "less"))
+    with pytest.raises(SettingsError, match="3 classes; --data has 2 labels"):
+        grounds("python:tests.redteam.test_served:shares", data, 1)
+
+
+def test_data_that_lack_a_class_still_tell_the_truth(data: Path) -> None:
+    """Labels 0 and 2 of a model of three: they mean the same as its shares do."""
+    with np.load(data) as arrays:
+        kept = arrays["labels"] != 1
+        inputs, labels = np.tile(arrays["inputs"][kept], (2, 1)), np.tile(arrays["labels"][kept], 2)
+    np.savez(data, inputs=inputs, labels=labels)
+    exam = grounds("python:tests.redteam.test_served:shares", data, 1).exam
+    assert exam.truth is not None
+    assert (exam.answers == exam.truth).mean() > 0.8
+
+
+def test_labels_that_are_neither_names_nor_numbers_are_refused(data: Path) -> None:
+    with np.load(data) as arrays:
+        np.savez(data, inputs=arrays["inputs"], labels=arrays["labels"] - 0.5)
+    with pytest.raises(SettingsError, match="neither names nor whole numbers"):
+        grounds("python:tests.redteam.test_served:shares", data, 1)
