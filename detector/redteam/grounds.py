@@ -57,14 +57,7 @@ class Grounds:
             names=self.names,
         )
 
-    def _usable(labels: NDArray[Any]) -> bool:
-    """Names, or whole numbers from 0 on."""
-    if labels.dtype.kind == "U":
-        return True
-    return labels.dtype.kind in "iu" and int(labels.min()) >= 0
-
-
-def _called(self, classes: I64) -> list[str | int]:
+    def _called(self, classes: I64) -> list[str | int]:
         return [self.names[code] for code in classes] if self.names else classes.tolist()
 
 
@@ -137,6 +130,13 @@ def _read(path: Path) -> tuple[F64, list[str | int] | None, bool]:
         raise SettingsError(f"--data {path} holds labels that are neither names nor whole numbers from 0 on")
     picture = inputs.ndim == 3 and inputs.shape[1] == inputs.shape[2]
     return inputs.reshape(len(inputs), -1), None if labels is None else labels.tolist(), picture
+
+
+def _usable(labels: NDArray[Any]) -> bool:
+    """Names, or whole numbers from 0 on."""
+    if labels.dtype.kind == "U":
+        return True
+    return labels.dtype.kind in "iu" and int(labels.min()) >= 0
 
 
 def _called(victim: str) -> str:
