@@ -26,7 +26,7 @@ from detector.redteam.trial import Plan, run
 
 PROMISE = 0.01
 SEED, SEED_QUICK = 9501, 7501  # the development seeds are others
-CLIENTS, CLIENTS_QUICK = 10, 2
+CLIENTS, CLIENTS_QUICK = 5, 2
 ATTACKS, ATTACKS_QUICK = "all", "pure,adaptive"
 BUDGET, HONEST, LEARNED, DAYS = 1000, 1000, 1000, 30.0
 

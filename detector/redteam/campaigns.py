@@ -12,8 +12,8 @@ from detector.redteam.manners import SLOW
 PURE = ("",)
 HIDDEN = ("@30%", "@10%", "@3%")
 SPLIT = ("/10", "/50", "/200")
-ADAPTIVE = ("+filtered", "+spaced", "+sorted", "+narrow", "+filtered+spaced+narrow")
-SLOWLY = (f"+{SLOW}", f"+{SLOW}@10%")
+ADAPTIVE = ("+filtered", "+spaced", "+sorted", "+narrow", "+filtered+spaced+narrow", "+narrow/50")
+SLOWLY = (f"+{SLOW}", f"+{SLOW}@10%", f"+{SLOW}@3%")
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "pure": PURE,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,13 +43,15 @@ class Share(msgspec.Struct, frozen=True):
 
 class Honest(msgspec.Struct, frozen=True):
     """Fresh honest clients under one detector. calibrated, rank: of its threshold; expected: how many are named in 95
-    of 100 calibrations by the Beta-binomial law, null where the detector did not say.
+    of 100 calibrations by the Beta-binomial law, null where the detector did not say; kinds: of the alerts that named
+    them.
     """
 
     named: Share
     calibrated: int | None
     rank: int | None
     expected: tuple[int, int] | None
+    kinds: dict[str, int] = {}
 
 
 class Judge(msgspec.Struct, frozen=True):
@@ -133,6 +136,11 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 def share(named: int, of: int) -> Share:
     return Share(named, of, named / of if of else 0.0, interval(named, of) if of else (0.0, 1.0))
+
+
+def counted(kinds: Iterable[str]) -> dict[str, int]:
+    """How many of each, by name."""
+    return dict(sorted(Counter(kinds).items()))
 
 
 def versions() -> dict[str, str]:

@@ -171,7 +171,7 @@ def _honest(report: Report) -> Iterator[str]:
         "<p>Fresh ones, never seen before. What is to be expected follows from the promise and the number of clients "
         "that calibrated it: the Beta-binomial law, in 95 of 100 calibrations.</p>"
     )
-    head = ["detector", "promise", "named", "share", "95% interval", "expected", "calibrated on"]
+    head = ["detector", "promise", "named", "share", "95% interval", "expected", "calibrated on", "named as"]
     yield table(head, [_honest_row(judge) for judge in report.detectors])
 
 
@@ -183,6 +183,7 @@ def _honest_row(judge: Judge) -> list[str]:
     return [
         judge.name, promise, f"{honest.named.named} of {honest.named.of}", f"{honest.named.share:.1%}",
         f"{low:.1%} to {high:.1%}", expected, "not known" if honest.calibrated is None else f"{honest.calibrated:,}",
+        ", ".join(f"{kind} {n}" for kind, n in honest.kinds.items()),
     ]  # fmt: skip
 
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from detector.errors import SettingsError, nearest_name
+from detector.redteam.campaign import read_form
 from detector.redteam.campaigns import HIDDEN, PURE, SPLIT
 from detector.redteam.exchanges import Exchange, Said
 from detector.redteam.sweeps import SWEEPS, TEXT_MANNERS, Sweep, TextManner, hidden
 from detector.redteam.traffic import Account
 
-_FORM = re.compile(r"(?P<sweep>[a-z-]+)(?P<manners>(\+[a-z]+)*)(@(?P<percent>\d+)%)?(/(?P<accounts>\d+))?")
 GAP_S = 60.0  # between two prompts, on average; honest clients of a log keep their own
 COVERED = 24  # honest clients whose prompts a hidden sweep is mixed into
 
@@ -56,20 +55,13 @@ def read_text_campaign(text: str) -> TextCampaign:
     >>> read_text_campaign("topic+casual@30%/10").title
     'one topic, rewritten casually, 30% hidden in honest traffic, over 10 accounts'
     """
-    form = _FORM.fullmatch(text)
-    if form is None:
-        raise SettingsError(f"cannot read the campaign {text!r}: write sweep[+manner][@percent%][/accounts]")
-    share, accounts = int(form["percent"] or 100) / 100, int(form["accounts"] or 1)
-    if not 0 < share <= 1 or accounts < 1:
-        raise SettingsError(f"campaign {text!r}: the percentage is 1 to 100 and there is at least one account")
+    form = read_form(text)
     sweeps, manners = {one.name: one for one in SWEEPS}, {one.name: one for one in TEXT_MANNERS}
-    for kind, known, names in (("sweep", sweeps, [form["sweep"]]), ("manner", manners, form["manners"].split("+")[1:])):
+    for kind, known, names in (("sweep", sweeps, (form.name,)), ("manner", manners, form.manners)):
         for name in names:
             if name not in known:
                 raise SettingsError(f"no {kind} is called {name!r}; {nearest_name(name, known)}")
-    return TextCampaign(
-        sweeps[form["sweep"]], tuple(manners[name] for name in form["manners"].split("+")[1:]), share, accounts
-    )
+    return TextCampaign(sweeps[form.name], tuple(manners[name] for name in form.manners), form.share, form.accounts)
 
 
 def text_campaigns(text: str) -> list[str]:

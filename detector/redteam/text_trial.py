@@ -172,7 +172,7 @@ def _against(name: str, clients: Sequence[str], alarms: Mapping[str, Named]) -> 
         named=outcome.share(len(each), len(clients)),
         queries=outcome.spread([one.queries for one in each]),
         each=tuple(sorted(one.queries for one in each)),
-        kinds={kind: sum(one.kind == kind for one in each) for kind in sorted({one.kind for one in each})},
+        kinds=outcome.counted(one.kind for one in each),
         copy=NOTHING,
         saved=0.0,
     )
@@ -186,4 +186,6 @@ def _judge(
     m = level.calibrated if ours else calibrated
     k = level.rank if ours else None if m is None else conformal.rank(m, plan.promise)
     expected = None if m is None or k is None else conformal.expected(len(fresh), m, k)
-    return Judge(name, plan.promise, Honest(outcome.share(sum(c in alarms for c in fresh), len(fresh)), m, k, expected))
+    named = [alarms[client] for client in fresh if client in alarms]
+    honest = Honest(outcome.share(len(named), len(fresh)), m, k, expected, outcome.counted(one.kind for one in named))
+    return Judge(name, plan.promise, honest)

@@ -163,7 +163,8 @@ class _Bench:
             promise, m, k = self._profile.summary.promise, level.calibrated, level.rank
         expected = None if m is None or k is None else conformal.expected(self._plan.honest, m, k)
         named = outcome.share(len(self.honest[name]), self._plan.honest)
-        return Judge(name, promise, Honest(named, m, k, expected))
+        kinds = outcome.counted(one.kind for one in self.honest[name].values())
+        return Judge(name, promise, Honest(named, m, k, expected, kinds))
 
     def _judge(self) -> None:
         asked = _asked(self._traffic)
@@ -208,7 +209,7 @@ class _Bench:
             named=outcome.share(len(each), sum(map(len, runs))),
             queries=outcome.spread([named.queries for named in each]),
             each=tuple(sorted(named.queries for named in each)),
-            kinds={kind: sum(n.kind == kind for n in each) for kind in sorted({n.kind for n in each})},
+            kinds=outcome.counted(named.kind for named in each),
             copy=_copy(until),
             saved=float(np.median([e.fidelity - u.fidelity for e, u in zip(ends, until, strict=True)])),
         )

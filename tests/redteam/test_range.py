@@ -144,3 +144,29 @@ def test_what_cannot_be_run_is_said(
 ) -> None:
     assert main(["range", *SMALL, "--report", str(tmp_path), *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_pure_attack_on_the_digits(tmp_path: Path) -> None:
+    """At a promise of 1%: noise and foreign pictures within ten queries, searches within forty, nobody else so soon."""
+    arguments = ["--attacks", "pure", "--clients", "5", "--budget", "400", "--honest", "150", "--learned", "600"]
+    assert main(["range", *arguments, "--report", str(tmp_path)]) == 0
+    report = outcome.load(tmp_path / "range.json")
+    found = {one.campaign: {against.detector: against for against in one.against} for one in report.campaigns}
+    for name, most in (
+        ("uniform", 10),
+        ("data-free", 10),
+        ("dfme", 10),
+        ("textures", 10),
+        ("equivalent", 20),
+        ("line-search", 40),
+    ):
+        ours = found[name]["querywarden"]
+        assert ours.named.share == 1.0, name
+        assert ours.queries.median is not None
+        assert ours.queries.median <= most, name
+        for other in ("prada", "mmd"):
+            assert all(queries >= 100 for queries in found[name][other].each)
+    for judge in report.detectors:
+        assert judge.honest.expected is not None
+        assert judge.honest.named.named <= judge.honest.expected[1] + 1, judge.name
