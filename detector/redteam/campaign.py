@@ -15,7 +15,7 @@ _FORM = re.compile(r"(?P<name>[a-z-]+)(?P<manners>(\+[a-z]+)*)(@(?P<percent>\d+)
 
 
 class Form(NamedTuple):
-    """A campaign as it is written: what is asked, in which manners, which share of the queries, over how many accounts."""
+    """A campaign as it is written: what is asked, in which manners, which share of queries, over how many accounts."""
 
     name: str
     manners: tuple[str, ...]
