@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detector.errors import SettingsError
 from detector.logs import DECODERS
 from detector.profile import fit
 from detector.profile.artefact import Profile
@@ -25,6 +26,7 @@ from detector.redteam.traffic import Traffic
 from detector.redteam.world import simulate
 from detector.run.replay import read_logs
 from detector.settings import PolicySettings
+from features import NUMBERS
 
 BATCH = 5_000_000  # numbers of inputs that are simulated and judged at a time
 CLONED = 5  # campaigns of each kind whose clones are made, at most
@@ -61,6 +63,8 @@ def run(
     SettingsError for campaigns that cannot be read, PromiseRefused where `learned` clients cannot carry the promise.
     """
     began = time.monotonic()
+    if profile is not None:
+        _check(profile, ground)
     wanted, skipped = campaigns(plan.attacks, picture=ground.world.pool.picture)
     calibrated: dict[str, int | None] = {}
     ours = any(detector is None for _, detector in detectors)
@@ -217,6 +221,15 @@ class _Bench:
     def _grade(self, rows: np.ndarray) -> Grade:
         self._progress.add(1)
         return graded(self._traffic.inputs[rows], self._traffic.labels[rows], self._ground.exam)
+
+
+def _check(profile: Profile, ground: Grounds) -> None:
+    """What it could not read would be dead letters, and would look like attacks that nobody finds."""
+    width = ground.world.pool.pixels.shape[1]
+    if profile.kit is not NUMBERS:
+        raise SettingsError(f"the profile reads {profile.kit.name}, and this victim numbers (text: --texts)")
+    if profile.summary.width != width:
+        raise SettingsError(f"the profile reads inputs of {profile.summary.width} numbers, and this victim {width}")
 
 
 def _fitted(log: Traffic, ground: Grounds, plan: Plan, work: Path, progress: Progress) -> Profile:

@@ -10,9 +10,13 @@ import msgspec
 import pytest
 
 from detector.cli import main
+from detector.logs.native import decode_many
+from detector.profile import artefact, fit
+from detector.query import Chunk
 from detector.redteam import outcome
 from detector.redteam.outcome import Report
 from detector.redteam.page import page
+from tests import people
 
 SMALL = ["--clients", "2", "--budget", "120", "--honest", "20", "--learned", "60", "--promise", "0.05", "--seed", "3"]
 
@@ -144,6 +148,16 @@ def test_what_cannot_be_run_is_said(
 ) -> None:
     assert main(["range", *SMALL, "--report", str(tmp_path), *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_profile_of_another_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its inputs would be dead letters, and nobody would be named."""
+    lines = people.log_of(people.honest(1, 90))
+    chunk = Chunk(people.STREAM, lines, list(range(len(lines))), len(lines), [people.END_US] * len(lines))
+    options = fit.Options(promise=0.05, horizon_us=None, watch=None)
+    artefact.save(fit.fit(lambda: iter([chunk]), decode_many, None, options, lambda text: None), tmp_path / "profile")
+    assert main(["range", *SMALL, "--profile", str(tmp_path / "profile"), "--report", str(tmp_path)]) == 1
+    assert "20 numbers, and this victim 64" in capsys.readouterr().err
 
 
 @pytest.mark.slow
