@@ -82,9 +82,12 @@ def page(report: Report) -> str:
         "queries until then / fidelity of the clone then and in the end.",
     ]
     for name, forms in GROUPS.items():
-        if name != "all":
-            lines += ["", f"## {name.capitalize()}", *_tables(report, forms)]
-    lines += ["", "## What adapting costs", "", *_costs(report), "", "## Honest clients", ""]
+        tables = list(_tables(report, forms))
+        if name != "all" and tables:
+            lines += ["", f"## {name.capitalize()}", *tables]
+    if report.adapted:
+        lines += ["", "## What adapting costs", "", *_costs(report)]
+    lines += ["", "## Honest clients", ""]
     rows = [
         [judge.name, f"{judge.honest.named.named} of {judge.honest.named.of:,}", f"{judge.honest.named.share:.1%}",
          "-" if judge.honest.expected is None else "{} to {}".format(*judge.honest.expected)]
