@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import upkeep
+from detector import ranging, upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for everything that it writes")
     demo.add_argument("--seed", type=int, default=1)
     demo.set_defaults(command=_demo)
+    ranging.add_arguments(commands.add_parser("range", help="attack a victim in every way we know, and report"))
     return parser
 
 

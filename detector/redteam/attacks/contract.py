@@ -25,12 +25,15 @@ needs none only reads their shape.
 
 @dataclass(frozen=True)
 class Attack:
-    """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs."""
+    """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs.
+    `pictures`: it asks square images, whatever the victim reads.
+    """
 
     name: str
     title: str
     run: Run
     extra: str | None = None
+    pictures: bool = False
 
 
 def asked(ask: Ask, inputs: F64) -> Block:
