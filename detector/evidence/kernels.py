@@ -9,6 +9,7 @@ import numpy as np
 
 from detector.entities import BINS, RETRIES
 from detector.evidence.polya import bin_of, counted, score_of, strongest, vector_of
+from detector.evidence.sequence import word_of
 from detector.evidence.sums import bump, find, refresh, refresh_signal
 from detector.query import NO_TIME, REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
@@ -143,7 +144,7 @@ def weigh(  # type: ignore[no-untyped-def]
                 vector_of(line, law, vector)
                 return i
         seen = False
-        by_kernels = score_of(line, law)
+        by_kernels = max(score_of(line, law), word_of(row, line, law))
         for m in range(words.shape[1]):
             by_kernels = max(by_kernels, np.float64(words[i, m]))
         level = grid_level(max(by_kernels, np.float64(row.watch)))

@@ -29,6 +29,7 @@ from detector.profile import (
     projection,
     promised,
     rings,
+    sequencing,
     sets,
     watching,
 )
@@ -160,7 +161,16 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     measured = measured.exposed(known)
     teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
-    law = learn.learn_scale(scaling, found, found.active)
+    spoken, unspoken = None, ""
+    if kit is TEXT:
+        say("making sweeps, and teaching what they look like")
+        halves = [
+            sequencing.Teachers(*honest.queries_of(read, decode, survey, half), measured.of(half), referred)
+            for half, referred in ((teachers, False), (referees, True))
+        ]
+        known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
+        spoken, unspoken = sequencing.learn_sequences(halves, scaling, known_by, options.seed)
+    law = learn.learn_scale(scaling, found, found.active, spoken.weights if spoken else None)
     say("teaching the one-class model")
     watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
@@ -218,7 +228,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         embedder=embedder,
         seen=lessons.seen(kit, learned, taught, scaling),
         rings=ringed.learned if ringed else None,
-        remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
+        swept=spoken.swept if spoken else (),
+        remarks=tuple(
+            filter(None, (span.remark, unwatched, unspoken, *unjudged, *_remarks(survey, grouped, kinds, options)))
+        ),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, known, first, table))

@@ -227,6 +227,16 @@ def rows(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) 
     return found[:SAMPLE]
 
 
+def queries_of(
+    read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]
+) -> tuple[list[Query], NDArray[np.int64]]:
+    """The first SAMPLE_PER_CLIENT queries of each `wanted` client, client by client, and their client's index."""
+    found = [query for mine in _some_of_each(read, decode, survey, wanted) for query in mine]
+    owner = np.array([survey.index[query.client or ""] for query in found], np.int64)
+    order = np.argsort(owner, kind="stable")
+    return [found[i] for i in order], owner[order]
+
+
 class Raw(NamedTuple):
     """Raw queries of some clients: owner (n,) client index; inputs (n, d); top (n, 2), see Batch; probabilities (n, k),
     ABSENT where a query does not carry the k that most do.

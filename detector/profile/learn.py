@@ -17,6 +17,7 @@ from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
 from detector.exposure.known import Known
+from detector.learned import sequences
 from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
 from detector.profile.artefact import SignalOff, client_row
@@ -199,8 +200,12 @@ def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.
     return counts
 
 
-def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
-    """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
+def learn_scale(
+    judged: Measured, found: Nulls, active: NDArray[np.bool_], spoken: sequences.Taught | None = None
+) -> Law:
+    """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume. spoken: the
+    sequence model, where there is one.
+    """
     if not len(judged.owner):
         raise ProfileError("too few clients in the log: none is left to set the scale of the scores")
     law = unscaled(found, active, judged.kit.signals)
@@ -210,7 +215,18 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
     habits = np.array([signal.habit for signal in judged.kit.signals])
     law.centre[habits, DILUTION_BET], law.knee[habits, DILUTION_BET] = OUT_OF_REACH, 2 * OUT_OF_REACH
+    if spoken is not None:
+        law = laws.make(*law[:-3], spoken.sequence, heard(spoken, found, judged))
     return law._replace(slope=flat_slope(judged, law))
+
+
+def heard(spoken: sequences.Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
+    """Law.heard of a sequence model: its bias, and the scale of what it says of honest clients, as of a channel."""
+    _, owner = np.unique(judged.owner, return_inverse=True)
+    logits, reaches = sequences.paths(owner, bins_of(judged, found.edges), spoken, found.shares)
+    highest = np.full((int(owner.max(initial=-1)) + 1, REACHES), -np.inf)
+    np.maximum.at(highest, (owner, reaches), logits)
+    return np.array([spoken.bias, *scale_of(highest)])
 
 
 def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal]) -> Law:

@@ -27,6 +27,7 @@ def report(profile: Profile) -> list[str]:
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
     lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
     lines += _seen(s)
+    lines += _swept(s)
     lines += _exposure(profile.known)
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
@@ -107,6 +108,23 @@ def _seen(s: Summary) -> list[str]:
         "  joint.blend, beyond what 99% of honest queries show, of made queries of clients that did not teach it: "
         + ", ".join(told)
         + "."
+    ]
+
+
+def _swept(s: Summary) -> list[str]:
+    """What the sequence model makes of sweeps that `fit` made, each kind left out of its lessons, worst first."""
+    if not s.swept:
+        return []
+    told = [
+        f"{one.kind}{f' hidden at {one.share:.0%}' if one.share < 1 else ''} {one.seen:.0%}"
+        + (f" after {one.queries:g}" if one.queries else "")
+        for one in s.swept
+    ]
+    made = sum(one.made for one in s.swept)
+    return [
+        f"Sequence model: taught on {made:,} sweeps that were made of the learn set's queries. Of each kind, when it was "
+        f"left out, so many became as odd as one honest client in a hundred, after a median of so many queries; worst "
+        f"first: {', '.join(told)}."
     ]
 
 
