@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
+from detector.evidence.sequence import told_of
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, standing
 from detector.exposure.known import MEASURES, Known
@@ -102,7 +103,8 @@ class ClientLevel:
             i = int(kept[j])
             shares, tails = telling(found.told[j], self._law)
             point = self._point(batch, admission, i, naming, int(found.levels[j]))
-            point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]))
+            spoken = round(100 * told_of(found.told[j], self._law))
+            point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]), sequence=spoken)
             points.append((i, with_evidence(point, found.nats[j], shares, tails)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]

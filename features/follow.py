@@ -10,8 +10,8 @@ Sees: sweeps of others' prompts, instruction sets, loose sentences, word salad, 
 sweeps by templates (all begin alike).
 Misses: whoever replays whole conversations, or sorts a set so that like follows like in meaning and in form.
 Innocent: backends that ask for many people in turn; batch jobs over documents. The three tests alone may accuse; the
-others corroborate (Signal.alone), since honest people differ in them as much as attackers do: two in a hundred have templates
-of their own.
+others corroborate (Signal.alone), since honest people differ in them as much as attackers do: two in a hundred have
+templates of their own.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ ROOT = np.array([False, True, True, True, True, True, True, False, False, False]
 KEPT = len(COLUMNS)
 APART = 250.0  # steps that two forms are apart, all columns together, to count as one unlikeness
 FIRST, LAST = 11, 12
+HAND, SENSE, LAG, LOCAL = range(7, 11)  # places among SIGNALS
 
 HIDES = "sweeps of many prompts"
 
@@ -118,11 +119,6 @@ SIGNALS = (
         "stand out less from what it mostly asks, beside the prompt before, than {honest} of honest prompts",
         "stand closer to the prompt before, and farther from the others, than {honest} of honest prompts",
     ),
-    _signal(
-        "change",
-        "are written more like the prompt before than {honest} of honest prompts",
-        "are written less like the prompt before than {honest} of honest prompts",
-    ),
 )
 
 FIELDS = (
@@ -151,6 +147,7 @@ def _follow(slots, x, form, rows, values, stages):  # type: ignore[no-untyped-de
         values[i, :] = np.nan
         stages[i, :] = stage_of(seen)
         stages[i, :2] = 0
+        stages[i, HAND : SENSE + 1] = 0
         if filled > 0:
             chance = share(row.salt, seen)
             latest = (seen - 1) % RECENT
@@ -160,9 +157,8 @@ def _follow(slots, x, form, rows, values, stages):  # type: ignore[no-untyped-de
             values[i, 6] = _shared(row.follow_words, 1, last, filled) + 1e-3 * chance
             _old(age, filled, alike, apart, values[i])
             nearest = np.argmax(alike[:filled])
-            values[i, 9] = age[nearest] + chance
-            values[i, 10] = values[i, 1] - values[i, 3]
-            values[i, 11] = apart[latest] + 1e-3 * chance
+            values[i, LAG] = age[nearest] + chance
+            values[i, LOCAL] = values[i, 1] - values[i, 3]
             if filled > FEWEST:
                 _orders(alike, apart, age, filled, row.salt, seen, chance, values[i])
         _remember(row, point, mine, first, last, seen)
@@ -256,8 +252,8 @@ def _orders(alike, apart, age, filled, salt, seen, chance, values):  # type: ign
         below[2] += made_sense < sense
         same[2] += made_sense == sense
     values[0] = (below[0] + chance * (same[0] + 1)) / (SHUFFLES + 1)
-    values[7] = (below[1] + chance * (same[1] + 1)) / (SHUFFLES + 1)
-    values[8] = (below[2] + chance * (same[2] + 1)) / (SHUFFLES + 1)
+    values[HAND] = (below[1] + chance * (same[1] + 1)) / (SHUFFLES + 1)
+    values[SENSE] = (below[2] + chance * (same[2] + 1)) / (SHUFFLES + 1)
 
 
 @numba.njit(cache=True)

@@ -14,11 +14,13 @@ from math import log1p
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence.law import BELIEF, BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD
+from detector.evidence.law import BELIEF, BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD, Law
 from detector.evidence.polya import doubled_of, longest_of, reach, standard
 
+FIRST_REACH = 3  # from 8 queries on it speaks: it was taught on no fewer
 LEAD = 0.5  # of the score: it may spend ten times the share of false alarms that a channel of plain evidence may
 
 
@@ -26,11 +28,26 @@ LEAD = 0.5  # of the score: it may spend ten times the share of false alarms tha
 def word_of(row, line, law):  # type: ignore[no-untyped-def]
     """What it says of an entity, in the score's unit, less the boundary; -inf where there is no model."""
     tables = law.tables[0]
-    if not tables.speaks:
+    longest = longest_of(line)
+    if not tables.speaks or reach(longest) < FIRST_REACH:
         return -np.inf
-    doubled = doubled_of(longest_of(line))
+    doubled = doubled_of(longest)
     logit = logit_of(row.counts, tables.sequence, tables.sequence_sum, tables.believed, tables.heard[BIAS])
     return rarity_of(logit, doubled, tables.heard) - law.slope * doubled
+
+
+def told_of(counts: NDArray[np.uint16], law: Law) -> float:
+    """What it says of an entity with counts (F, BINS), for a point of the tape: how rare that is, without LEAD; 0 up
+    to the median.
+    """
+    tables = law.tables[0]
+    longest = np.int64(counts.sum(1).max())
+    if not tables["speaks"] or reach(longest) < FIRST_REACH:
+        return 0.0
+    both = np.stack([counts, np.zeros_like(counts)])
+    model = tables["sequence"], tables["sequence_sum"], tables["believed"], tables["heard"][BIAS]
+    rarity = rarity_of(logit_of(both, *model), doubled_of(longest), tables["heard"])
+    return max(float(rarity) - LEAD, 0.0)
 
 
 @numba.njit(cache=True)

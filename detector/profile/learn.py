@@ -14,6 +14,7 @@ from detector.errors import ProfileError
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
+from detector.evidence.sequence import FIRST_REACH
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
 from detector.exposure.known import Known
@@ -225,7 +226,8 @@ def heard(spoken: sequences.Taught, found: Nulls, judged: Measured) -> NDArray[n
     _, owner = np.unique(judged.owner, return_inverse=True)
     logits, reaches = sequences.paths(owner, bins_of(judged, found.edges), spoken, found.shares)
     highest = np.full((int(owner.max(initial=-1)) + 1, REACHES), -np.inf)
-    np.maximum.at(highest, (owner, reaches), logits)
+    heard = reaches >= FIRST_REACH
+    np.maximum.at(highest, (owner[heard], reaches[heard]), logits[heard])
     return np.array([spoken.bias, *scale_of(highest)])
 
 

@@ -122,8 +122,8 @@ def _swept(s: Summary) -> list[str]:
     ]
     made = sum(one.made for one in s.swept)
     return [
-        f"Sequence model: taught on {made:,} sweeps that were made of the learn set's queries. Of each kind, when it was "
-        f"left out, so many became as odd as one honest client in a hundred, after a median of so many queries; worst "
+        f"Sequence model: taught on {made:,} sweeps that were made of the learn set's queries. When a kind was left "
+        "out, so many of it became as odd as one honest client in a hundred, after a median of so many queries; worst "
         f"first: {', '.join(told)}."
     ]
 

@@ -30,7 +30,7 @@ from detector.text.form import FIRST
 from features.contract import Learned, nothing_to_learn
 from features.kit import Kit
 
-FEWEST_CLIENTS = 30  # of the learn set, to teach it on
+FEWEST_CLIENTS = 60  # of the learn set, to teach it on
 APART_US = 60_000_000  # between two queries of a sweep: no signal of time is taught
 UNTAUGHT = ("timing", "conduct")  # families that tell nothing of what was asked
 PART = 4_096  # queries that are read at once
@@ -122,8 +122,9 @@ def _seen_after(
 ) -> int:
     """How many queries of a sweep until it is as odd as RARE; 0 where it never is."""
     bins = made.bins[made.owner == which]
-    logits, _ = sequences.paths(np.zeros(len(bins), np.int64), bins, weights, shares)
-    for n, logit in enumerate(logits.tolist(), start=1):
+    logits, reaches = sequences.paths(np.zeros(len(bins), np.int64), bins, weights, shares)
+    first = int(np.searchsorted(reaches, sequence.FIRST_REACH))
+    for n, logit in enumerate(logits[first:].tolist(), start=first + 1):
         doubled = max(np.log2(n / 32), 0.0)
         if sequence.rarity_of(logit, doubled, scale) - sequence.LEAD >= RARE:
             return n
