@@ -43,6 +43,7 @@ TABLE = Kit(
     table.FEATURE,
     spacing.FEATURE,
     boundary.FEATURE,
+    joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
     timing.FEATURE,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
 
 from detector.entities import BINS
 from detector.errors import ProfileError
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
+from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, TURN, Law
 from detector.evidence.sequence import FIRST_REACH
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
@@ -24,17 +23,18 @@ from detector.profile import calibration, nulls
 from detector.profile.artefact import SignalOff, client_row
 from detector.query import Batch
 from detector.reasons import leaks, sentence
-from detector.tape import Exposed, score_of
+from detector.tape import TOP_LEVEL, Exposed, score_of
 from features.contract import STAGES, Learned, Signal
 from features.kit import Kit
 
-SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-BY_CHANCE = 0.05
+SLOPES = np.arange(26) / 50  # of the score, a doubling
+USUAL_SLOPE, SLOPE_VARIES = 0.2, 0.1  # what populations ask for: mean and deviation, from the development half of MNIST
 FOREVER_US = 2**62
 PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
 DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
 FEWEST_REACHING = 20  # entities
+FOLDS = 4  # of the clients that set the scale
 OUT_OF_REACH = 1e12  # nats, of a channel that is not used
 CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
 MADE_EACH = 20  # honest clients to one that was made
@@ -213,12 +213,46 @@ def learn_scale(
     clients, owner = np.unique(judged.owner, return_inverse=True)
     runs = np.arange(len(owner))
     rows = np.zeros(len(clients), client_row(judged.kit))
-    law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
+    highest = suprema_of(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
     habits = np.array([signal.habit for signal in judged.kit.signals])
-    law.centre[habits, DILUTION_BET], law.knee[habits, DILUTION_BET] = OUT_OF_REACH, 2 * OUT_OF_REACH
-    if spoken is not None:
-        law = laws.make(*law[:-3], spoken.sequence, heard(spoken, found, judged))
-    return law._replace(slope=flat_slope(judged, law))
+
+    def by(chosen: NDArray[np.bool_]) -> Law:
+        """The law on the scale that the chosen clients (clients,) set."""
+        known = _quiet(with_scale(law, highest[chosen]), habits)
+        if spoken is None:
+            return known
+        others = judged.taken(np.flatnonzero(chosen[owner]))
+        return laws.make(*known[:-3], spoken.sequence, heard(spoken, found, others))
+
+    whole = by(np.ones(len(clients), np.bool_))
+    return whole._replace(slope=flat_slope(*_blind(judged, by, clients)))
+
+
+def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
+    """On habits nothing is bet but that the client is only like itself (Signal.habit)."""
+    for channel in (DILUTION_BET, TURN):
+        law.centre[habits, channel], law.knee[habits, channel] = OUT_OF_REACH, 2 * OUT_OF_REACH
+    return law
+
+
+def _blind(
+    judged: Measured, by: Callable[[NDArray[np.bool_]], Law], clients: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """The scores of all queries, their numbers among their client's, and the clients, each scored on a scale that the
+    others set: on the scale that they set themselves, clients who asked much look no odder than they made the scale.
+    Without exposure, which is flat by itself and under no boundary.
+    """
+    score_at = np.array([max(score_of(level), -1.0) for level in range(TOP_LEVEL + 1)])
+    found = []
+    for fold in range(min(FOLDS, len(clients))):
+        mine = np.arange(len(clients)) % FOLDS == fold
+        others = by(mine if mine.all() else ~mine)
+        rows = np.flatnonzero(np.isin(judged.owner, clients[mine]))
+        taken = judged.taken(rows)._replace(leaked=unexposed(len(rows)))
+        levels, ordinal, _ = _levels(taken, others)
+        found.append((score_at[levels], ordinal, np.searchsorted(clients, taken.owner)))
+    scores, ordinals, owners = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return scores, ordinals, owners
 
 
 def heard(spoken: sequences.Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
@@ -295,25 +329,28 @@ def rise_of(highest: NDArray[np.float64]) -> float:
     return max(float(np.polyfit(told, tops, 1, w=np.sqrt([np.count_nonzero(there[:, s]) for s in told]))[0]), 0.0)
 
 
-def flat_slope(judged: Measured, law: Law) -> float:
-    """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
-    than the others, as far as chance (BY_CHANCE, Fisher's exact test) does not explain it: where few clients set the
-    scale, a slope that answers their accidents costs every long attack. Without exposure, which is flat by itself and
-    under no boundary.
+def flat_slope(scores: NDArray[np.float64], ordinal: NDArray[np.int64], owner: NDArray[np.int64]) -> float:
+    """The slope under which the third of clients that asked most have their share of the highest twentieth, no more;
+    where few clients set the scale, their accidents weigh against what populations usually ask for (USUAL_SLOPE).
+    Of each query its score, its number among its client's, and its client.
     """
-    levels, ordinal, owner = _levels(judged._replace(leaked=unexposed(len(judged.owner))), law)
-    raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
+    doubled = np.log2(np.maximum(ordinal / polya.FLAT_UNTIL, 1.0))
     volume = np.bincount(owner)
     heavy = volume > np.quantile(volume, 2 / 3)
+    misses = []
     for slope in SLOPES:
-        scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
         highest = np.full(len(volume), -np.inf)
-        np.maximum.at(highest, owner, scores)
-        high = highest > np.quantile(highest, 0.9)
-        drawn = len(high), int(np.count_nonzero(heavy)), int(np.count_nonzero(high))
-        if hypergeom.sf(np.count_nonzero(high & heavy) - 1, *drawn) > BY_CHANCE:
-            return slope
-    return SLOPES[-1]
+        np.maximum.at(highest, owner, scores - slope * doubled)
+        excess = _excess(highest > np.quantile(highest, 0.95), heavy)
+        misses.append(excess**2 + ((slope - USUAL_SLOPE) / SLOPE_VARIES) ** 2)
+    return float(SLOPES[int(np.argmin(misses))])
+
+
+def _excess(high: NDArray[np.bool_], heavy: NDArray[np.bool_]) -> float:
+    """How many more heavy clients are among the high ones than a draw would put there, in its standard deviations."""
+    clients, drawn, share = len(high), int(np.count_nonzero(high)), float(heavy.mean())
+    variance = drawn * share * (1 - share) * (clients - drawn) / max(clients - 1, 1)
+    return float((np.count_nonzero(high & heavy) - drawn * share) / np.sqrt(variance)) if variance > 0 else 0.0
 
 
 class Trial(NamedTuple):
