@@ -36,7 +36,7 @@ class Law(NamedTuple):
     centre, knee, spread, shape (F, CHANNELS)   a channel's supremum on honest clients: median, 90th percentile, and
                            the generalised Pareto law of what lies beyond it (scale and shape)
     most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
-    slope                  of the boundary subtracted from the score, a doubling of n from 32 on
+    slope                  of the boundary subtracted from the score, a doubling of n from 32 on; never negative
     sequence (F, BINS)     weights of the sequence model; all 0 where there is none
     heard (6,)             its bias, and rise and scale of what it says, as of a channel
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
@@ -101,8 +101,10 @@ def _tables(
     prior (F,)         counts that the alternative begins with in each bin: HALF (Krichevsky-Trofimov); CERTAIN where
                        the signal is EVEN, so that it is the uniform law, nearly
     prior_sum (F,)     prior times the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
-    null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
-    kt, kt_sum         likewise of prior and prior_sum: (F, TABLE)
+    null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (TABLE, F, J)
+    steps              what one more query adds to null, in GRAIN: (F, BINS, TABLE - 1, J) int32, half the room
+    kt, kt_sum         likewise of prior and prior_sum: (F, TABLE), (TABLE, F)
+    Sums are looked up at much the same number of queries for all signals, and so lie together there.
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
     null, kt and bet are multiples of GRAIN
@@ -117,37 +119,53 @@ def _tables(
         prior = np.where(even, CERTAIN, HALF)
         prior_sum = np.where(even, BINS, reached) * prior
         bet = np.log1p(DILUTION * ((odd_shares(shares) / shares)[:, :, None] - 1.0))
+    null = grained(rising(by_bin[:, :, None, :], n[:, None]))
     found = {
         "log_weight": np.log(weight),
         "alpha": by_bin,
         "alpha_sum": total,
         "prior": prior,
         "prior_sum": prior_sum,
-        "null": grained(rising(by_bin[:, :, None, :], n[:, None])),
-        "null_sum": rising(total[:, None, :], n[:, None]),
+        "null": null,
+        "null_sum": rising(total, n[:, None, None]),
+        "steps": (np.diff(null, axis=2) / GRAIN).astype(np.int32),
         "kt": grained(rising(prior[:, None], n)),
-        "kt_sum": rising(prior_sum[:, None], n),
+        "kt_sum": rising(prior_sum, n[:, None]),
         "log_gamma": _log_gamma(by_bin),
         "log_gamma_sum": _log_gamma(total),
         "log_gamma_prior": _log_gamma(prior),
         "log_gamma_prior_sum": _log_gamma(prior_sum),
         "bet": grained(bet),
         "active": active.astype(np.uint8),
+    }
+    return _record(found | _of_sequence(sequence, heard, shares))
+
+
+def sequence_table(
+    sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[Any]:
+    """What a sequence model is asked by, without a law: (1,), as in `_tables`."""
+    return _record(_of_sequence(sequence, heard, shares))
+
+
+def _of_sequence(
+    sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
+) -> dict[str, NDArray[Any]]:
+    taught = (sequence != 0.0).any(1)
+    return {
         "sequence": sequence,
-        "sequence_sum": sequence_sum(sequence),
+        "sequence_sum": np.where(taught, sequence.sum(1), np.nan),
         "believed": BELIEF * shares,
         "heard": heard,
-        "speaks": np.uint8(np.any(sequence != 0.0)),
+        "speaks": np.asarray(taught.any(), np.uint8),
     }
-    tables = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
+
+
+def _record(found: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    record = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
     for name, array in found.items():
-        tables[name][0] = array
-    return tables
-
-
-def sequence_sum(sequence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(F,) of weights (F, BINS): their sums, NaN of a signal that the model was not taught on."""
-    return np.where((sequence != 0.0).any(1), sequence.sum(1), np.nan)
+        record[name][0] = array
+    return record
 
 
 def odd_shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:

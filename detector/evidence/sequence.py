@@ -11,83 +11,88 @@ no order, no drift, exact after any crash. A signal that a client does not carry
 from __future__ import annotations
 
 from math import log1p
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence.law import BELIEF, BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD, Law
-from detector.evidence.polya import doubled_of, longest_of, reach, standard
+from detector.evidence.law import BELIEF, BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD
+from detector.evidence.polya import doubled_of, longest_of, standard
 
-FIRST_REACH = 3  # from 8 queries on it speaks: it was taught on no fewer
+FIRST = 8  # queries from which on it speaks: it was taught on no fewer
 LEAD = 0.5  # of the score: it may spend ten times the share of false alarms that a channel of plain evidence may
 
 
-@numba.njit(cache=True)
-def word_of(row, line, law):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, forceinline=True)
+def word_of(row, line, tables, slope):  # type: ignore[no-untyped-def]
     """What it says of an entity, in the score's unit, less the boundary; -inf where there is no model."""
-    tables = law.tables[0]
     longest = longest_of(line)
-    if not tables.speaks or reach(longest) < FIRST_REACH:
+    if not tables.speaks or longest < FIRST:
         return -np.inf
     doubled = doubled_of(longest)
-    logit = logit_of(row.counts, tables.sequence, tables.sequence_sum, tables.believed, tables.heard[BIAS])
-    return rarity_of(logit, doubled, tables.heard) - law.slope * doubled
-
-
-def told_of(counts: NDArray[np.uint16], law: Law) -> float:
-    """What it says of an entity with counts (F, BINS), for a point of the tape: how rare that is, without LEAD; 0 up
-    to the median.
-    """
-    tables = law.tables[0]
-    longest = np.int64(counts.sum(1).max())
-    if not tables["speaks"] or reach(longest) < FIRST_REACH:
-        return 0.0
-    both = np.stack([counts, np.zeros_like(counts)])
-    model = tables["sequence"], tables["sequence_sum"], tables["believed"], tables["heard"][BIAS]
-    rarity = rarity_of(logit_of(both, *model), doubled_of(longest), tables["heard"])
-    return max(float(rarity) - LEAD, 0.0)
+    return rarity_of(logit_of(row, tables), doubled, tables) + LEAD - slope * doubled
 
 
 @numba.njit(cache=True)
-def rarity_of(logit, doubled, heard):  # type: ignore[no-untyped-def]
-    """How rare such a logit is on honest clients (polya.standard), with its LEAD; -inf up to the median."""
-    nats = logit - doubled * heard[RISE]
-    if nats > heard[CENTRE]:
-        return standard(nats, heard[CENTRE], heard[KNEE], heard[SPREAD], heard[SHAPE]) + LEAD
-    return -np.inf
-
-
-@numba.njit(cache=True)
-def logit_of(counts, weights, sums, believed, bias):  # type: ignore[no-untyped-def]
-    """bias + sum w x of counts (2, F, BINS) of two epochs (law._tables). Bins without a count take no logarithm."""
-    found = bias
-    for f in range(sums.size):
-        if not np.isfinite(sums[f]):
+def logit_of(row, tables):  # type: ignore[no-untyped-def]
+    """bias + sum w x of a row's counts (law.sequence_table). Bins without a count take no logarithm."""
+    found = tables.heard[BIAS]
+    for f in range(tables.sequence_sum.size):
+        if np.isnan(tables.sequence_sum[f]):
             continue
         total = np.int64(0)
         for b in range(BINS):
-            n = np.int64(counts[0, f, b]) + np.int64(counts[1, f, b])
+            n = np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b])
             if n > 0:
                 total += n
-                found += weights[f, b] * log1p(n / believed[f, b])
-        found -= sums[f] * log1p(total / BELIEF)
+                found += tables.sequence[f, b] * log1p(n / tables.believed[f, b])
+        found -= tables.sequence_sum[f] * log1p(total / BELIEF)
     return found
 
 
 @numba.njit(cache=True)
-def paths(owner, bins, weights, sums, believed, bias, counts, logits, reaches):  # type: ignore[no-untyped-def]
-    """What the model says after each query: fills logits (n,), and reaches (n,) of its entity by then.
+def rarity_of(logit, doubled, tables):  # type: ignore[no-untyped-def]
+    """How rare such a logit is on honest clients (polya.standard); -inf up to the median."""
+    heard = tables.heard
+    nats = logit - doubled * heard[RISE]
+    if nats > heard[CENTRE]:
+        return standard(nats, heard[CENTRE], heard[KNEE], heard[SPREAD], heard[SHAPE])
+    return -np.inf
 
-    owner (n,), bins (n, F) in order; counts (entities, 2, F, BINS) zeros.
+
+def told_of(counts: NDArray[np.uint16], tables: NDArray[Any]) -> NDArray[np.int64]:
+    """From counts (n, F, BINS) of points of the tape what Point.sequence tells of each."""
+    rows = np.zeros(len(counts), [("counts", "<u2", (2, *counts.shape[1:]))])
+    rows["counts"][:, 0] = counts
+    told = np.zeros(len(counts), np.int64)
+    _tell(rows, tables, told)
+    return told
+
+
+@numba.njit(cache=True)
+def _tell(rows, tables, told):  # type: ignore[no-untyped-def]
+    model = tables[0]
+    for i in range(rows.size if model.speaks else 0):
+        longest = np.int64(0)
+        for f in range(rows[i].counts.shape[1]):
+            longest = max(longest, np.int64(rows[i].counts[0, f].sum()))
+        if longest >= FIRST:
+            told[i] = round(100 * max(rarity_of(logit_of(rows[i], model), doubled_of(longest), model), 0.0))
+
+
+@numba.njit(cache=True)
+def paths(owner, bins, tables, rows, logits, ordinals):  # type: ignore[no-untyped-def]
+    """What the model says after each query: fills logits (n,), and ordinals (n,), its number among its entity's.
+
+    owner (n,), bins (n, F) in order; rows: records with `counts` (2, F, BINS) and `n`, zeros.
     """
-    longest = np.zeros(counts.shape[0], np.int64)
     for i in range(owner.size):
-        mine = counts[owner[i]]
-        longest[owner[i]] += 1
+        row = rows[owner[i]]
+        row.n += 1
         for f in range(bins.shape[1]):
             if bins[i, f] < BINS:
-                mine[0, f, bins[i, f]] += 1
-        logits[i] = logit_of(mine, weights, sums, believed, bias)
-        reaches[i] = reach(longest[owner[i]])
+                row.counts[0, f, bins[i, f]] += 1
+        logits[i] = logit_of(row, tables[0])
+        ordinals[i] = row.n

@@ -6,7 +6,8 @@ not taught on, and trees were worse there; its weights can be read.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,13 @@ from threadpoolctl import threadpool_limits
 
 from detector.entities import BINS
 from detector.evidence import sequence
-from detector.evidence.law import BELIEF, sequence_sum
+from detector.evidence.law import BELIEF, SHAPE, sequence_table
 
 LOOKS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)  # queries after which a client or a sweep teaches
 FEWEST = 15  # clients, and sweeps, that a look needs
 STRENGTH = 0.003  # inverse of the L2 penalty, where each example weighs 1 on average
 ROUNDS = 3_000
+SILENT = (0.0,) * SHAPE  # a scale, before there is one
 
 
 class Stood(NamedTuple):
@@ -91,11 +93,16 @@ def taught(honest: Stood, made: Stood, shares: NDArray[np.float64]) -> Taught | 
 def paths(
     owner: NDArray[np.int64], bins: NDArray[np.uint8], model: Taught, shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What the model says after each query (n,), nats, and the reach of its entity by then. owner: from 0 on, without
-    gaps; bins (n, F) in order; shares (F, BINS).
+    """What the model says after each query (n,), nats, and the query's number among its entity's. owner: from 0 on,
+    without gaps; bins (n, F) in order; shares (F, BINS).
     """
-    logits, reaches = np.empty(len(owner)), np.empty(len(owner), np.int64)
-    counts = np.zeros((int(owner.max(initial=-1)) + 1, 2, *shares.shape), np.uint16)
-    of_model = model.sequence, sequence_sum(model.sequence), BELIEF * shares, model.bias
-    sequence.paths(owner, bins, *of_model, counts, logits, reaches)
-    return logits, reaches
+    logits, ordinals = np.empty(len(owner)), np.empty(len(owner), np.int64)
+    entities = int(owner.max(initial=-1)) + 1
+    rows = np.zeros(entities, [("n", "<i8"), ("counts", "<u2", (2, *shares.shape))])
+    sequence.paths(owner, bins, table_of(model, shares), rows, logits, ordinals)
+    return logits, ordinals
+
+
+def table_of(model: Taught, shares: NDArray[np.float64], scale: Sequence[float] = SILENT) -> NDArray[Any]:
+    """The model as kernels read it. scale: rise, centre, knee, spread, shape."""
+    return sequence_table(model.sequence, np.array([model.bias, *scale]), shares)

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS
 from detector.errors import ProfileError
-from detector.evidence import kernels, polya, sums, suprema
+from detector.evidence import kernels, polya, sequence, sums, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, TURN, Law
-from detector.evidence.sequence import FIRST_REACH
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
 from detector.exposure.known import Known
@@ -258,10 +257,11 @@ def _blind(
 def heard(spoken: sequences.Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
     """Law.heard of a sequence model: its bias, and the scale of what it says of honest clients, as of a channel."""
     _, owner = np.unique(judged.owner, return_inverse=True)
-    logits, reaches = sequences.paths(owner, bins_of(judged, found.edges), spoken, found.shares)
+    logits, ordinals = sequences.paths(owner, bins_of(judged, found.edges), spoken, found.shares)
     highest = np.full((int(owner.max(initial=-1)) + 1, REACHES), -np.inf)
-    heard = reaches >= FIRST_REACH
-    np.maximum.at(highest, (owner[heard], reaches[heard]), logits[heard])
+    spoke = ordinals >= sequence.FIRST
+    reaches = np.minimum(np.log2(ordinals[spoke]).astype(np.int64), REACHES - 1)
+    np.maximum.at(highest, (owner[spoke], reaches), logits[spoke])
     return np.array([spoken.bias, *scale_of(highest)])
 
 
@@ -306,7 +306,8 @@ def suprema_of(
 ) -> NDArray[np.float64]:
     """(entities, REACHES, F, CHANNELS), from rows as they are given."""
     highest = np.full((len(rows), REACHES, len(law.active), CHANNELS), -np.inf)
-    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), sums.lines(len(law.active)), highest)
+    room = sums.lines(len(law.active)), sums.desk(len(law.active))
+    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), *room, highest)
     return highest
 
 
@@ -371,7 +372,8 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
     for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
         peak = int(mine[np.argmax(levels[mine])])
-        text = _why(judged.taken(mine), int(ordinal[peak]), law, exposed(judged.leaked.told[peak]))
+        (leaked,) = exposed(judged.leaked.told[peak : peak + 1])
+        text = _why(judged.taken(mine), int(ordinal[peak]), law, leaked)
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
 
@@ -388,7 +390,7 @@ def _why(queries: Measured, until: int, law: Law, leaked: Exposed | None) -> str
     nothing = np.full((1, len(signals)), kernels.NO_BIN, np.uint8)
     one = np.zeros(1, np.int64)
     nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
-    shares, tails = telling(counts, law)
+    (shares,), (tails,) = telling(counts[None], law)
     odds = np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)
     strongest = int(np.argmax(odds))
     if leaked is not None and max(leaked.odds) > 100 * odds[strongest]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from detector import columns
 from detector.columns import Reader
 from detector.evidence import sequence
 from detector.evidence.kernels import NO_BIN
+from detector.evidence.polya import doubled_of
 from detector.learned import sequences, sweeps
 from detector.learned.sequences import Stood, Taught
 from detector.learned.sweeps import People
@@ -107,27 +108,22 @@ def _left_out(honest: Stood, stood: Stood, made: _Made, scalers: Measured, known
         weights = sequences.taught(honest, stood.of(made.kinds[stood.owner] != kind), shares)
         if weights is None:
             continue
-        scale = learn.heard(weights, known.found, scalers)
+        table = sequences.table_of(weights, shares, learn.heard(weights, known.found, scalers)[1:].tolist())
         for share in np.unique(made.shares[made.kinds == kind])[::-1].tolist():
             which = np.flatnonzero((made.kinds == kind) & (made.shares == share))
-            seen = [_seen_after(made, i, weights, shares, scale) for i in which.tolist()]
+            seen = [_seen_after(made.bins[made.owner == i], weights, shares, table) for i in which.tolist()]
             told = [n for n in seen if n]
             median = float(np.median(told)) if told else None
             swept.append(Swept(kind, share, len(seen), len(told) / len(seen), median))
     return tuple(sorted(swept, key=lambda one: (one.seen, -(one.queries or np.inf))))
 
 
-def _seen_after(
-    made: _Made, which: int, weights: Taught, shares: NDArray[np.float64], scale: NDArray[np.float64]
-) -> int:
+def _seen_after(bins: NDArray[np.uint8], model: Taught, shares: NDArray[np.float64], table: NDArray[Any]) -> int:
     """How many queries of a sweep until it is as odd as RARE; 0 where it never is."""
-    bins = made.bins[made.owner == which]
-    logits, reaches = sequences.paths(np.zeros(len(bins), np.int64), bins, weights, shares)
-    first = int(np.searchsorted(reaches, sequence.FIRST_REACH))
-    for n, logit in enumerate(logits[first:].tolist(), start=first + 1):
-        doubled = max(np.log2(n / 32), 0.0)
-        if sequence.rarity_of(logit, doubled, scale) - sequence.LEAD >= RARE:
-            return n
+    logits, ordinals = sequences.paths(np.zeros(len(bins), np.int64), bins, model, shares)
+    for n, logit in zip(ordinals.tolist(), logits.tolist(), strict=True):
+        if n >= sequence.FIRST and sequence.rarity_of(logit, doubled_of(n), table[0]) >= RARE:
+            return int(n)
     return 0
 
 

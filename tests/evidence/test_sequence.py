@@ -8,8 +8,7 @@ import pytest
 from detector.entities import BINS
 from detector.evidence import law, sequence, sums
 from detector.evidence.law import Law
-from detector.evidence.polya import score_of
-from tests.evidence.laws import HONEST, F, blank, made
+from tests.evidence.laws import HONEST, F, blank, evidence_of, made
 
 CENTRE, KNEE = 1.0, 3.0
 
@@ -25,7 +24,7 @@ def word(counts: list[int], known: Law) -> float:
     rows, line = blank(), sums.lines(F, 1)
     rows["counts"][0, 0, 0] = counts
     sums.refresh(rows[0], line[0], known.tables[0])
-    return float(sequence.word_of(rows[0], line[0], known))
+    return float(sequence.word_of(rows[0], line[0], known.tables[0], known.slope))
 
 
 def seen(n: int, high: int) -> list[int]:
@@ -39,12 +38,12 @@ def test_half_is_what_one_honest_client_in_ten_says_and_it_leads() -> None:
     nats = 0.5 + np.log1p(high / (10 * share)) - np.log1p(6.0)
     expected = 0.5 + np.log1p(0.3 * (nats - KNEE)) / (0.3 * 2 * np.log(10)) + sequence.LEAD
     assert word(seen(60, high), known) == pytest.approx(expected)
-    assert sequence.told_of(counts_told(seen(60, high)), known) == pytest.approx(expected - sequence.LEAD)
+    assert told(seen(60, high), known) == round(100 * (expected - sequence.LEAD))
 
 
 def test_what_most_honest_clients_say_is_nothing() -> None:
     assert word(seen(60, 0), speaking()) == -np.inf
-    assert sequence.told_of(counts_told(seen(60, 0)), speaking()) == 0.0
+    assert told(seen(60, 0), speaking()) == 0
 
 
 def test_it_does_not_speak_of_fewer_queries_than_it_was_taught_on() -> None:
@@ -60,15 +59,11 @@ def test_what_rises_with_volume_is_taken_off() -> None:
 def test_without_a_model_nobody_speaks_and_evidence_stands_beside_it() -> None:
     silent = made([HONEST])
     assert word(seen(60, 60), silent) == -np.inf
-    assert sequence.told_of(counts_told(seen(60, 60)), silent) == 0.0
-    line = sums.lines(F, 1)
-    rows = blank()
-    rows["counts"][0, 0, 0] = seen(60, 60)
-    sums.refresh(rows[0], line[0], speaking().tables[0])
-    assert score_of(line[0], speaking()) == score_of(line[0], silent)
+    assert told(seen(60, 60), silent) == 0
+    assert (evidence_of(np.array(seen(60, 60)), silent) == evidence_of(np.array(seen(60, 60)), speaking())).all()
 
 
-def counts_told(counts: list[int]) -> np.ndarray:
-    told = np.zeros((F, BINS), np.uint16)
-    told[0] = counts
-    return told
+def told(counts: list[int], known: Law) -> int:
+    of = np.zeros((1, F, BINS), np.uint16)
+    of[0, 0] = counts
+    return int(sequence.told_of(of, known.tables)[0])
