@@ -26,13 +26,14 @@ LEAD = 0.5  # of the score: it may spend ten times the share of false alarms tha
 
 
 @numba.njit(cache=True, forceinline=True)
-def word_of(row, line, tables, slope):  # type: ignore[no-untyped-def]
-    """What it says of an entity, in the score's unit, less the boundary; -inf where there is no model."""
+def word_of(row, line, tables):  # type: ignore[no-untyped-def]
+    """What it says of an entity, in the score's unit; -inf where there is no model. Shares do not grow with volume as
+    evidence does: what honest words rise by is taken off them alone, and they are under no boundary.
+    """
     longest = longest_of(line)
     if not tables.speaks or longest < FIRST:
         return -np.inf
-    doubled = doubled_of(longest)
-    return rarity_of(logit_of(row, tables), doubled, tables) + LEAD - slope * doubled
+    return rarity_of(logit_of(row, tables), doubled_of(longest), tables) + LEAD
 
 
 @numba.njit(cache=True)

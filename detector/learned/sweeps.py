@@ -8,7 +8,7 @@ where embeddings are the log's only kinds of whole prompts are made (`worded` fa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -72,7 +72,8 @@ def of_people(people: People, each: int, seed: int, *, worded: bool = True) -> S
     casual     without capitals and signs
     reworded   each prompt in three wordings, all shuffled
     """
-    maker = _Maker(people, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    maker = _Maker(people, rng)
     kinds: dict[str, Callable[[], NDArray[np.int64]]] = {
         "shuffled": maker.shuffled,
         "topic": maker.topic,
@@ -88,14 +89,39 @@ def of_people(people: People, each: int, seed: int, *, worded: bool = True) -> S
             "casual": maker.casual,
             "reworded": maker.reworded,
         }
-    found = Sweeps([], [], [], maker.queries)
+    return of_kinds(kinds, HIDING, people.owner, each, rng, maker.queries)
+
+
+def of_kinds(
+    kinds: Mapping[str, Callable[[], NDArray[np.int64]]],
+    hiding: Sequence[str],
+    owner: NDArray[np.int64],
+    each: int,
+    rng: Rng,
+    queries: list[Query],
+) -> Sweeps:
+    """`each` sweeps of every kind, and half as many of the `hiding` kinds for each of SHARES, among queries of `owner`
+    (n,); `queries`, their own first, grow as sweeps are made.
+    """
+    found = Sweeps([], [], [], queries)
     for kind, make in kinds.items():
-        for share in (1.0, *(SHARES if kind in HIDING else ())):
+        for share in (1.0, *(SHARES if kind in hiding else ())):
             for _ in range(each if share == 1.0 else each // 2):
                 found.kinds.append(kind)
                 found.shares.append(share)
-                found.places.append(make() if share == 1.0 else maker.hidden(make(), share))
+                found.places.append(make() if share == 1.0 else hidden(make(), share, owner, rng))
     return found
+
+
+def hidden(sweep: NDArray[np.int64], share: float, owner: NDArray[np.int64], rng: Rng) -> NDArray[np.int64]:
+    """A sweep among the queries of one client, and of others when those are all, in the order in which they asked."""
+    edges = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner))
+    cover: list[int] = []
+    while len(cover) < LENGTH:
+        which = int(rng.integers(len(edges) - 1))
+        cover += range(int(edges[which]), int(edges[which + 1]))
+    own, others = iter(sweep.tolist()), iter(cover)
+    return np.array([next(own) if odd else next(others) for odd in rng.random(LENGTH) < share], np.int64)
 
 
 class _Maker:
@@ -104,7 +130,6 @@ class _Maker:
     def __init__(self, people: People, rng: Rng) -> None:
         self._people, self._rng = people, rng
         self._own = len(people.queries)
-        self._starts = np.flatnonzero(np.diff(people.owner, prepend=-1))
         self.queries = list(people.queries)
 
     def shuffled(self) -> NDArray[np.int64]:
@@ -164,19 +189,6 @@ class _Maker:
         some = self.shuffled()[: LENGTH // len(ways)].tolist()
         told = [(place, POLITE[way].format(self.queries[place].input)) for place in some for way in ways]
         return self._rng.permutation(self._told(told))
-
-    def hidden(self, sweep: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-        """Among the prompts of one client, and of others when those are all, in the order in which they asked."""
-        cover: list[int] = []
-        while len(cover) < LENGTH:
-            cover += self._client(int(self._rng.integers(len(self._starts))))
-        odd = self._rng.random(LENGTH) < share
-        own, others = iter(sweep.tolist()), iter(cover)
-        return np.array([next(own) if here else next(others) for here in odd], np.int64)
-
-    def _client(self, which: int) -> list[int]:
-        stop = self._starts[which + 1] if which + 1 < len(self._starts) else self._own
-        return list(range(int(self._starts[which]), int(stop)))
 
     def _nearest(self, apart: NDArray[np.float64]) -> NDArray[np.int64]:
         wide = int(LENGTH * self._rng.uniform(1, WIDEST))

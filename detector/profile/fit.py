@@ -162,11 +162,13 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
     spoken, unspoken = None, ""
-    if kit is TEXT:
+    if kit is not NUMBERS:
         say("making sweeps, and teaching what they look like")
+        unseen = teachers if taught is None else teachers & ~taught.clients
         halves = [
             sequencing.Teachers(*honest.queries_of(read, decode, survey, half), measured.of(half), referred)
-            for half, referred in ((teachers, False), (referees, True))
+            for half, referred in ((unseen, False), (referees, True))
+            if half.any()
         ]
         known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
         spoken, unspoken = sequencing.learn_sequences(halves, scaling, known_by, options.seed)

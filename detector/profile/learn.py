@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,17 +214,10 @@ def learn_scale(
     rows = np.zeros(len(clients), client_row(judged.kit))
     highest = suprema_of(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
     habits = np.array([signal.habit for signal in judged.kit.signals])
-
-    def by(chosen: NDArray[np.bool_]) -> Law:
-        """The law on the scale that the chosen clients (clients,) set."""
-        known = _quiet(with_scale(law, highest[chosen]), habits)
-        if spoken is None:
-            return known
-        others = judged.taken(np.flatnonzero(chosen[owner]))
-        return laws.make(*known[:-3], spoken.sequence, heard(spoken, found, others))
-
-    whole = by(np.ones(len(clients), np.bool_))
-    return whole._replace(slope=flat_slope(*_blind(judged, by, clients)))
+    law = _quiet(with_scale(law, highest), habits)
+    blind = _blind(judged, law, highest, clients, habits)
+    law = law._replace(slope=flat_slope(*blind))
+    return law if spoken is None else laws.make(*law[:-3], spoken.sequence, heard(spoken, found, judged))
 
 
 def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
@@ -235,17 +228,17 @@ def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
 
 
 def _blind(
-    judged: Measured, by: Callable[[NDArray[np.bool_]], Law], clients: NDArray[np.int64]
+    judged: Measured, law: Law, highest: NDArray[np.float64], clients: NDArray[np.int64], habits: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """The scores of all queries, their numbers among their client's, and the clients, each scored on a scale that the
     others set: on the scale that they set themselves, clients who asked much look no odder than they made the scale.
-    Without exposure, which is flat by itself and under no boundary.
+    Without exposure and the sequence model, which are flat by themselves and under no boundary.
     """
     score_at = np.array([max(score_of(level), -1.0) for level in range(TOP_LEVEL + 1)])
     found = []
     for fold in range(min(FOLDS, len(clients))):
         mine = np.arange(len(clients)) % FOLDS == fold
-        others = by(mine if mine.all() else ~mine)
+        others = law if mine.all() else _quiet(with_scale(law, highest[~mine]), habits)
         rows = np.flatnonzero(np.isin(judged.owner, clients[mine]))
         taken = judged.taken(rows)._replace(leaked=unexposed(len(rows)))
         levels, ordinal, _ = _levels(taken, others)

@@ -19,15 +19,16 @@ from detector.columns import Reader
 from detector.evidence import sequence
 from detector.evidence.kernels import NO_BIN
 from detector.evidence.polya import doubled_of
-from detector.learned import sequences, sweeps
+from detector.learned import row_sweeps, sequences, sweeps
 from detector.learned.sequences import Stood, Taught
-from detector.learned.sweeps import People
+from detector.learned.sweeps import People, Sweeps
 from detector.profile import learn
 from detector.profile.artefact import Swept, client_row
 from detector.profile.learn import Measured, Nulls
 from detector.profile.projection import Projection
 from detector.query import Batch, Query
 from detector.text.form import FIRST
+from features import TABLE
 from features.contract import Learned, nothing_to_learn
 from features.kit import Kit
 
@@ -128,7 +129,7 @@ def _seen_after(bins: NDArray[np.uint8], model: Taught, shares: NDArray[np.float
 
 
 def _made(half: Teachers, known: Known, seed: int) -> _Made:
-    found = sweeps.of_people(_people(half, known), sweeps.EACH, seed, worded=known.worded)
+    found = _sweeps(half, known, seed)
     lengths = [len(places) for places in found.places]
     owner = np.repeat(np.arange(len(lengths)), lengths)
     taken = _read(found.queries, known).taken(np.concatenate(found.places))
@@ -139,6 +140,13 @@ def _made(half: Teachers, known: Known, seed: int) -> _Made:
     values, stages = known.kit.measure(batch, rows, known.learned)
     measured = half.measured.taken(np.empty(0, np.int64))._replace(values=values, stages=stages)
     return _Made(np.array(found.kinds), np.array(found.shares), owner, _bins(measured, half.referees, known))
+
+
+def _sweeps(half: Teachers, known: Known, seed: int) -> Sweeps:
+    if known.kit is TABLE:
+        rows = [i for i, query in enumerate(half.queries) if isinstance(query.input, dict)]
+        return row_sweeps.of_rows([half.queries[i] for i in rows], half.owner[rows], sweeps.EACH, seed)
+    return sweeps.of_people(_people(half, known), sweeps.EACH, seed, worded=known.worded)
 
 
 def _together(parts: Sequence[_Made]) -> _Made:
