@@ -30,8 +30,10 @@ def word_of(row, line, tables):  # type: ignore[no-untyped-def]
     """What it says of an entity, in the score's unit; -inf where there is no model. Shares do not grow with volume as
     evidence does: what honest words rise by is taken off them alone, and they are under no boundary.
     """
+    if not tables.speaks:
+        return -np.inf
     longest = longest_of(line)
-    if not tables.speaks or longest < FIRST:
+    if longest < FIRST:
         return -np.inf
     return rarity_of(logit_of(row, tables), doubled_of(longest), tables) + LEAD
 
