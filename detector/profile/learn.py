@@ -36,7 +36,7 @@ FEWEST_REACHING = 20  # entities
 FOLDS = 4  # of the clients that set the scale
 OUT_OF_REACH = 1e12  # nats, of a channel that is not used
 CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
-MADE_EACH = 20  # honest clients to one that was made
+MADE_EACH = 5  # honest clients to one that was made
 MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
 NEEDS = {
     "distance.roughness": "the inputs are no images",
