@@ -161,18 +161,19 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     measured = measured.exposed(known)
     teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
+    law = learn.learn_scale(scaling, found, found.active)
     spoken, unspoken = None, ""
     if kit is not NUMBERS:
         say("making sweeps, and teaching what they look like")
         unseen = teachers if taught is None else teachers & ~taught.clients
         halves = [
-            sequencing.Teachers(*honest.queries_of(read, decode, survey, half), measured.of(half), referred)
+            sequencing.half_of(read, decode, survey, measured, half, referees=referred)
             for half, referred in ((unseen, False), (referees, True))
             if half.any()
         ]
         known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
         spoken, unspoken = sequencing.learn_sequences(halves, scaling, known_by, options.seed)
-    law = learn.learn_scale(scaling, found, found.active, spoken.weights if spoken else None)
+        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scaling)
     say("teaching the one-class model")
     watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")

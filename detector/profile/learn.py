@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS
 from detector.errors import ProfileError
-from detector.evidence import kernels, polya, sequence, sums, suprema
+from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
 from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, TURN, Law
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
 from detector.exposure.known import Known
-from detector.learned import sequences
 from detector.levels import PART, Watch, Weights, admitted, weighed
 from detector.profile import calibration, nulls
 from detector.profile.artefact import SignalOff, client_row
@@ -200,12 +199,8 @@ def per_client(owner: NDArray[np.int64], bins: NDArray[np.uint8]) -> NDArray[np.
     return counts
 
 
-def learn_scale(
-    judged: Measured, found: Nulls, active: NDArray[np.bool_], spoken: sequences.Taught | None = None
-) -> Law:
-    """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume. spoken: the
-    sequence model, where there is one.
-    """
+def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> Law:
+    """Brings every channel to one scale, then finds the boundary that keeps false alarms flat in volume."""
     if not len(judged.owner):
         raise ProfileError("too few clients in the log: none is left to set the scale of the scores")
     law = unscaled(found, active, judged.kit.signals)
@@ -216,8 +211,7 @@ def learn_scale(
     habits = np.array([signal.habit for signal in judged.kit.signals])
     law = _quiet(with_scale(law, highest), habits)
     blind = _blind(judged, law, highest, clients, habits)
-    law = law._replace(slope=flat_slope(*blind))
-    return law if spoken is None else laws.make(*law[:-3], spoken.sequence, heard(spoken, found, judged))
+    return law._replace(slope=flat_slope(*blind))
 
 
 def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
@@ -232,7 +226,7 @@ def _blind(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """The scores of all queries, their numbers among their client's, and the clients, each scored on a scale that the
     others set: on the scale that they set themselves, clients who asked much look no odder than they made the scale.
-    Without exposure and the sequence model, which are flat by themselves and under no boundary.
+    Without exposure, which is flat by itself and under no boundary.
     """
     score_at = np.array([max(score_of(level), -1.0) for level in range(TOP_LEVEL + 1)])
     found = []
@@ -245,17 +239,6 @@ def _blind(
         found.append((score_at[levels], ordinal, np.searchsorted(clients, taken.owner)))
     scores, ordinals, owners = (np.concatenate(columns) for columns in zip(*found, strict=True))
     return scores, ordinals, owners
-
-
-def heard(spoken: sequences.Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
-    """Law.heard of a sequence model: its bias, and the scale of what it says of honest clients, as of a channel."""
-    _, owner = np.unique(judged.owner, return_inverse=True)
-    logits, ordinals = sequences.paths(owner, bins_of(judged, found.edges), spoken, found.shares)
-    highest = np.full((int(owner.max(initial=-1)) + 1, REACHES), -np.inf)
-    spoke = ordinals >= sequence.FIRST
-    reaches = np.minimum(np.log2(ordinals[spoke]).astype(np.int64), REACHES - 1)
-    np.maximum.at(highest, (owner[spoke], reaches), logits[spoke])
-    return np.array([spoken.bias, *scale_of(highest)])
 
 
 def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal]) -> Law:

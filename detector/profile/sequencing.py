@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from detector import columns
 from detector.columns import Reader
+from detector.evidence import law as laws
 from detector.evidence import sequence
 from detector.evidence.kernels import NO_BIN
+from detector.evidence.law import REACHES, Law
 from detector.evidence.polya import doubled_of
 from detector.learned import row_sweeps, sequences, sweeps
 from detector.learned.sequences import Stood, Taught
 from detector.learned.sweeps import People, Sweeps
-from detector.profile import learn
+from detector.logs.contract import Decode
+from detector.profile import honest, learn
 from detector.profile.artefact import Swept, client_row
 from detector.profile.learn import Measured, Nulls
 from detector.profile.projection import Projection
@@ -101,6 +104,38 @@ def learn_sequences(
     return Model(weights, _left_out(honest, stood, made, scalers, known)), ""
 
 
+def half_of(
+    read: honest.Read,
+    decode: Decode,
+    survey: honest.Survey,
+    measured: Measured,
+    chosen: NDArray[np.bool_],
+    *,
+    referees: bool,
+) -> Teachers:
+    """The chosen clients (clients,) with some queries of each, from the log once more, client by client."""
+    found = [query for mine in honest.some_of_each(read, decode, survey, chosen) for query in mine]
+    owner = np.array([survey.index[query.client or ""] for query in found], np.int64)
+    order = np.argsort(owner, kind="stable")
+    return Teachers([found[i] for i in order], owner[order], measured.of(chosen), referees)
+
+
+def speaking(law: Law, model: Taught, found: Nulls, judged: Measured) -> Law:
+    """The law with the model, on the scale that honest clients set."""
+    return laws.make(*law[:-3], model.sequence, heard(model, found, judged))
+
+
+def heard(model: Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
+    """Law.heard of a model: its bias, and the scale of what it says of honest clients, as of a channel."""
+    _, owner = np.unique(judged.owner, return_inverse=True)
+    logits, ordinals = sequences.paths(owner, learn.bins_of(judged, found.edges), model, found.shares)
+    highest = np.full((int(owner.max(initial=-1)) + 1, REACHES), -np.inf)
+    spoke = ordinals >= sequence.FIRST
+    reaches = np.minimum(np.log2(ordinals[spoke]).astype(np.int64), REACHES - 1)
+    np.maximum.at(highest, (owner[spoke], reaches), logits[spoke])
+    return np.array([model.bias, *learn.scale_of(highest)])
+
+
 def _left_out(honest: Stood, stood: Stood, made: _Made, scalers: Measured, known: Known) -> tuple[Swept, ...]:
     """Each kind as a model sees it that was taught on all others, worst first."""
     swept = []
@@ -109,7 +144,7 @@ def _left_out(honest: Stood, stood: Stood, made: _Made, scalers: Measured, known
         weights = sequences.taught(honest, stood.of(made.kinds[stood.owner] != kind), shares)
         if weights is None:
             continue
-        table = sequences.table_of(weights, shares, learn.heard(weights, known.found, scalers)[1:].tolist())
+        table = sequences.table_of(weights, shares, heard(weights, known.found, scalers)[1:].tolist())
         for share in np.unique(made.shares[made.kinds == kind])[::-1].tolist():
             which = np.flatnonzero((made.kinds == kind) & (made.shares == share))
             seen = [_seen_after(made.bins[made.owner == i], weights, shares, table) for i in which.tolist()]
