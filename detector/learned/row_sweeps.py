@@ -25,6 +25,7 @@ def of_rows(queries: Sequence[Query], owner: NDArray[np.int64], each: int, seed:
     """`each` sweeps of every kind, and half as many of the HIDING kinds hidden, of queries of named values, owner (n,)
     of each in the order in which each client asked.
 
+    shuffled    rows of many people
     columns     each value from another row
     blends      rows between two of any people
     corners     numbers at the ends of their ranges, other values as they come
@@ -35,6 +36,7 @@ def of_rows(queries: Sequence[Query], owner: NDArray[np.int64], each: int, seed:
     rng = np.random.default_rng(seed)
     maker = _Maker(queries, rng)
     kinds: dict[str, Callable[[], NDArray[np.int64]]] = {
+        "shuffled": maker.shuffled,
         "columns": maker.columns,
         "blends": maker.blends,
         "corners": maker.corners,
@@ -58,7 +60,7 @@ class _Maker:
         self._ends = {name: _ends(values) for name, values in self._values.items()}
         self._known = {name: sorted({*values} - {None}, key=str) or [None] for name, values in self._values.items()}
 
-    def _some(self) -> NDArray[np.int64]:
+    def shuffled(self) -> NDArray[np.int64]:
         return self._rng.choice(self._own, LENGTH, replace=self._own < LENGTH)
 
     def columns(self) -> NDArray[np.int64]:
@@ -92,7 +94,7 @@ class _Maker:
         return np.array(found[:LENGTH], np.int64)
 
     def _made(self, make: Callable[[Row], Row]) -> NDArray[np.int64]:
-        return np.array([self._told(place, make(self._row(place))) for place in self._some().tolist()], np.int64)
+        return np.array([self._told(place, make(self._row(place))) for place in self.shuffled().tolist()], np.int64)
 
     def _told(self, place: int, row: Row) -> int:
         self.queries.append(msgspec.structs.replace(self.queries[place], input=dict(row)))
