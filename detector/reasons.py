@@ -16,8 +16,10 @@ MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
 CLASS = "policy.class"  # the reason that proposes a class
 BY_A_MACHINE = ("timing.regularity", "timing.burst")
+SWEEP = "sequence.sweep"  # the reason that speaks for all queries together
 WEAK_DB = 1.0  # evidence below this is no reason
 ONE_HAND = "ring.accounts"  # the reason that says how many they are
+MOST_RARE = 100_000.0  # honest clients to one: beyond, the scale is a guess
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 ALONE = 100  # what only corroborates stands behind what accuses
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +76,8 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
     if point.exposed is not None:
         odd = [odds for odds in sorted(point.exposed.odds, reverse=True) if odds >= USUAL]
         found += zip(odd, leaks(point.exposed), strict=False)
+    if point.sequence >= USUAL:
+        found.append((point.sequence, like_a_sweep(point.sequence)))
     told = tuple(reason for _, reason in sorted(found, key=lambda one: -one[0])[:MOST])
     return (*told[: MOST - 1], one_hand(point)) if point.accounts else told
 
@@ -94,6 +98,13 @@ def leaks(exposed: Exposed) -> list[Reason]:
     )
     order = sorted(range(len(MEASURES)), key=lambda m: -exposed.odds[m])
     return [Reason(MEASURES[m], 0.0, texts[m]) for m in order]
+
+
+def like_a_sweep(odds: int) -> Reason:
+    """What the sequence model says: odds as in Point.sequence, where 1/2 more is ten times as rare."""
+    honest = min(10.0 ** (odds / 50), MOST_RARE)
+    text = f"All its queries together are like a made sweep's, as those of one honest client in {honest:,.0f} are."
+    return Reason(SWEEP, 0.0, text)
 
 
 def budgeted(exposed: Exposed) -> tuple[Reason, ...]:

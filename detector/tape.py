@@ -51,6 +51,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     shares     per signal, permille of the entity's queries in the bins that made the evidence
     tails      per signal, permille of *honest* queries in those bins, times the sign of the side (-: low, +: high)
     exposed    for a client: what leaked to it
+    sequence   for a client: how rare what the sequence model says is on honest clients, hundredths of the score's unit
     members    for a group: the clients that asked in the tick; for a ring: its accounts; at most 32
     accounts   for a ring: how many they are
     together   for a ring: evidence that they are one hand, hundredths of a deciban
@@ -76,6 +77,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     accounts: int = 0
     together: int = 0
     of_class: str = ""
+    sequence: int = 0
 
     @property
     def score(self) -> float:

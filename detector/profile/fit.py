@@ -30,6 +30,7 @@ from detector.profile import (
     projection,
     promised,
     rings,
+    sequencing,
     sets,
     watching,
 )
@@ -165,6 +166,18 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
     law = learn.learn_scale(scaling, found, found.active)
+    spoken, unspoken = None, ""
+    if kit is not NUMBERS:
+        say("making sweeps, and teaching what they look like")
+        unseen = teachers if taught is None else teachers & ~taught.clients
+        halves = [
+            sequencing.half_of(read, decode, survey, measured, half, referees=referred)
+            for half, referred in ((unseen, False), (referees, True))
+            if half.any()
+        ]
+        known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
+        spoken, unspoken = sequencing.learn_sequences(halves, scaling, known_by, options.seed)
+        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scaling)
     say("teaching the one-class model")
     watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
@@ -228,7 +241,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         seen=lessons.seen(kit, learned, taught, scaling),
         rings=ringed.learned if ringed else None,
         classes=tuple(one.name for one in classed),
-        remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
+        swept=spoken.swept if spoken else (),
+        remarks=tuple(
+            filter(None, (span.remark, unwatched, unspoken, *unjudged, *_remarks(survey, grouped, kinds, options)))
+        ),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, known, first, table))
