@@ -25,12 +25,18 @@ needs none only reads their shape.
 
 @dataclass(frozen=True)
 class Attack:
-    """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs."""
+    """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs.
+
+    aim: what it is after, as alerts name it (detector.alert.Kind). candidates: its seeds are half training records of
+    the victim, half not: it is after which are.
+    """
 
     name: str
     title: str
     run: Run
     extra: str | None = None
+    aim: str = "extraction"
+    candidates: bool = False
 
 
 def asked(ask: Ask, inputs: F64) -> Block:
