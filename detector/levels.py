@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
+from detector.evidence.naming import named
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, standing
 from detector.exposure.known import MEASURES, Known
@@ -103,7 +104,7 @@ class ClientLevel:
             shares, tails = telling(found.told[j], self._law)
             point = self._point(batch, admission, i, naming, int(found.levels[j]))
             point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]))
-            points.append((i, with_evidence(point, found.nats[j], shares, tails)))
+            points.append((i, with_evidence(self.kit, point, found.nats[j], shares, tails)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
@@ -208,16 +209,17 @@ def weighed(
 
 
 def with_evidence(
-    point: Point, nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]
+    kit: Kit, point: Point, nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]
 ) -> Point:
-    """nats (2, F), see polya.strongest; shares and tails (F,), see telling."""
-    return msgspec.structs.replace(
+    """nats (2, F), see polya.strongest; shares and tails (F,), see telling. With the name that these give."""
+    told = msgspec.structs.replace(
         point,
         evidence=tuple(int(v) for v in np.rint(nats[0] * DECIBANS)),
         odds=tuple(int(v) for v in np.rint(nats[1] * 100)),
         shares=tuple(shares.tolist()),
         tails=tuple(tails.tolist()),
     )
+    return msgspec.structs.replace(told, attack=named(told, kit.signals))
 
 
 class Asked(NamedTuple):
@@ -347,7 +349,8 @@ class GroupLevel:
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
             shares, tails = telling(told[run], self._law)
-            points.append(with_evidence(point, *(of_all(self.kit, known) for known in (nats[run], shares, tails))))
+            known = (of_all(self.kit, one) for one in (nats[run], shares, tails))
+            points.append(with_evidence(self.kit, point, *known))
         return points
 
 

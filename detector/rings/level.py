@@ -138,7 +138,7 @@ class RingLevel:
         )
         if verdict is None:
             return point
-        return with_evidence(point, *(of_all(self.kit, known) for known in verdict[2:]))
+        return with_evidence(self.kit, point, *(of_all(self.kit, known) for known in verdict[2:]))
 
 
 def name_of(ring: int) -> str:

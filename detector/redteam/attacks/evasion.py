@@ -13,7 +13,7 @@ HALVINGS = 8
 PROBES = 20  # of a gradient at the boundary, in the first round; they grow with the root of the rounds
 ROUNDS = 6
 PATIENCE = 250  # queries on one picture
-STEP = 0.2  # of a change, per pixel
+STEP = 0.1  # of a change, per pixel
 SQUARE = 0.35  # side of a square, of the picture's
 START = 0.3  # noise in one direction, per pixel, at its full reach
 

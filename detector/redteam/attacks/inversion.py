@@ -28,7 +28,7 @@ def evolve(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Itera
     """
     left, target = budget, 0
     while left > 0:
-        x = rng.random(seeds.shape[1])
+        x = rng.random((1, seeds.shape[1]))[0]
         for _ in range(PATIENCE // (2 * PAIRS + 1)):
             noise = rng.standard_normal((PAIRS, len(x)))
             tries = np.clip(x + SPREAD * np.concatenate([noise, -noise]), 0.0, 1.0)

@@ -66,4 +66,6 @@ def shifted(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iter
 def _candidates(seeds: F64, rng: np.random.Generator, n: int) -> F64:
     """n of them in random order, again from the start when they run out."""
     rounds = -(-n // len(seeds))
-    return seeds[np.concatenate([rng.permutation(len(seeds)) for _ in range(rounds)])[:n]]
+    rows = np.concatenate([rng.permutation(len(seeds)) for _ in range(rounds)])[:n]
+    found: F64 = seeds[rows]
+    return found
