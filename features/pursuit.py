@@ -97,7 +97,7 @@ FIELDS = (
     Field("pursuit_changed", "|u1", (TRAILS,)),  # running share of queries that changed the label, of 256
     Field("pursuit_steady", "|u1", (TRAILS,)),  # queries since the label changed
     Field("pursuit_label", "|u1", (TRAILS,)),
-    Field("pursuit_natural", "|u1", (TRAILS,)),  # when it became a walk it was as natural as training records
+    Field("pursuit_natural", "|u1", (TRAILS,)),  # it began at something as natural as training records
     Field("pursuit_x", "|i1", (TRAILS, KEPT)),
 )
 
@@ -225,11 +225,10 @@ def _follow(slots, x, residual, roughness, labels, margin, near, natural, rows, 
         if t < 0:
             t = _weakest(row)
             _begin(row, t, point, labels[i], sure)
-        _step(row, t, point, np.uint8(place_of(labels[i])), sure)
-        row.pursuit_used[t] = row.pursuit_seen
-        if row.pursuit_run[t] == WALK:
             fits = natural[0, 0] <= residual[i] <= natural[0, 1]
             row.pursuit_natural[t] = fits and not (roughness[i] < natural[1, 0] or roughness[i] > natural[1, 1])
+        _step(row, t, point, np.uint8(place_of(labels[i])), sure)
+        row.pursuit_used[t] = row.pursuit_seen
         length = 0.0
         if row.pursuit_run[t] >= WALK:
             length = 2.0 if row.pursuit_run[t] >= LONG else 1.0
@@ -262,7 +261,6 @@ def _begin(row, t, point, label, sure):  # type: ignore[no-untyped-def]
     row.pursuit_changed[t] = 0
     row.pursuit_steady[t] = 0
     row.pursuit_label[t] = np.uint8(place_of(label))
-    row.pursuit_natural[t] = 0
     row.pursuit_x[t] = point
 
 
