@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,19 +22,20 @@ MEMBER, CLIMB, CROSS = range(3)
 SMALL = 20  # steps of x, of a step of a walk
 
 
-def measured(x: np.ndarray, labels: object = None, margin: object = None, learned: object = LEARNED) -> np.ndarray:
+def measured(x: np.ndarray, labels: Any = 0, margin: Any = 0.5, learned: Any = LEARNED) -> np.ndarray:
     """Of one client, whose answers have these labels and margins (second probability over the first)."""
     n = len(x)
-    first = 1.0 / (1.0 + np.broadcast_to(0.5 if margin is None else margin, n))
-    batch = asked(n, x=x, labels=np.zeros(n) if labels is None else labels, top=np.column_stack([first, 1.0 - first]))
+    first = 1.0 / (1.0 + np.broadcast_to(margin, n))
+    batch = asked(n, x=x, labels=np.broadcast_to(labels, n), top=np.column_stack([first, 1.0 - first]))
     values, stages = np.empty((n, 3)), np.empty((n, 3), np.int8)
-    pursuit.measure(batch, np.zeros(1, CLIENT_ROW), learned, values, stages)  # type: ignore[arg-type]
+    pursuit.measure(batch, np.zeros(1, CLIENT_ROW), learned, values, stages)
     return values
 
 
 def walk(n: int, start: int = 0) -> np.ndarray:
     steps = RNG.integers(-SMALL, SMALL + 1, (n, 16))
-    return (RECORDS[start] + 100 + steps.cumsum(0) // 4).astype(np.int16)
+    found: np.ndarray = (RECORDS[start] + 100 + steps.cumsum(0) // 4).astype(np.int16)
+    return found
 
 
 # -- records
