@@ -15,6 +15,7 @@ from detector.tape import Point
 from features.contract import Signal
 
 SURE = 100  # hundredths of the score's unit: one honest client in a hundred
+PLAIN = 20_000  # hundredths of a deciban: of so much evidence a name is given also where one odd honest client dims it
 # Permille of the queries. Extraction walks along a boundary now and then, but neither climbs nor meets training records.
 LEAST: dict[Attack, int] = {"membership": 40, "inversion": 40, "evasion": 80}
 LEAD = 30  # hundredths by which one kind must be odder than another
@@ -45,7 +46,7 @@ def _sure(kind: Attack, point: Point, signals: Sequence[Signal]) -> int:
     own = speaker(kind, signals)
     if own is None or own >= len(point.odds) or point.tails[own] <= 0:
         return 0
-    if point.odds[own] < SURE or point.shares[own] < LEAST[kind]:
+    if point.shares[own] < LEAST[kind] or point.odds[own] < (USUAL if point.evidence[own] >= PLAIN else SURE):
         return 0
     against = max((odd for odd, s in zip(point.odds, signals, strict=False) if kind in s.speaks_against), default=0)
     with_it = max(odd for odd, s in zip(point.odds, signals, strict=False) if kind in s.speaks_for)

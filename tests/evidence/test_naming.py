@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from detector.evidence.naming import LEAD, LEAST, SURE, named
+from detector.evidence.naming import LEAD, LEAST, PLAIN, SURE, USUAL, named
 from detector.tape import Exposed, Point
 from features import KITS, NUMBERS
 from tests.strategies import point
@@ -33,6 +34,13 @@ def test_not_by_little_not_by_few_queries_and_not_by_what_is_missing(kind: str, 
     assert named(told(also | {signal: SURE - 1}), NUMBERS.signals) == "extraction"
     assert named(told(also, share=LEAST[kind] - 1), NUMBERS.signals) == "extraction"  # type: ignore[index]
     assert named(told(also, tail=-3), NUMBERS.signals) == "extraction"
+
+
+def test_plain_evidence_names_also_where_an_odd_honest_client_made_it_less_rare() -> None:
+    quiet = told({"pursuit.climb": USUAL})
+    loud = msgspec.structs.replace(quiet, evidence=tuple(PLAIN for _ in quiet.odds))
+    assert named(quiet, NUMBERS.signals) == "unknown"
+    assert named(loud, NUMBERS.signals) == "inversion"
 
 
 def test_who_is_torn_between_two_names_gives_none() -> None:
