@@ -16,7 +16,7 @@ from features.contract import Signal
 
 SURE = 100  # hundredths of the score's unit: one honest client in a hundred
 PLAIN = 20_000  # hundredths of a deciban: of so much evidence a name is given also where one odd honest client dims it
-# Permille of the queries. Extraction walks along a boundary now and then, but neither climbs nor meets training records.
+# Permille of the queries. Extraction walks along a boundary now and then; it neither climbs nor meets training records.
 LEAST: dict[Attack, int] = {"membership": 40, "inversion": 40, "evasion": 80}
 LEAD = 30  # hundredths by which one kind must be odder than another
 USUAL = 50  # what one honest client in ten shows speaks for nothing
