@@ -47,6 +47,7 @@ SIGNALS = (
         low="are smoother images than {honest} of honest queries are (as generated or blurred ones are)",
         high="are rougher images than {honest} of honest queries are (as perturbed ones are)",
         hides="small perturbations of images",
+        speaks_against=("evasion",),
     ),
 )
 

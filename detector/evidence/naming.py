@@ -17,7 +17,7 @@ from features.contract import Signal
 SURE = 100  # hundredths of the score's unit: one honest client in a hundred
 PLAIN = 20_000  # hundredths of a deciban: of so much evidence a name is given also where one odd honest client dims it
 # Permille of the queries. Extraction walks along a boundary now and then; it neither climbs nor meets training records.
-LEAST: dict[Attack, int] = {"membership": 40, "inversion": 40, "evasion": 80}
+LEAST: dict[Attack, int] = {"membership": 40, "inversion": 40, "evasion": 50}
 LEAD = 30  # hundredths by which one kind must be odder than another
 USUAL = 50  # what one honest client in ten shows speaks for nothing
 
@@ -49,7 +49,8 @@ def _sure(kind: Attack, point: Point, signals: Sequence[Signal]) -> int:
     if point.shares[own] < LEAST[kind] or point.odds[own] < (USUAL if point.evidence[own] >= PLAIN else SURE):
         return 0
     against = max((odd for odd, s in zip(point.odds, signals, strict=False) if kind in s.speaks_against), default=0)
-    with_it = max(odd for odd, s in zip(point.odds, signals, strict=False) if kind in s.speaks_for)
+    others = [odd for f, odd in enumerate(point.odds) if f != own and kind in signals[f].speaks_for]
+    with_it = max(others, default=point.odds[own])
     return 0 if against > with_it else point.odds[own]
 
 
