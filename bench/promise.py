@@ -109,7 +109,7 @@ def _asked(seen: Seen, seed: int) -> Asked:
     )
     keys = [entity_key(Name("mnist", "client", account.client), b"bench") for account in traffic.accounts]
     salts = np.array([int.from_bytes(key[:8], "little") for key in keys], np.uint64)
-    raw = honest.Raw(owner, inputs, top, traffic.probabilities.astype(np.float64))
+    raw = honest.Raw(owner, inputs, batch.form, top, traffic.probabilities.astype(np.float64), [])
     return Asked(batch, raw, salts, np.bincount(owner))
 
 

@@ -278,7 +278,7 @@ def written(asked: dict[str, list[Row]], victim: Victim, seed: int) -> list[byte
 
 def first_named(profile: Profile, path: Path) -> dict[str, int]:
     policy = msgspec.structs.replace(profile.summary.policy, storm=Storm(at_least=0))
-    done = replay(profile, reader(path)(), DECODERS["native"], policy)
+    done = replay(profile, policy, reader(path)(), DECODERS["native"])
     named: dict[str, int] = {}
     for alert in done.alerts:
         if alert.entity.kind == "client" and alert.kind in KINDS_OF_ATTACK:

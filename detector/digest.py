@@ -123,11 +123,13 @@ def _turned(table: Entities, slot: int, law: Law, kit: Kit) -> Turned | None:
     """What the channel `turn` says of the entity at the end of the log, in the signals that have a mark; None where all
     stay below the tape's floor.
     """
-    line = sums.lines(len(kit.signals), 1)
+    line, desk = sums.lines(len(kit.signals), 1), sums.desk(len(kit.signals))
+    polya.laid(desk[0], law)
     sums.refresh(table.rows[slot], line[0], law.tables[0])
+    sums.find_all(line[0], law.tables[0], desk[0])
     doubled = polya.doubled_of(polya.longest_of(line[0]))
     marked = table.rows["before"][slot].any(1)
-    rare = [polya.rarity(line[0], law, f, TURN, doubled) if marked[f] else -np.inf for f in range(len(marked))]
+    rare = [polya.rarity(desk[0], f, TURN, doubled) if marked[f] else -np.inf for f in range(len(marked))]
     best = int(np.argmax(rare))
     score = rare[best] - law.slope * doubled
     return Turned(kit.names[best], round(score, 3)) if score >= FLOOR else None

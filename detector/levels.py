@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
-from detector.evidence.naming import named
+from detector.evidence.naming import under_its_name
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, standing
 from detector.exposure.known import MEASURES, Known
 from detector.query import Batch
-from detector.tape import Point
+from detector.tape import Exposed, Point
 from features.contract import Learned
 from features.kit import Kit
 
@@ -55,6 +55,18 @@ class Naming(NamedTuple):
 
     query_ids: Sequence[str | None]
     clients: Sequence[str]
+
+
+class Evidence(NamedTuple):
+    """What a point tells of each signal: its `evidence`, odds, shares and tails (tape.Point)."""
+
+    nats: tuple[int, ...] = ()
+    odds: tuple[int, ...] = ()
+    shares: tuple[int, ...] = ()
+    tails: tuple[int, ...] = ()
+
+
+NO_EVIDENCE = Evidence()
 
 
 class ClientLevel:
@@ -99,12 +111,11 @@ class ClientLevel:
         leaked = standing(taken, self._known, self.entities.rows)
         state = self.entities.rows, self._lines
         found = weighed(taken.slots, clock, values, stages, leaked, self._law, self._epoch_us, *state, self.watch)
-        for j in np.flatnonzero(found.moved):
-            i = int(kept[j])
-            shares, tails = telling(found.told[j], self._law)
-            point = self._point(batch, admission, i, naming, int(found.levels[j]))
-            point = msgspec.structs.replace(point, exposed=exposed(leaked.told[j]))
-            points.append((i, with_evidence(self.kit, point, found.nats[j], shares, tails)))
+        moved = np.flatnonzero(found.moved)
+        evidence = evidence_of(found.nats[moved], *telling(found.told[moved], self._law))
+        told = found.levels[moved].tolist(), evidence, exposed(leaked.told[moved])
+        for i, *columns in zip(kept[moved].tolist(), *told, strict=True):
+            points.append((i, under_its_name(self._point(batch, admission, i, naming, *columns), self.kit.signals)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
@@ -113,10 +124,19 @@ class ClientLevel:
         self, batch: Batch, admission: Admission, kept: NDArray[np.int64], naming: Naming
     ) -> list[tuple[int, Point]]:
         due = kept[admission.budget[kept]]
-        return [(int(i), self._point(batch, admission, int(i), naming, 0, budget=True)) for i in due]
+        return [(i, self._point(batch, admission, i, naming, budget=True)) for i in due.tolist()]
 
     def _point(
-        self, batch: Batch, admission: Admission, i: int, naming: Naming, level: int, *, budget: bool = False
+        self,
+        batch: Batch,
+        admission: Admission,
+        i: int,
+        naming: Naming,
+        level: int = 0,
+        evidence: Evidence = NO_EVIDENCE,
+        leaked: Exposed | None = None,
+        *,
+        budget: bool = False,
     ) -> Point:
         slot = int(batch.slots[i])
         entities = self.entities
@@ -131,6 +151,11 @@ class ClientLevel:
             query_id=naming.query_ids[i] or f"{int(admission.content[i]):016x}-{int(admission.ordinal[i])}",
             asked_today=int(admission.asked[i]),
             budget=budget,
+            evidence=evidence.nats,
+            odds=evidence.odds,
+            shares=evidence.shares,
+            tails=evidence.tails,
+            exposed=leaked,
         )
 
 
@@ -196,10 +221,11 @@ def weighed(
         [],
     )
     vector = np.zeros(0 if watch is None else width)
+    state = rows, lines, sums.desk(width)
     at, seen = 0, False
     while at < n:
         columns = slots, clock, values, stages, leaked.told[:, : len(MEASURES)], leaked.stepped
-        at = kernels.weigh(at, seen, *columns, law, epoch_us, rows, lines, *found[:5], vector)
+        at = kernels.weigh(at, seen, *columns, law, epoch_us, *state, *found[:5], vector)
         if at < n and watch is not None:
             queries = int(rows["n_counted"][slots[at]]) + 1
             rows["watch"][slots[at]] = watch(queries, int(clock[at]), vector)
@@ -208,18 +234,12 @@ def weighed(
     return found
 
 
-def with_evidence(
-    kit: Kit, point: Point, nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]
-) -> Point:
-    """nats (2, F), see polya.strongest; shares and tails (F,), see telling. With the name that these give."""
-    told = msgspec.structs.replace(
-        point,
-        evidence=tuple(int(v) for v in np.rint(nats[0] * DECIBANS)),
-        odds=tuple(int(v) for v in np.rint(nats[1] * 100)),
-        shares=tuple(shares.tolist()),
-        tails=tuple(tails.tolist()),
-    )
-    return msgspec.structs.replace(told, attack=named(told, kit.signals))
+def evidence_of(nats: NDArray[np.float64], shares: NDArray[np.int64], tails: NDArray[np.int64]) -> list[Evidence]:
+    """What m points tell: nats (m, 2, F), see polya.strongest; shares and tails (m, F), see telling."""
+    decibans = np.rint(nats[:, 0] * DECIBANS).astype(np.int64)
+    odds = np.rint(nats[:, 1] * 100).astype(np.int64)
+    columns = (map(tuple, found.tolist()) for found in (decibans, odds, shares, tails))
+    return list(map(Evidence, *columns))
 
 
 class Asked(NamedTuple):
@@ -331,10 +351,11 @@ class GroupLevel:
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
-            self._lines, levels, moved, clocks, seen, nats, told,
+            self._lines, sums.desk(shape[1]), levels, moved, clocks, seen, nats, told,
         )  # fmt: skip
-        points = []
-        for run in np.flatnonzero(moved).tolist():
+        runs, points = np.flatnonzero(moved), []
+        known = (of_all(self.kit, found) for found in (nats[runs], *telling(told[runs], self._law)))
+        for run, evidence in zip(runs.tolist(), evidence_of(*known), strict=True):
             rows = range(starts[run], stops[run])
             slot = int(slots[starts[run]])
             point = Point(
@@ -346,11 +367,13 @@ class GroupLevel:
                 n=int(seen[run]),
                 level=int(levels[run]),
                 query_id=max((int(asked.at[i]), asked.query_ids[i]) for i in rows)[1],
+                evidence=evidence.nats,
+                odds=evidence.odds,
+                shares=evidence.shares,
+                tails=evidence.tails,
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
-            shares, tails = telling(told[run], self._law)
-            known = (of_all(self.kit, one) for one in (nats[run], shares, tails))
-            points.append(with_evidence(self.kit, point, *known))
+            points.append(under_its_name(point, self.kit.signals))
         return points
 
 

@@ -45,6 +45,7 @@ TABLE = Kit(
     table.FEATURE,
     spacing.FEATURE,
     boundary.FEATURE,
+    joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
     pursuit.FEATURE,

@@ -39,7 +39,7 @@ class Signal(NamedTuple):
     alone      may accuse by itself; else it only corroborates: it counts for no more than what one honest client in a
                hundred shows, stands among the reasons, and is seen by the one-class model
     habit      tells of the entity's habits rather than of the query: its values hang together, so that a share of odd
-               queries among honest ones is no alternative to bet on
+               queries among honest ones is no alternative to bet on, and they move on with n, so that nobody turns
     even       a place between 0 and 1, any as likely as any other where what is asked has no order: bins are equal, and
                the alternative is that law
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty

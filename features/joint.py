@@ -60,8 +60,8 @@ def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float
 
 
 def vectors(batch: Batch) -> NDArray[np.float64]:
-    """(n, DIMS + 3): what the trees see of each query."""
-    return np.column_stack([batch.x, batch.residual, batch.roughness, margin_of(batch)])
+    """(n, DIMS + k + 3): what the trees see of each query, k columns of its form among them."""
+    return np.column_stack([batch.x, batch.form, batch.residual, batch.roughness, margin_of(batch)])
 
 
 FEATURE = Feature("joint", SIGNALS, (), learn, measure)

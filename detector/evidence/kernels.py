@@ -8,8 +8,17 @@ import numba
 import numpy as np
 
 from detector.entities import BINS, RETRIES
-from detector.evidence.polya import bin_of, counted, score_of, strongest, vector_of
-from detector.evidence.sums import bump, find, refresh, refresh_signal
+from detector.evidence.polya import (
+    bin_of,
+    counted,
+    doubled_of,
+    laid,
+    longest_of,
+    score_above_floor,
+    strongest,
+    vector_of,
+)
+from detector.evidence.sums import bump, find_all, refresh, refresh_signal
 from detector.query import NO_TIME, REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
 
@@ -112,6 +121,7 @@ def weigh(  # type: ignore[no-untyped-def]
     epoch_us,
     rows,
     lines,
+    desks,
     bins,
     levels,
     moved,
@@ -123,11 +133,13 @@ def weigh(  # type: ignore[no-untyped-def]
     end, or where an entity is to be looked at. Then `vector` (F,) is filled, the one-class model's word goes into the
     row's `watch`, and the next call starts there with `seen` true. A vector of length 0: nobody looks.
 
-    words (n, M): what exposure says, in the score's unit; stepped (n,) bool: a point is due on its account.
+    desks (1,): sums.desk. words (n, M): what exposure says, in the score's unit; stepped (n,) bool: a point is due on
+    its account.
     bins (n, F) uint8, NO_BIN where absent; levels (n,) int32; moved (n,) bool: a point of the tape is due;
     nats (n, 2, F) and told (n, F, BINS): what polya.strongest tells, and counts, filled where a point is due.
     """
-    tables, edges = law.tables[0], law.edges
+    tables, edges, desk, slope = law.tables[0], law.edges, desks[0], law.slope
+    laid(desk, law)
     for i in range(start, slots.size):
         row, line = rows[slots[i]], lines[slots[i] % lines.size]
         if not seen:
@@ -137,13 +149,14 @@ def weigh(  # type: ignore[no-untyped-def]
             for f in range(tables.active.size):
                 bins[i, f] = NO_BIN
                 if tables.active[f] and not np.isnan(values[i, f]):
-                    bins[i, f] = bin_of(values[i, f], edges[f, stages[i, f]])
-            count_bins(row, line, bins[i], tables)
+                    bins[i, f] = bin_of(values[i, f], edges, f, stages[i, f])
+            count_bins(row, line, bins, i, tables)
             if vector.size and is_look(np.int64(row.n_counted) + 1):
-                vector_of(line, law, vector)
+                find_all(line, tables, desk)
+                vector_of(desk, doubled_of(longest_of(line)), vector)
                 return i
         seen = False
-        by_kernels = score_of(line, law)
+        by_kernels = score_above_floor(line, tables, desk, slope)
         for m in range(words.shape[1]):
             by_kernels = max(by_kernels, np.float64(words[i, m]))
         level = grid_level(max(by_kernels, np.float64(row.watch)))
@@ -153,9 +166,10 @@ def weigh(  # type: ignore[no-untyped-def]
         levels[i] = level
         moved[i] = point_is_due(row, level, clock[i]) or stepped[i]
         if moved[i]:
-            strongest(line, law, nats[i])
+            find_all(line, tables, desk)
+            strongest(desk, doubled_of(longest_of(line)), nats[i])
             told[i] = row.counts[0] + row.counts[1]
-        counted(row, line, tables, 1)
+        counted(row, line, tables, 1, desk)
     return slots.size
 
 
@@ -165,11 +179,11 @@ def is_look(n):  # type: ignore[no-untyped-def]
     return n >= FIRST_LOOK and n & (n - 1) == 0
 
 
-@numba.njit(cache=True)
-def count_bins(row, line, bins, tables):  # type: ignore[no-untyped-def]
-    """One query of the entity: counted in the row, summed in the line, and its evidence found."""
+@numba.njit(cache=True, forceinline=True)
+def count_bins(row, line, bins, i, tables):  # type: ignore[no-untyped-def]
+    """Query i of bins (n, F), of the entity: counted in the row and summed in the line."""
     for f in range(tables.active.size):
-        b = bins[f]
+        b = bins[i, f]
         if b == NO_BIN or not tables.active[f]:
             continue
         bump(row, line, f, b, tables)
@@ -177,7 +191,6 @@ def count_bins(row, line, bins, tables):  # type: ignore[no-untyped-def]
         if np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b]) >= FULL:
             halve(row, f)
             refresh_signal(row, line, f, tables)
-        find(line, f, tables)
 
 
 @numba.njit(cache=True)
@@ -191,13 +204,30 @@ def halve(row, f):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def weigh_ticks(  # type: ignore[no-untyped-def]
-    starts, stops, tick, slots, bins, law, epoch_us, tick_us, rows, lines, levels, moved, clocks, seen, nats, told
+    starts,
+    stops,
+    tick,
+    slots,
+    bins,
+    law,
+    epoch_us,
+    tick_us,
+    rows,
+    lines,
+    desks,
+    levels,
+    moved,
+    clocks,
+    seen,
+    nats,
+    told,
 ):
     """Adds what each group's members asked in one tick (a run from `starts` to `stops`) and finds its grid level.
 
     Fills, by run, levels, moved, clocks and seen (the group's clock and queries), nats and told as `weigh` does.
     """
-    tables = law.tables[0]
+    tables, desk, slope = law.tables[0], desks[0], law.slope
+    laid(desk, law)
     for run in range(starts.size):
         slot = slots[starts[run]]
         row, line = rows[slot], lines[slot % lines.size]
@@ -212,14 +242,15 @@ def weigh_ticks(  # type: ignore[no-untyped-def]
         queries = stops[run] - starts[run]
         row.n += np.uint32(queries)
         for i in range(starts[run], stops[run]):
-            count_bins(row, line, bins[i], tables)
-        levels[run] = grid_level(score_of(line, law))
+            count_bins(row, line, bins, i, tables)
+        levels[run] = grid_level(score_above_floor(line, tables, desk, slope))
         moved[run] = point_is_due(row, levels[run], row.clock)
         clocks[run], seen[run] = row.clock, row.n
         if moved[run]:
-            strongest(line, law, nats[run])
+            find_all(line, tables, desk)
+            strongest(desk, doubled_of(longest_of(line)), nats[run])
             told[run] = row.counts[0] + row.counts[1]
-        counted(row, line, tables, queries)
+        counted(row, line, tables, queries, desk)
 
 
 @numba.njit(cache=True)

@@ -34,7 +34,7 @@ class Law(NamedTuple):
     centre, knee, spread, shape (F, CHANNELS)   a channel's supremum on honest clients: median, 90th percentile, and
                            the generalised Pareto law of what lies beyond it (scale and shape)
     most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
-    slope                  of the boundary subtracted from the score, a doubling of n from 32 on
+    slope                  of the boundary subtracted from the score, a doubling of n from 32 on; never negative
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
@@ -86,8 +86,10 @@ def _tables(
     prior (F,)         counts that the alternative begins with in each bin: HALF (Krichevsky-Trofimov); CERTAIN where
                        the signal is EVEN, so that it is the uniform law, nearly
     prior_sum (F,)     prior times the bins that honest values can fall into: the K/2 of Krichevsky-Trofimov
-    null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (F, TABLE, J)
-    kt, kt_sum         likewise of prior and prior_sum: (F, TABLE)
+    null, null_sum     log rising factorials of alpha and alpha_sum: (F, BINS, TABLE, J), (TABLE, F, J)
+    steps              what one more query adds to null, in GRAIN: (F, BINS, TABLE - 1, J) int32, half the room
+    kt, kt_sum         likewise of prior and prior_sum: (F, TABLE), (TABLE, F)
+    Sums are looked up at much the same number of queries for all signals, and so lie together there.
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
     null, kt and bet are multiples of GRAIN
@@ -100,16 +102,18 @@ def _tables(
         prior = np.where(even, CERTAIN, HALF)
         prior_sum = np.where(even, BINS, reached) * prior
         bet = np.log1p(DILUTION * ((odd_shares(shares) / shares)[:, :, None] - 1.0))
+    null = grained(rising(by_bin[:, :, None, :], n[:, None]))
     found = {
         "log_weight": np.log(weight),
         "alpha": by_bin,
         "alpha_sum": total,
         "prior": prior,
         "prior_sum": prior_sum,
-        "null": grained(rising(by_bin[:, :, None, :], n[:, None])),
-        "null_sum": rising(total[:, None, :], n[:, None]),
+        "null": null,
+        "null_sum": rising(total, n[:, None, None]),
+        "steps": (np.diff(null, axis=2) / GRAIN).astype(np.int32),
         "kt": grained(rising(prior[:, None], n)),
-        "kt_sum": rising(prior_sum[:, None], n),
+        "kt_sum": rising(prior_sum, n[:, None]),
         "log_gamma": _log_gamma(by_bin),
         "log_gamma_sum": _log_gamma(total),
         "log_gamma_prior": _log_gamma(prior),

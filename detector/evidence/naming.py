@@ -9,6 +9,10 @@ and that leads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
 
 from detector.alert import NAMED, Attack
 from detector.tape import Point
@@ -22,36 +26,64 @@ LEAD = 30  # hundredths by which one kind must be odder than another
 USUAL = 50  # what one honest client in ten shows speaks for nothing
 
 
-def named(point: Point, signals: Sequence[Signal]) -> Attack:
+def under_its_name(point: Point, signals: tuple[Signal, ...]) -> Point:
+    """The point with the attack that its evidence speaks for."""
+    attack = named(point, signals)
+    return point if attack == point.attack else msgspec.structs.replace(point, attack=attack)
+
+
+def named(point: Point, signals: tuple[Signal, ...]) -> Attack:
     """What the evidence at this point of the tape speaks for; a function of the point alone, so that a replay agrees.
 
     `extraction` where only signals speak that every way of copying a model moves, `unknown` where none does, or where
     two kinds are equally likely.
     """
+    voices, copies = _places(signals)
     odds = point.odds or point.evidence  # a tape of an older version knows evidence only
-    found = sorted(((oddness, kind) for kind in NAMED if (oddness := _sure(kind, point, signals))), reverse=True)
+    if not odds:
+        return "extraction" if _leaked(point) else "unknown"
+    found = sorted(((oddness, voice.kind) for voice in voices if (oddness := _sure(voice, point))), reverse=True)
     if found:
         torn = len(found) > 1 and found[0][0] - found[1][0] < LEAD
         return "unknown" if torn else found[0][1]
-    copies = any(
-        odd >= USUAL and signal.alone and "extraction" in signal.speaks_for
-        for odd, signal in zip(odds, signals, strict=False)
-    )
-    leaked = point.exposed is not None and max(point.exposed.odds, default=0) >= USUAL
-    return "extraction" if copies or leaked else "unknown"
+    return "extraction" if any(odds[f] >= USUAL for f in copies) or _leaked(point) else "unknown"
 
 
-def _sure(kind: Attack, point: Point, signals: Sequence[Signal]) -> int:
+class _Voice(NamedTuple):
+    """The place of the signal that speaks for a kind alone, of others that speak for it, and of those against it."""
+
+    kind: Attack
+    own: int
+    others: tuple[int, ...]
+    against: tuple[int, ...]
+
+
+@cache
+def _places(signals: tuple[Signal, ...]) -> tuple[tuple[_Voice, ...], tuple[int, ...]]:
+    voices = []
+    for kind in NAMED:
+        own = speaker(kind, signals)
+        if own is not None:
+            others = tuple(f for f, signal in enumerate(signals) if kind in signal.speaks_for and f != own)
+            against = tuple(f for f, signal in enumerate(signals) if kind in signal.speaks_against)
+            voices.append(_Voice(kind, own, others, against))
+    copies = tuple(f for f, signal in enumerate(signals) if signal.alone and "extraction" in signal.speaks_for)
+    return tuple(voices), copies
+
+
+def _sure(voice: _Voice, point: Point) -> int:
     """How odd the signal of this kind alone is, 0 where it does not carry the name."""
-    own = speaker(kind, signals)
-    if own is None or own >= len(point.odds) or point.tails[own] <= 0:
+    own, odds = voice.own, point.odds
+    if not odds or odds[own] < USUAL or point.tails[own] <= 0 or point.shares[own] < LEAST[voice.kind]:
         return 0
-    if point.shares[own] < LEAST[kind] or point.odds[own] < (USUAL if point.evidence[own] >= PLAIN else SURE):
+    if odds[own] < SURE and point.evidence[own] < PLAIN:
         return 0
-    against = max((odd for odd, s in zip(point.odds, signals, strict=False) if kind in s.speaks_against), default=0)
-    others = [odd for f, odd in enumerate(point.odds) if f != own and kind in signals[f].speaks_for]
-    with_it = max(others, default=point.odds[own])
-    return 0 if against > with_it else point.odds[own]
+    with_it = max((odds[f] for f in voice.others), default=odds[own])
+    return 0 if any(odds[f] > with_it for f in voice.against) else odds[own]
+
+
+def _leaked(point: Point) -> bool:
+    return point.exposed is not None and max(point.exposed.odds, default=0) >= USUAL
 
 
 def speaker(kind: str, signals: Sequence[Signal]) -> int | None:

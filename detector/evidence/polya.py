@@ -14,27 +14,29 @@ All are functions of the counts alone: no drift, exact after any crash, and coun
 
 from __future__ import annotations
 
-from math import log, log1p, log2
+from math import expm1, log, log1p, log2
 
 import numba
 import numpy as np
 
 from detector.entities import BINS
 from detector.evidence.law import CHANNELS, REACHES, TURN
-from detector.evidence.sums import remark
+from detector.evidence.sums import bound, find, find_all, remark
+from detector.tape import FLOOR
 
 FIRST_MARK = 16  # queries before which nothing can turn
 TURNING = 2.0  # nats
 TWO_TENS = 2.0 * log(10.0)
+ROUNDING = 1.0 - 1e-6
 FLAT_UNTIL = 32.0  # queries from which honest evidence is expected to rise with their number
 
 
-@numba.njit(cache=True)
-def bin_of(value, edges):  # type: ignore[no-untyped-def]
-    """How many edges are at or below the value."""
+@numba.njit(cache=True, forceinline=True)
+def bin_of(value, edges, f, stage):  # type: ignore[no-untyped-def]
+    """How many of the edges (F, S, BINS - 1) of a signal at a stage are at or below the value."""
     b = 0
-    while b < BINS - 1 and value >= edges[b]:
-        b += 1
+    for edge in range(BINS - 1):  # all, without a branch
+        b += value >= edges[f, stage, edge]
     return b
 
 
@@ -53,36 +55,81 @@ def doubled_of(longest):  # type: ignore[no-untyped-def]
     return log2(longest / FLAT_UNTIL) if longest > FLAT_UNTIL else 0.0
 
 
+@numba.njit(cache=True)
+def laid(desk, law):  # type: ignore[no-untyped-def]
+    """Puts the scale of each channel on the desk (sums.desk). `beyond` is `standard` turned round, less what rounding
+    could change; the boundary only takes off (Law.slope is never negative).
+    """
+    desk.rise[:], desk.centre[:], desk.knee[:], desk.most[:] = law.rise, law.centre, law.knee, law.most
+    desk.spread[:], desk.shape[:] = law.spread, law.shape
+    for f in range(law.shape.shape[0]):
+        for c in range(CHANNELS):
+            far = expm1((FLOOR - 0.5) * law.shape[f, c] * TWO_TENS) / law.shape[f, c]
+            desk.beyond[f, c] = ROUNDING * law.spread[f, c] * far
+
+
 @numba.njit(cache=True, forceinline=True)
-def rarity(line, law, f, c, doubled):  # type: ignore[no-untyped-def]
+def rarity(desk, f, c, doubled):  # type: ignore[no-untyped-def]
     """How rare the evidence of one channel is on an honest client, see `standard`; -inf up to the median, and where
     there is none.
     """
-    nats = line.found[f, c] - doubled * law.rise[f, c]
-    if nats > law.centre[f, c]:  # false for NaN
-        return standard(nats, law.centre[f, c], law.knee[f, c], law.spread[f, c], law.shape[f, c])
+    nats = desk.found[f, c] - doubled * desk.rise[f, c]
+    if nats > desk.centre[f, c]:  # false for NaN
+        return standard(nats, desk.centre[f, c], desk.knee[f, c], desk.spread[f, c], desk.shape[f, c])
     return -np.inf
 
 
 @numba.njit(cache=True, forceinline=True)
-def score_of(line, law):  # type: ignore[no-untyped-def]
+def score_of(desk, slope, doubled):  # type: ignore[no-untyped-def]
     """The entity's score: that of its oddest channel, less the boundary."""
+    best = -np.inf
+    for f in range(desk.most.size):
+        best = max(best, oddest(desk, f, doubled))
+    return best - slope * doubled
+
+
+@numba.njit(cache=True, forceinline=True)
+def oddest(desk, f, doubled):  # type: ignore[no-untyped-def]
+    """What the evidence of one signal adds to the score."""
+    best = -np.inf
+    for c in range(CHANNELS):
+        best = max(best, rarity(desk, f, c, doubled))
+    return min(best, desk.most[f])
+
+
+@numba.njit(cache=True, forceinline=True)
+def score_above_floor(line, tables, desk, slope):  # type: ignore[no-untyped-def]
+    """`score_of` where it is FLOOR or more; else anything less. Only signals that may come so far are summed up, which
+    on most queries are few.
+    """
     doubled = doubled_of(longest_of(line))
     best = -np.inf
-    for f in range(line.found.shape[0]):
-        for c in range(CHANNELS):
-            best = max(best, min(rarity(line, law, f, c, doubled), law.most[f]))
-    return best - law.slope * doubled
+    for f in range(desk.most.size):
+        if line.total[f] == 0 or not tables.active[f]:
+            continue
+        bound(line, f, tables, desk)
+        if any_near(desk, f, doubled):
+            find(line, f, tables, desk)
+            best = max(best, oddest(desk, f, doubled))
+    return best - slope * doubled
+
+
+@numba.njit(cache=True, forceinline=True)
+def any_near(desk, f, doubled):  # type: ignore[no-untyped-def]
+    """Whether any channel of a signal may be worth FLOOR if its evidence is no more than what was found."""
+    near = False
+    for c in range(CHANNELS):
+        near |= not desk.found[f, c] - doubled * desk.rise[f, c] - desk.knee[f, c] <= desk.beyond[f, c]  # NaN too
+    return near
 
 
 @numba.njit(cache=True)
-def vector_of(line, law, vector):  # type: ignore[no-untyped-def]
+def vector_of(desk, doubled, vector):  # type: ignore[no-untyped-def]
     """How odd each signal is by itself (F,), 0 where it is as usual: what the one-class model sees."""
-    doubled = doubled_of(longest_of(line))
-    for f in range(line.found.shape[0]):
+    for f in range(vector.size):
         vector[f] = 0.0
         for c in range(CHANNELS):
-            vector[f] = max(vector[f], rarity(line, law, f, c, doubled))
+            vector[f] = max(vector[f], rarity(desk, f, c, doubled))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -106,30 +153,34 @@ def reach(n):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def strongest(line, law, told):  # type: ignore[no-untyped-def]
+def strongest(desk, doubled, told):  # type: ignore[no-untyped-def]
     """What speaks against the entity in each signal: its oddest channel's evidence, nats, and how odd that is; told (2,
     F), else 0. Evidence alone does not compare: what is much for one signal is little for another.
     """
-    doubled = doubled_of(longest_of(line))
     told[:] = 0.0
-    for f in range(line.found.shape[0]):
+    for f in range(told.shape[1]):
         for c in range(CHANNELS):
-            score = rarity(line, law, f, c, doubled)
-            if line.found[f, c] > 0.0 and score > told[1, f]:
-                told[0, f], told[1, f] = line.found[f, c], score
+            score = rarity(desk, f, c, doubled)
+            if desk.found[f, c] > 0.0 and score > told[1, f]:
+                told[0, f], told[1, f] = desk.found[f, c], score
 
 
-@numba.njit(cache=True)
-def counted(row, line, tables, queries):  # type: ignore[no-untyped-def]
+@numba.njit(cache=True, forceinline=True)
+def counted(row, line, tables, queries, desk):  # type: ignore[no-untyped-def]
     """Notes so many weighed queries, after they were scored. At each doubling, a signal's counts as they stand are what
     the entity turns from, if it turns: unless it is turning, when the older mark stays and the evidence with it.
     """
     earlier = doublings(np.int64(row.n_counted))
     row.n_counted += np.uint32(queries)
-    if doublings(np.int64(row.n_counted)) == earlier:
-        return
-    for f in range(line.found.shape[0]):
-        if not line.found[f, TURN] >= TURNING:  # NaN too
+    if doublings(np.int64(row.n_counted)) != earlier:
+        _marked(row, line, tables, desk)
+
+
+@numba.njit(cache=True)
+def _marked(row, line, tables, desk):  # type: ignore[no-untyped-def]
+    find_all(line, tables, desk)
+    for f in range(desk.most.size):
+        if not desk.found[f, TURN] >= TURNING:  # NaN too
             row.before[f] = row.counts[0, f] + row.counts[1, f]
             remark(line, f, tables)
 

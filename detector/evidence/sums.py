@@ -32,7 +32,6 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
     half, late        Krichevsky-Trofimov (of an even signal: uniform), of all counts and of those since the mark, less
                       its normaliser
     mark              log likelihood of the counts before the mark under the honest law
-    found             the channels' evidence, nats; NaN where there are no counts
     """
     kept = [
         ("owner", "<i8"),
@@ -43,9 +42,20 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
         ("half", "<f8", (signals,)),
         ("late", "<f8", (signals,)),
         ("mark", "<f8", (signals,)),
-        ("found", "<f8", (signals, CHANNELS)),
     ]
     return np.zeros(min(LINES, entities), np.dtype(kept, align=True))
+
+
+def desk(signals: int) -> NDArray[Any]:
+    """What a kernel works on, (1,): numba counts references to arrays, at some nanoseconds each, but not to the fields
+    of a record.
+
+    found             an entity's channels of evidence, nats; NaN where there are no counts
+    rise, centre, knee, spread, shape, most   of the law, see polya.laid
+    beyond            nats beyond the knee up to which a channel is worth less than FLOOR
+    """
+    fields = ("found", "rise", "centre", "knee", "spread", "shape", "beyond")
+    return np.zeros(1, [*((name, "<f8", (signals, CHANNELS)) for name in fields), ("most", "<f8", (signals,))])
 
 
 @numba.njit(cache=True)
@@ -54,14 +64,10 @@ def refresh(row, line, tables):  # type: ignore[no-untyped-def]
     for f in range(tables.active.size):
         if tables.active[f]:
             refresh_signal(row, line, f, tables)
-            find(line, f, tables)
-        else:
-            line.found[f, :] = np.nan
 
 
 @numba.njit(cache=True)
 def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
-    """The sums of one signal; `find` must follow."""
     line.total[f], line.recent[f] = 0, 0
     line.half[f], line.late[f] = 0.0, 0.0
     line.honest[f, :] = 0.0
@@ -97,7 +103,7 @@ def bump(row, line, f, b, tables):  # type: ignore[no-untyped-def]
     line.late[f] += half_of(tables, f, n + 1 - old) - half_of(tables, f, n - old)
     if n + 1 < TABLE:
         for j in range(KINDS):
-            line.honest[f, j] += tables.null[f, b, n + 1, j] - tables.null[f, b, n, j]
+            line.honest[f, j] += tables.steps[f, b, n, j] * GRAIN
     else:
         for j in range(KINDS):
             line.honest[f, j] += honest_of(tables, f, b, j, n + 1) - honest_of(tables, f, b, j, n)
@@ -105,17 +111,32 @@ def bump(row, line, f, b, tables):  # type: ignore[no-untyped-def]
         line.diluted[f, e] += tables.bet[f, b, e]
 
 
+@numba.njit(cache=True)
+def find_all(line, tables, desk):  # type: ignore[no-untyped-def]
+    """The evidence of each signal in each channel, nats; NaN where there are no counts."""
+    for f in range(tables.active.size):
+        find(line, f, tables, desk)
+
+
 @numba.njit(cache=True, forceinline=True)
-def find(line, f, tables):  # type: ignore[no-untyped-def]
-    """The signal's evidence in each channel, nats (see polya.py)."""
-    total, recent = line.total[f], line.recent[f]
-    if total == 0:
-        line.found[f, :] = np.nan
+def find(line, f, tables, desk):  # type: ignore[no-untyped-def]
+    """One signal's evidence in each channel (see polya.py)."""
+    if line.total[f] == 0 or not tables.active[f]:
+        desk.found[f, :] = np.nan
         return
-    honest = mixed(line.honest[f], f, total, tables)
-    line.found[f, KT] = line.half[f] - half_sum(tables, f, total) - honest
-    line.found[f, DILUTION_BET] = _diluted(line, f)
-    line.found[f, TURN] = line.late[f] - half_sum(tables, f, recent) - honest + line.mark[f]
+    honest = mixed(line.honest[f], f, line.total[f], tables)
+    desk.found[f, KT] = line.half[f] - half_sum(tables, f, line.total[f]) - honest
+    desk.found[f, DILUTION_BET] = _diluted(line, f)
+    desk.found[f, TURN] = line.late[f] - half_sum(tables, f, line.recent[f]) - honest + line.mark[f]
+
+
+@numba.njit(cache=True, forceinline=True)
+def bound(line, f, tables, desk):  # type: ignore[no-untyped-def]
+    """What `find` gives at most, without an exponential: as if all were of the likeliest kind of honest client."""
+    honest = _likeliest(line.honest[f], f, line.total[f], tables)
+    desk.found[f, KT] = line.half[f] - half_sum(tables, f, line.total[f]) - honest
+    desk.found[f, DILUTION_BET] = _best_bet(line, f)
+    desk.found[f, TURN] = line.late[f] - half_sum(tables, f, line.recent[f]) - honest + line.mark[f]
 
 
 @numba.njit(cache=True)
@@ -130,9 +151,7 @@ def remark(line, f, tables):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, forceinline=True)
 def mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
     """Log likelihood of `total` counts under the honest law, from that under each kind without its normaliser."""
-    top = -np.inf
-    for j in range(KINDS):
-        top = max(top, likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j])
+    top = _likeliest(likely, f, total, tables)
     mass = 0.0
     for j in range(KINDS):
         below = likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j] - top
@@ -142,11 +161,26 @@ def mixed(likely, f, total, tables):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, forceinline=True)
-def _diluted(line, f):  # type: ignore[no-untyped-def]
-    """Log mean of the bets. Where all have lost, as on nearly every honest client, the best of them will do."""
+def _likeliest(likely, f, total, tables):  # type: ignore[no-untyped-def]
+    """The largest term of `mixed`."""
+    top = -np.inf
+    for j in range(KINDS):
+        top = max(top, likely[j] - honest_sum(tables, f, j, total) + tables.log_weight[f, j])
+    return top
+
+
+@numba.njit(cache=True, forceinline=True)
+def _best_bet(line, f):  # type: ignore[no-untyped-def]
     top = line.diluted[f, 0]
     for e in range(1, BETS):
         top = max(top, line.diluted[f, e])
+    return top
+
+
+@numba.njit(cache=True, forceinline=True)
+def _diluted(line, f):  # type: ignore[no-untyped-def]
+    """Log mean of the bets. Where all have lost, as on nearly every honest client, the best of them will do."""
+    top = _best_bet(line, f)
     if top < LOST_BETS:
         return top - log(BETS)
     mass = 0.0
@@ -163,7 +197,7 @@ def half_of(tables, f, n):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, forceinline=True)
 def half_sum(tables, f, n):  # type: ignore[no-untyped-def]
-    return tables.kt_sum[f, n] if n < TABLE else _rising(tables.prior_sum[f], tables.log_gamma_prior_sum[f], n)
+    return tables.kt_sum[n, f] if n < TABLE else _rising(tables.prior_sum[f], tables.log_gamma_prior_sum[f], n)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -175,7 +209,7 @@ def honest_of(tables, f, b, j, n):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, forceinline=True)
 def honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
-    return tables.null_sum[f, n, j] if n < TABLE else _rising(tables.alpha_sum[f, j], tables.log_gamma_sum[f, j], n)
+    return tables.null_sum[n, f, j] if n < TABLE else _rising(tables.alpha_sum[f, j], tables.log_gamma_sum[f, j], n)
 
 
 @numba.njit(cache=True, forceinline=True)

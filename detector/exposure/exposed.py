@@ -49,13 +49,10 @@ def standing(batch: Batch, known: Known | None, rows: NDArray[Any]) -> Exposing:
     return said(batch.slots, taught(batch, known, rows), known, rows)
 
 
-def exposed(told: NDArray[np.float32]) -> Exposed | None:
-    """One query's row of `Exposing.told`, for the tape; None before the first look."""
-    if not told[student.SEEN]:
-        return None
-    return Exposed(
-        odds=tuple(int(v) for v in np.rint(told[: len(MEASURES)] * 100)),
-        queries=int(told[student.SEEN]),
-        clone=int(np.rint(told[student.CLONE] * 1000)),
-        equals=int(told[student.EQUALS]),
-    )
+def exposed(told: NDArray[np.float32]) -> list[Exposed | None]:
+    """Rows of `Exposing.told` (m, TOLD), for the tape; None before the first look."""
+    odds = np.rint(told[:, : len(MEASURES)] * 100).astype(np.int64).tolist()
+    queries, equals = (told[:, column].astype(np.int64).tolist() for column in (student.SEEN, student.EQUALS))
+    clone = np.rint(told[:, student.CLONE] * 1000).astype(np.int64).tolist()
+    each = zip(odds, queries, clone, equals, strict=True)
+    return [Exposed(tuple(o), q, c, e) if q else None for o, q, c, e in each]

@@ -33,12 +33,20 @@ def of_honest(inputs: Inputs, owner: NDArray[np.int64], n: int, seed: int) -> It
     yield "columns", inputs[rng.integers(len(inputs), size=(n, inputs.shape[1])), np.arange(inputs.shape[1])]
 
 
-def _blends(inputs: Inputs, owner: NDArray[np.int64], n: int, rng: np.random.Generator) -> Inputs:
+def same_owner(
+    owner: NDArray[np.int64], n: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) twice: two places of one owner each, owners drawn by what they have, owner (m,)."""
     order = np.argsort(owner, kind="stable")
     _, starts, counts = np.unique(owner[order], return_index=True, return_counts=True)
     which = np.searchsorted(starts, rng.integers(len(order), size=n), side="right") - 1
     ends = starts[which, None] + (rng.random((n, 2)) * counts[which, None]).astype(np.int64)
-    a, b = inputs[order[ends[:, 0]]], inputs[order[ends[:, 1]]]
+    return order[ends[:, 0]], order[ends[:, 1]]
+
+
+def _blends(inputs: Inputs, owner: NDArray[np.int64], n: int, rng: np.random.Generator) -> Inputs:
+    one, other = same_owner(owner, n, rng)
+    a, b = inputs[one], inputs[other]
     return np.asarray(a + rng.random((n, 1)) * (b - a))
 
 

@@ -142,7 +142,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     taught = None
     if lessons.SIGNAL in kit.names:
         say("making blends, and teaching what they look like")
-        taught = lessons.of_log(read, decode, survey, projected, teachers, options.seed)
+        taught = lessons.of_log(read, decode, survey, projected, reader, teachers, options.seed)
     if taught is not None:
         reference = reference._replace(lessons=(taught.honest, taught.made))
     learned = kit.learn(reference)

@@ -194,7 +194,7 @@ def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:
     levels = np.empty(runs, np.int32)
     kernels.weigh_ticks(
         starts, stops, judged.tick, judged.group, judged.bins, law, FOREVER_US, TICK_US,
-        rows, sums.lines(width), levels,
+        rows, sums.lines(width), sums.desk(width), levels,
         np.empty(runs, np.bool_), np.empty(runs, np.int64), np.empty(runs, np.int64), np.empty((runs, 2, width)),
         np.empty((runs, width, BINS), np.uint16),
     )  # fmt: skip

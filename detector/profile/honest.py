@@ -228,28 +228,36 @@ def rows(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) 
 
 
 class Raw(NamedTuple):
-    """Raw queries of some clients: owner (n,) client index; inputs (n, d); top (n, 2), see Batch; probabilities (n, k),
-    ABSENT where a query does not carry the k that most do.
+    """Raw queries of some clients: owner (n,) client index; inputs (n, d); form (n, k) and top (n, 2), see Batch;
+    probabilities (n, k), ABSENT where a query does not carry the k that most do; rows: named values, where it is these
+    that are asked.
     """
 
     owner: NDArray[np.int64]
     inputs: NDArray[np.float64]
+    form: NDArray[np.float64]
     top: NDArray[np.float64]
     probabilities: NDArray[np.float64]
+    rows: Sequence[Row]
 
 
-def raw_of(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], width: int) -> Raw:
+def raw_of(
+    read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_], width: int, reader: columns.Reader
+) -> Raw:
     """The first SAMPLE_PER_CLIENT queries of each `wanted` client whose input has `width` numbers."""
     found: list[Query] = []
-    inputs = [np.empty((0, width))]
+    inputs, forms = [np.empty((0, width))], []
     for mine in _some_of_each(read, decode, survey, wanted):
-        numbers, unfit = columns.inputs_of(mine, width)
+        numbers, form, unfit = reader.read(mine, width)
         fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
         inputs.append(numbers[fit])
+        forms.append(form[fit])
         found += [mine[i] for i in fit]
     owner = np.array([survey.index[query.client or ""] for query in found], np.int64)
     top = columns.top_of(found) if found else np.empty((0, 2))
-    return Raw(owner, np.concatenate(inputs), top, _probabilities(found))
+    form = np.concatenate(forms) if forms else np.empty((0, 0))
+    rows = [query.input for query in found if isinstance(query.input, dict)]
+    return Raw(owner, np.concatenate(inputs), form, top, _probabilities(found), rows)
 
 
 def _probabilities(queries: list[Query]) -> NDArray[np.float64]:

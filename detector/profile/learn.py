@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
 
 from detector.entities import BINS
 from detector.errors import ProfileError
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence import law as laws
-from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, Law
+from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, TURN, Law
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, said, taught, unexposed
 from detector.exposure.known import Known
@@ -22,20 +21,21 @@ from detector.profile import calibration, nulls
 from detector.profile.artefact import SignalOff, client_row
 from detector.query import Batch
 from detector.reasons import leaks, sentence
-from detector.tape import Exposed, score_of
+from detector.tape import TOP_LEVEL, Exposed, score_of
 from features.contract import STAGES, Learned, Signal
 from features.kit import Kit
 
-SLOPES = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
-BY_CHANCE = 0.05
+SLOPES = np.arange(26) / 50  # of the score, a doubling
+USUAL_SLOPE, SLOPE_VARIES = 0.2, 0.1  # what populations ask for: mean and deviation, from the development half of MNIST
 FOREVER_US = 2**62
 PIECE = 65_536
 FIRST_RISING = 5  # the reach of polya.FLAT_UNTIL queries
 DOUBLED = np.maximum(np.arange(REACHES) - FIRST_RISING, 0)
 FEWEST_REACHING = 20  # entities
+FOLDS = 4  # of the clients that set the scale
 OUT_OF_REACH = 1e12  # nats, of a channel that is not used
 CORROBORATES = 1.0  # of the score: what one honest client in a hundred shows
-MADE_EACH = 20  # honest clients to one that was made
+MADE_EACH = 5  # honest clients to one that was made
 MADE_USUAL, MADE_ODD = 95, 3  # queries of a made client: as usual, and of each odd kind
 NEEDS = {
     "distance.roughness": "the inputs are no images",
@@ -210,10 +210,38 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     clients, owner = np.unique(judged.owner, return_inverse=True)
     runs = np.arange(len(owner))
     rows = np.zeros(len(clients), client_row(judged.kit))
-    law = scaled(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
+    highest = suprema_of(law, runs, runs + 1, owner, bins_of(judged, found.edges), rows)
     habits = np.array([signal.habit for signal in judged.kit.signals])
-    law.centre[habits, DILUTION_BET], law.knee[habits, DILUTION_BET] = OUT_OF_REACH, 2 * OUT_OF_REACH
-    return law._replace(slope=flat_slope(judged, law))
+    law = _quiet(with_scale(law, highest), habits)
+    blind = _blind(judged, law, highest, clients, habits)
+    return law._replace(slope=flat_slope(*blind))
+
+
+def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
+    """On habits nothing is bet but that the client is only like itself (Signal.habit)."""
+    for channel in (DILUTION_BET, TURN):
+        law.centre[habits, channel], law.knee[habits, channel] = OUT_OF_REACH, 2 * OUT_OF_REACH
+    return law
+
+
+def _blind(
+    judged: Measured, law: Law, highest: NDArray[np.float64], clients: NDArray[np.int64], habits: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """The scores of all queries, their numbers among their client's, and the clients, each scored on a scale that the
+    others set: on the scale that they set themselves, clients who asked much look no odder than they made the scale.
+    Without exposure, which is flat by itself and under no boundary.
+    """
+    score_at = np.array([max(score_of(level), -1.0) for level in range(TOP_LEVEL + 1)])
+    found = []
+    for fold in range(min(FOLDS, len(clients))):
+        mine = np.arange(len(clients)) % FOLDS == fold
+        others = law if mine.all() else _quiet(with_scale(law, highest[~mine]), habits)
+        rows = np.flatnonzero(np.isin(judged.owner, clients[mine]))
+        taken = judged.taken(rows)._replace(leaked=unexposed(len(rows)))
+        levels, ordinal, _ = _levels(taken, others)
+        found.append((score_at[levels], ordinal, np.searchsorted(clients, taken.owner)))
+    scores, ordinals, owners = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return scores, ordinals, owners
 
 
 def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal]) -> Law:
@@ -257,7 +285,8 @@ def suprema_of(
 ) -> NDArray[np.float64]:
     """(entities, REACHES, F, CHANNELS), from rows as they are given."""
     highest = np.full((len(rows), REACHES, len(law.active), CHANNELS), -np.inf)
-    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), sums.lines(len(law.active)), highest)
+    room = sums.lines(len(law.active)), sums.desk(len(law.active))
+    suprema.of_entities(starts, stops, owner, bins, law, rows.copy(), *room, highest)
     return highest
 
 
@@ -280,25 +309,28 @@ def rise_of(highest: NDArray[np.float64]) -> float:
     return max(float(np.polyfit(told, tops, 1, w=np.sqrt([np.count_nonzero(there[:, s]) for s in told]))[0]), 0.0)
 
 
-def flat_slope(judged: Measured, law: Law) -> float:
-    """The least slope under which the third of the clients that asked most have no larger share of the highest tenth
-    than the others, as far as chance (BY_CHANCE, Fisher's exact test) does not explain it: where few clients set the
-    scale, a slope that answers their accidents costs every long attack. Without exposure, which is flat by itself and
-    under no boundary.
+def flat_slope(scores: NDArray[np.float64], ordinal: NDArray[np.int64], owner: NDArray[np.int64]) -> float:
+    """The slope under which the third of clients that asked most have their share of the highest twentieth, no more;
+    where few clients set the scale, their accidents weigh against what populations usually ask for (USUAL_SLOPE).
+    Of each query its score, its number among its client's, and its client.
     """
-    levels, ordinal, owner = _levels(judged._replace(leaked=unexposed(len(judged.owner))), law)
-    raw = np.array([max(score_of(level), -1.0) for level in range(int(levels.max(initial=0)) + 1)])[levels]
+    doubled = np.log2(np.maximum(ordinal / polya.FLAT_UNTIL, 1.0))
     volume = np.bincount(owner)
     heavy = volume > np.quantile(volume, 2 / 3)
+    misses = []
     for slope in SLOPES:
-        scores = raw - slope * np.log2(np.maximum(ordinal / 32.0, 1.0))
         highest = np.full(len(volume), -np.inf)
-        np.maximum.at(highest, owner, scores)
-        high = highest > np.quantile(highest, 0.9)
-        drawn = len(high), int(np.count_nonzero(heavy)), int(np.count_nonzero(high))
-        if hypergeom.sf(np.count_nonzero(high & heavy) - 1, *drawn) > BY_CHANCE:
-            return slope
-    return SLOPES[-1]
+        np.maximum.at(highest, owner, scores - slope * doubled)
+        excess = _excess(highest > np.quantile(highest, 0.95), heavy)
+        misses.append(excess**2 + ((slope - USUAL_SLOPE) / SLOPE_VARIES) ** 2)
+    return float(SLOPES[int(np.argmin(misses))])
+
+
+def _excess(high: NDArray[np.bool_], heavy: NDArray[np.bool_]) -> float:
+    """How many more heavy clients are among the high ones than a draw would put there, in its standard deviations."""
+    clients, drawn, share = len(high), int(np.count_nonzero(high)), float(heavy.mean())
+    variance = drawn * share * (1 - share) * (clients - drawn) / max(clients - 1, 1)
+    return float((np.count_nonzero(high & heavy) - drawn * share) / np.sqrt(variance)) if variance > 0 else 0.0
 
 
 class Trial(NamedTuple):
@@ -319,7 +351,8 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
     for who in np.argsort(-highest, kind="stable")[:10]:
         mine = np.flatnonzero(owner == who)
         peak = int(mine[np.argmax(levels[mine])])
-        text = _why(judged.taken(mine), int(ordinal[peak]), law, exposed(judged.leaked.told[peak]))
+        (leaked,) = exposed(judged.leaked.told[peak : peak + 1])
+        text = _why(judged.taken(mine), int(ordinal[peak]), law, leaked)
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
 
@@ -336,7 +369,7 @@ def _why(queries: Measured, until: int, law: Law, leaked: Exposed | None) -> str
     nothing = np.full((1, len(signals)), kernels.NO_BIN, np.uint8)
     one = np.zeros(1, np.int64)
     nats = suprema_of(law, one, one + 1, one, nothing, row)[0].max(0)
-    shares, tails = telling(counts, law)
+    (shares,), (tails,) = telling(counts[None], law)
     odds = np.nan_to_num(oddness(nats, law), nan=-np.inf).max(1)
     strongest = int(np.argmax(odds))
     if leaked is not None and max(leaked.odds) > 100 * odds[strongest]:

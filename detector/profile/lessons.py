@@ -7,19 +7,22 @@ to what was made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learned import made
+from detector.columns import Reader
+from detector.learned import made, made_rows
 from detector.learned.imagined import Imagined
 from detector.logs.contract import Decode
 from detector.profile import honest, sets
 from detector.profile.artefact import Seen
 from detector.profile.learn import Measured
 from detector.profile.projection import Projection
+from detector.profile.table import Named, Table
 from detector.query import ABSENT, NO_LABEL, Batch
 from features.contract import Learned
 from features.kit import Kit
@@ -48,6 +51,7 @@ def of_log(
     decode: Decode,
     survey: honest.Survey,
     projection: Projection,
+    reader: Reader,
     learners: NDArray[np.bool_],
     seed: int,
 ) -> Lessons | None:
@@ -55,8 +59,8 @@ def of_log(
     imagining, teaching = drawn(survey.clients, learners, seed)
     if not teaching.any():
         return None
-    raw = honest.raw_of(read, decode, survey, imagining | teaching, projection.width)
-    return prepared(raw, imagining, teaching, projection, seed)
+    raw = honest.raw_of(read, decode, survey, imagining | teaching, projection.width, reader)
+    return prepared(raw, imagining, teaching, projection, seed, reader.table if isinstance(reader, Named) else None)
 
 
 def drawn(clients: list[str], learners: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -76,20 +80,36 @@ def prepared(
     teaching: NDArray[np.bool_],
     projection: Projection,
     seed: int,
+    table: Table | None = None,
 ) -> Lessons | None:
     """From raw queries of both kinds of clients; None where one of them asked nothing that could be read."""
     first, second = np.flatnonzero(imagining[raw.owner]), np.flatnonzero(teaching[raw.owner])
     if min(len(first), len(second)) < honest.FEWEST_ASKED:
         return None
     copy = _copy(raw, first, seed)
-    blends = next(inputs for kind, inputs in _made(raw, second, MADE, seed) if kind == made.BLEND)
-    tried = {kind: _batch(inputs, copy, projection) for kind, inputs in _made(raw, first, TRIED, seed + 1)}
-    usual = _projected(raw.inputs[second], raw.top[second], projection)
+    making = partial(_made, raw, table)
+    blends = next(asked for kind, asked in making(second, MADE, seed) if kind == made.BLEND)
+    tried = {kind: _batch(asked, copy, projection) for kind, asked in making(first, TRIED, seed + 1)}
+    usual = _projected(Asked(raw.inputs[second], raw.form[second]), raw.top[second], projection)
     return Lessons(usual, _batch(blends, copy, projection), tried, imagining | teaching)
 
 
-def _made(raw: honest.Raw, rows: NDArray[np.int64], n: int, seed: int) -> list[tuple[str, NDArray[np.float64]]]:
-    return list(made.of_honest(raw.inputs[rows], raw.owner[rows], n, seed))
+class Asked(NamedTuple):
+    """inputs (n, d), form (n, k): see columns.Read."""
+
+    inputs: NDArray[np.float64]
+    form: NDArray[np.float64]
+
+
+def _made(
+    raw: honest.Raw, table: Table | None, rows: NDArray[np.int64], n: int, seed: int
+) -> Iterator[tuple[str, Asked]]:
+    if table is None:
+        for kind, inputs in made.of_honest(raw.inputs[rows], raw.owner[rows], n, seed):
+            yield kind, Asked(inputs, np.zeros((n, 0)))
+        return
+    for kind, found in made_rows.of_honest([raw.rows[i] for i in rows], raw.owner[rows], n, seed):
+        yield kind, Asked(*table.read(found))
 
 
 def _copy(raw: honest.Raw, rows: NDArray[np.int64], seed: int) -> Imagined | None:
@@ -100,14 +120,14 @@ def _copy(raw: honest.Raw, rows: NDArray[np.int64], seed: int) -> Imagined | Non
     return Imagined(raw.inputs[answered], raw.probabilities[answered], seed)
 
 
-def _batch(inputs: NDArray[np.float64], copy: Imagined | None, projection: Projection) -> Batch:
-    top = np.full((len(inputs), 2), ABSENT) if copy is None else copy.top(inputs)
-    return _projected(inputs, top, projection)
+def _batch(asked: Asked, copy: Imagined | None, projection: Projection) -> Batch:
+    top = np.full((len(asked.inputs), 2), ABSENT) if copy is None else copy.top(asked.inputs)
+    return _projected(asked, top, projection)
 
 
-def _projected(inputs: NDArray[np.float64], top: NDArray[np.float64], projection: Projection) -> Batch:
-    n = len(inputs)
-    projected = projection.apply(inputs)
+def _projected(asked: Asked, top: NDArray[np.float64], projection: Projection) -> Batch:
+    n = len(asked.inputs)
+    projected = projection.apply(asked.inputs)
     return Batch(
         slots=np.zeros(n, np.int64),
         at=np.zeros(n, np.int64),
@@ -118,7 +138,7 @@ def _projected(inputs: NDArray[np.float64], top: NDArray[np.float64], projection
         top=top,
         ids=np.zeros(n, np.uint64),
         odd=np.zeros(n, np.uint8),
-        form=np.zeros((n, 0)),
+        form=asked.form,
     )
 
 

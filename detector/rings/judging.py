@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from detector.entities import BINS
 from detector.evidence import sums
 from detector.evidence.law import CHANNELS, REACHES, TURN, Law
-from detector.evidence.polya import longest_of, reach, score_of, standard, strongest
-from detector.evidence.sums import half_sum, refresh
+from detector.evidence.polya import doubled_of, laid, longest_of, reach, score_of, standard, strongest
+from detector.evidence.sums import find_all, half_sum, refresh
 from detector.evidence.telling import Permille, telling
 from detector.rings.likelihood import Counts
 from detector.tape import level_of
@@ -41,8 +41,8 @@ class Together(msgspec.Struct, frozen=True):
 
 
 class Verdict(NamedTuple):
-    """level: grid level of the score; together: nats for one hand; nats (2, F): see polya.strongest; shares and tails
-    (F,): see telling.
+    """level: grid level of the score; together: nats for one hand; nats (1, 2, F): see polya.strongest; shares and
+    tails (1, F): see telling.
     """
 
     level: int
@@ -57,18 +57,19 @@ class Judging:
 
     def __init__(self, law: Law) -> None:
         self._law = law
-        self._line = sums.lines(len(law.active), 1)
+        self._line, self._desk = sums.lines(len(law.active), 1), sums.desk(len(law.active))
+        laid(self._desk[0], law)
         self._row = np.zeros(1, _pooled(len(law.active)))
 
     def verdict(self, counts: Counts, apart: float, scale: Together) -> Verdict:
         """Of the members' counts together (F, BINS); apart: the likelihoods of each member's own, summed."""
-        nats = np.zeros((2, len(counts)))
-        odd = float(_odd(self._filled(counts), self._line[0], self._law, nats))
+        nats = np.zeros((1, 2, len(counts)))
+        odd = float(_odd(self._filled(counts), self._line[0], self._law, self._desk[0], nats[0]))
         together = self.together(counts, apart)
         one_hand = -np.inf
         if together > scale.centre:
             one_hand = float(standard(together, scale.centre, scale.knee, scale.spread, scale.shape))
-        return Verdict(level_of(min(odd, one_hand)), together, nats, *telling(counts, self._law))
+        return Verdict(level_of(min(odd, one_hand)), together, nats, *telling(counts[None], self._law))
 
     def together(self, counts: Counts, apart: float) -> float:
         """Nats for one hand."""
@@ -76,7 +77,7 @@ class Judging:
 
     def raise_suprema(self, counts: Counts, highest: NDArray[np.float64]) -> None:
         """Raises highest (REACHES, F, CHANNELS) to the evidence of these counts: what the scale is learned from."""
-        _raise(self._filled(counts), self._line[0], self._law.tables[0], highest)
+        _raise(self._filled(counts), self._line[0], self._law.tables[0], self._desk[0], highest)
 
     def _filled(self, counts: Counts) -> Any:
         self._row["counts"][0, 0] = counts
@@ -93,11 +94,19 @@ def _pooled(signals: int) -> np.dtype[Any]:
 
 
 @numba.njit(cache=True)
-def _odd(row, line, law, nats):  # type: ignore[no-untyped-def]
-    refresh(row, line, law.tables[0])
-    line.found[:, TURN] = np.nan
-    strongest(line, law, nats)
-    return score_of(line, law)
+def _odd(row, line, law, desk, nats):  # type: ignore[no-untyped-def]
+    _find(row, line, law.tables[0], desk)
+    doubled = doubled_of(longest_of(line))
+    strongest(desk, doubled, nats)
+    return score_of(desk, law.slope, doubled)
+
+
+@numba.njit(cache=True)
+def _find(row, line, tables, desk):  # type: ignore[no-untyped-def]
+    """The evidence of each signal in each channel; a ring has no past to turn from."""
+    refresh(row, line, tables)
+    find_all(line, tables, desk)
+    desk.found[:, TURN] = np.nan
 
 
 @numba.njit(cache=True)
@@ -111,11 +120,10 @@ def _one_law(row, line, tables):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _raise(row, line, tables, highest):  # type: ignore[no-untyped-def]
-    refresh(row, line, tables)
-    line.found[:, TURN] = np.nan
+def _raise(row, line, tables, desk, highest):  # type: ignore[no-untyped-def]
+    _find(row, line, tables, desk)
     known = highest[reach(longest_of(line))]
     for f in range(known.shape[0]):
         for c in range(CHANNELS):
-            if line.found[f, c] > known[f, c]:
-                known[f, c] = line.found[f, c]
+            if desk.found[f, c] > known[f, c]:
+                known[f, c] = desk.found[f, c]

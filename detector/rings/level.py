@@ -8,7 +8,7 @@ import numpy as np
 from detector.entities import Entities
 from detector.evidence.kernels import point_is_due
 from detector.evidence.law import Law
-from detector.levels import DECIBANS, MEMBERS, TICK_US, Asked, OpenTicks, of_all, with_evidence
+from detector.levels import DECIBANS, MEMBERS, NO_EVIDENCE, TICK_US, Asked, OpenTicks, evidence_of, of_all
 from detector.rings.accounts import count, counts_of
 from detector.rings.judging import FEWEST, Judging, Together, Verdict
 from detector.rings.linking import Limits, Linking, Pool
@@ -123,7 +123,10 @@ class RingLevel:
     def _point(self, slot: int, pool: Pool | None, verdict: Verdict | None, level: int, query_id: str) -> Point:
         ids = self.accounts.ids
         members = sorted(ids[member] for member in pool.members) if pool else []
-        point = Point(
+        told = NO_EVIDENCE
+        if verdict is not None:
+            (told,) = evidence_of(*(of_all(self.kit, known) for known in verdict[2:]))
+        return Point(
             key=self.rings.keys[slot],
             model=self.rings.model,
             kind=self.rings.kind,
@@ -132,13 +135,14 @@ class RingLevel:
             n=int(self.rings.rows["n"][slot]),
             level=level,
             query_id=query_id,
+            evidence=told.nats,
+            odds=told.odds,
+            shares=told.shares,
+            tails=told.tails,
             members=tuple(members[:MEMBERS]),
             accounts=len(members),
             together=round(verdict.together * DECIBANS) if verdict else 0,
         )
-        if verdict is None:
-            return point
-        return with_evidence(self.kit, point, *(of_all(self.kit, known) for known in verdict[2:]))
 
 
 def name_of(ring: int) -> str:

@@ -47,8 +47,9 @@ def evidence_of(counts: NDArray[np.int64], known: Law, before: NDArray[np.int64]
         rows["before"][0, 0] = before
     sums.refresh(rows[0], line[0], known.tables[0])
     assert line["total"][0, 0] == counts.sum()
-    found: NDArray[np.float64] = line["found"][0, 0]
-    return found
+    desk = sums.desk(F)
+    sums.find_all(line[0], known.tables[0], desk[0])
+    return np.asarray(desk["found"][0, 0])
 
 
 def counts_of(bins: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from detector.entities import BINS
 from detector.evidence import kernels, polya, sums, suprema
 from detector.evidence.kernels import NO_BIN
 from detector.evidence.law import CHANNELS, DILUTION, DILUTION_BET, GRAIN, KT, REACHES, TABLE, TURN, Law, odd_shares
+from detector.tape import FLOOR
 from tests import strategies
 from tests.evidence.laws import HONEST, F, blank, counts_of, evidence_of, made, polya_bins
 
@@ -101,7 +102,7 @@ def test_counts_beyond_the_tables_agree_with_log_gamma(counts: list[int], alpha:
 def test_a_value_falls_into_the_bin_that_searchsorted_names(value: float, cuts: list[float]) -> None:
     edges = np.sort(np.array(cuts))
     for v in (value, edges[0], edges[BINS // 2], edges[-1]):  # ties too
-        assert polya.bin_of(v, edges) == np.searchsorted(edges, v, side="right")
+        assert polya.bin_of(v, edges[None, None], 0, 0) == np.searchsorted(edges, v, side="right")
 
 
 # -- under the null
@@ -115,7 +116,7 @@ def supremum_of(bins: np.ndarray, known: Law) -> np.ndarray:
     highest = np.full((clients, REACHES, F, CHANNELS), -np.inf)
     runs = np.arange(len(table))
     owner = np.repeat(np.arange(clients), queries)
-    suprema.of_entities(runs, runs + 1, owner, table, known, blank(clients), sums.lines(F), highest)
+    suprema.of_entities(runs, runs + 1, owner, table, known, blank(clients), sums.lines(F), sums.desk(F), highest)
     found: np.ndarray = highest[:, :, 0].max(1)
     return found
 
@@ -195,14 +196,27 @@ def test_a_line_that_was_kept_is_the_line_that_is_made_anew(bins: list[int], at:
     line, other = sums.lines(F, 1), sums.lines(F, 1)
     sums.refresh(kept[0], line[0], tables)
     for i, b in enumerate(bins):
-        query = np.full(F, NO_BIN, np.uint8)
-        query[0] = b
-        kernels.count_bins(kept[0], line[0], query, tables)
-        polya.counted(kept[0], line[0], tables, 1)
+        query = np.full((1, F), NO_BIN, np.uint8)
+        query[0, 0] = b
+        kernels.count_bins(kept[0], line[0], query, 0, tables)
+        polya.counted(kept[0], line[0], tables, 1, sums.desk(F)[0])
         if i >= at:
             anew[0] = kept[0]
             sums.refresh(anew[0], other[0], tables)
             assert line[0].tobytes() == other[0].tobytes()
+
+
+@given(bins=strategies.bins, earlier=strategies.bins)
+def test_what_is_not_summed_up_does_not_reach_the_floor(bins: list[int], earlier: list[int]) -> None:
+    known = made([HONEST, np.roll(HONEST, 3)])
+    rows, line, desk = blank(), sums.lines(F, 1), sums.desk(F)
+    rows["counts"][0, 0, 0], rows["before"][0, 0] = counts_of(bins + earlier), counts_of(earlier)
+    polya.laid(desk[0], known)
+    sums.refresh(rows[0], line[0], known.tables[0])
+    cheap = polya.score_above_floor(line[0], known.tables[0], desk[0], known.slope)
+    sums.find_all(line[0], known.tables[0], desk[0])
+    whole = polya.score_of(desk[0], known.slope, polya.doubled_of(polya.longest_of(line[0])))
+    assert cheap == whole if whole >= FLOOR else cheap < FLOOR
 
 
 def test_a_full_bin_halves_its_signal_and_evidence_goes_on() -> None:
@@ -212,9 +226,9 @@ def test_a_full_bin_halves_its_signal_and_evidence_goes_on() -> None:
     rows["counts"][0, 0, 0, 7], rows["counts"][0, 1, 0, 7] = 40_000, kernels.FULL - 40_001
     rows["counts"][0, 0, 0, 3], rows["before"][0, 0, 7] = 9, 30_001
     sums.refresh(rows[0], line[0], tables)
-    query = np.full(F, NO_BIN, np.uint8)
-    query[0] = 7
-    kernels.count_bins(rows[0], line[0], query, tables)
+    query = np.full((1, F), NO_BIN, np.uint8)
+    query[0, 0] = 7
+    kernels.count_bins(rows[0], line[0], query, 0, tables)
     assert rows["counts"][0, :, 0, 7].tolist() == [20_000, (kernels.FULL - 40_001) // 2]
     assert rows["counts"][0, 0, 0, 3] == 4
     assert rows["before"][0, 0, 7] == 15_000

@@ -15,7 +15,7 @@ LAW = made([HONEST])
 def told(own: list[int]) -> tuple[int, int]:
     counts = np.zeros((F, BINS), np.uint32)
     counts[0] = own
-    shares, tails = telling(counts, LAW)
+    (shares,), (tails,) = telling(counts[None], LAW)
     assert not shares[1:].any()
     return int(shares[0]), int(tails[0])
 

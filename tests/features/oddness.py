@@ -19,11 +19,13 @@ def oddness(profile: Profile, records: Sequence[bytes]) -> dict[str, dict[str, f
     made = pipeline(profile)
     drive(made, people.chunks(records))
     law, table = profile.laws["client"], made.clients
-    found = {}
+    found, desk = {}, sums.desk(len(NUMBERS.signals))
+    polya.laid(desk[0], law)
     for slot, client in enumerate(table.ids):
         line, vector = sums.lines(len(NUMBERS.signals), 1), np.zeros(len(NUMBERS.signals))
         sums.refresh(table.rows[slot], line[0], law.tables[0])
-        polya.vector_of(line[0], law, vector)
+        sums.find_all(line[0], law.tables[0], desk[0])
+        polya.vector_of(desk[0], polya.doubled_of(polya.longest_of(line[0])), vector)
         found[client] = dict(zip(list(NUMBERS.names), vector.tolist(), strict=True))
     return found
 
