@@ -54,8 +54,8 @@ def main() -> None:
     if given.quick:
         print(text)
         return
-    save("kinds" if report else "kinds-development", found_all, text)
-    save_plot("kinds" if report else "kinds-development", drawn(found_all))
+    save("kinds", found_all, text)
+    save_plot("kinds", drawn(found_all))
 
 
 def confusion(world: World, half: str, kinds: Sequence[str], campaigns: int, honest: int) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def page(found: Mapping[str, Any]) -> str:
     lines = [
         f"# Which attack it is, on the {found['half']} half",
         "",
-        f"`python -m bench.kinds --half {found['half']}`. {CAMPAIGNS} campaigns of each attack, {BUDGET:,} queries "
+        f"`python -m bench.kinds` (`--half {found['half']}`). {CAMPAIGNS} campaigns of each attack, {BUDGET:,} queries "
         "each; promise 1%. Rows: what the attack is after; columns: what the last alert called it. An account that no "
         "alert named is in no share.",
     ]
@@ -118,11 +118,7 @@ def page(found: Mapping[str, Any]) -> str:
         for text, chosen in _parts(found, world):
             lines += ["", f"## {name}, {text}", "", _matrix(shares(world, chosen))]
         lines += ["", f"## {name}, attack by attack", "", _attacks(world)]
-    return "\n".join([*lines, "", f"![What accounts were called]({_stem(found)}.png)"])
-
-
-def _stem(found: Mapping[str, Any]) -> str:
-    return "kinds" if found["half"] == "report" else "kinds-development"
+    return "\n".join([*lines, "", f"![What accounts were called](kinds.png)"])
 
 
 def _parts(found: Mapping[str, Any], world: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -167,11 +163,12 @@ def drawn(found: Mapping[str, Any]) -> Any:
     """Of the accounts that were named, which share was called by its right name, attack by attack."""
     drawing, axes = figure(9, 7, ncols=len(found["worlds"]), sharey=True)
     for axis, (name, world) in zip(axes, found["worlds"].items(), strict=True):
-        kinds = [kind for kind in world if kind != "honest" and world[kind]["last"][NONE] < world[kind]["accounts"]]
+        kinds = [
+            kind for kind in reversed(world) if kind != "honest" and world[kind]["last"][NONE] < world[kind]["accounts"]
+        ]
         right = [world[k]["last"][aim_of(k)] / (world[k]["accounts"] - world[k]["last"][NONE]) for k in kinds]
         axis.barh(range(len(kinds)), right, color=OURS)
         axis.set_yticks(range(len(kinds)), kinds)
-        axis.invert_yaxis()
         axis.set(title=name, xlim=(0, 1), xlabel="called by the right name")
     return drawing
 
