@@ -118,7 +118,7 @@ def page(found: Mapping[str, Any]) -> str:
         for text, chosen in _parts(found, world):
             lines += ["", f"## {name}, {text}", "", _matrix(shares(world, chosen))]
         lines += ["", f"## {name}, attack by attack", "", _attacks(world)]
-    return "\n".join([*lines, "", f"![What accounts were called](kinds.png)"])
+    return "\n".join([*lines, "", "![What accounts were called](kinds.png)"])
 
 
 def _parts(found: Mapping[str, Any], world: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
