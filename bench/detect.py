@@ -15,10 +15,8 @@ import msgspec
 import numpy as np
 from scipy.stats import betabinom
 
-from bench import prada
-from bench.fidelity import ENOUGH, fidelities
 from bench.logs import reader
-from bench.results import BUILD, OURS, QUIET, THEIRS, figure, interval, save, save_plot, say, table
+from bench.results import BUILD, OURS, QUIET, THEIRS, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.alert import ATTACKS
 from detector.logs import DECODERS
@@ -29,6 +27,9 @@ from detector.profile.calibration import entities_needed
 from detector.profile.training import Training
 from detector.redteam.attacks import attack_named
 from detector.redteam.campaign import read_campaign
+from detector.redteam.cloning import ENOUGH, fidelities
+from detector.redteam.detectors import prada
+from detector.redteam.detectors.conformal import interval
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import World, simulate
 from detector.run.replay import Replayed, replay

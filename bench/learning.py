@@ -16,13 +16,14 @@ import msgspec
 import numpy as np
 from scipy.stats import beta
 
-from bench.results import interval, save, say, table
+from bench.results import save, say, table
 from detector.learned.drift import WARM_UP, Charts, drifted
 from detector.learned.kinds import Choice, Step
 from detector.learned.newcomers import Newcomer, newcomers, watch
 from detector.learned.oneclass import OneClass, learn
 from detector.learned.successor import InForce, Rules, succeed
 from detector.profile.calibration import threshold
+from detector.redteam.detectors.conformal import interval
 from detector.tape import level_of, score_of
 from tests.learned import population as made
 from tests.learned.population import DAY_US, SECRET

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom, kstest
 
-from bench.results import INK, LINE, OURS, QUIET, figure, interval, save, save_plot, say, table
+from bench.results import INK, LINE, OURS, QUIET, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
 from detector.learned.kinds import Choice
 from detector.profile import calibration, exposing, honest, learn, lessons, projection, sets, watching
 from detector.query import Batch
+from detector.redteam.detectors.conformal import interval
 from detector.redteam.world import World, simulate
 from detector.tape import level_of
 from features import NUMBERS, joint

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from scipy.stats import beta
 
 HERE = Path(__file__).resolve().parents[1] / "docs" / "bench"
 BUILD = Path(__file__).resolve().parents[1] / "build" / "bench"
@@ -45,18 +44,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table; the first column is text, the others are figures."""
     ruled = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(str(cell) for cell in row)} |" for row in (head, ruled, *rows))
-
-
-def interval(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper and Pearson 1934: the shares that `hits` of `of` do not contradict.
-
-    >>> tuple(round(x, 3) for x in interval(20, 20))
-    (0.832, 1.0)
-    """
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
-    return low, high
 
 
 def figure(width: float = 8.0, height: float = 4.0, **of: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from bench.logs import reader
-from bench.results import BUILD, interval, save, say, table
+from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
 from detector.levels import TICK_US, Asked
 from detector.logs import DECODERS
@@ -22,6 +22,7 @@ from detector.policy import Policy, Storm, Threshold
 from detector.profile import fit
 from detector.profile.artefact import Profile
 from detector.redteam.attacks import attack_named
+from detector.redteam.detectors.conformal import interval
 from detector.redteam.world import World, simulate
 from detector.rings.accounts import ACCOUNT, RING
 from detector.rings.level import RING_TICK_US, RingLevel

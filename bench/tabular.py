@@ -20,7 +20,7 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from bench.logs import reader
-from bench.results import BUILD, OURS, QUIET, figure, interval, save, save_plot, say, table
+from bench.results import BUILD, OURS, QUIET, figure, save, save_plot, say, table
 from detector.alert import ATTACKS as KINDS_OF_ATTACK
 from detector.logs import DECODERS
 from detector.policy import Storm
@@ -28,6 +28,7 @@ from detector.profile import fit
 from detector.profile.artefact import Profile
 from detector.profile.table import Row, Table, learn
 from detector.profile.training import Training
+from detector.redteam.detectors.conformal import interval
 from detector.redteam.pace import draw_times
 from detector.run.replay import replay
 

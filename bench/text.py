@@ -16,15 +16,17 @@ import msgspec
 import numpy as np
 from scipy.stats import betabinom
 
-from bench.conversations import DEVELOPMENT, FIT, PACKAGE, REPORT, Exchange, installed, people
+from bench.conversations import DEVELOPMENT, FIT, PACKAGE, REPORT, installed, people
 from bench.detect import Found, first_alerts
 from bench.logs import reader
 from bench.results import BUILD, save, say, table
-from bench.sweeps import SWEEPS, hidden
+from bench.sweeps import SWEEPS
 from detector.logs import DECODERS
 from detector.policy import Storm
 from detector.profile import fit
 from detector.profile.artefact import Profile
+from detector.redteam.exchanges import Exchange
+from detector.redteam.sweeps import hidden
 from detector.run.replay import Replayed, replay
 
 PROMISE = 0.01

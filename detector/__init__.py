@@ -19,6 +19,7 @@ _KERNELS = (
     "detector/exposure",
     "detector/profile",
     "detector/learned/days.py",
+    "detector/learned/halves.py",
     "detector/rings",
     "detector/columns.py",
     "detector/entities.py",

@@ -37,11 +37,14 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {
 
 
 class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who is named. `kind` is the level: `client`, or the name of a logged group such as `organisation`."""
+    """Who is named. `kind` is the level: `client`, or the name of a logged group such as `organisation`. of_class: the
+    entity class that a client was declared to be of (`automation`, `backend`) and judged in.
+    """
 
     kind: str
     id: str
     members: tuple[str, ...] | None = None
+    of_class: str | None = None
 
 
 class Promise(msgspec.Struct, frozen=True):

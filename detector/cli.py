@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import upkeep
+from detector import ranging, upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for everything that it writes")
     demo.add_argument("--seed", type=int, default=1)
     demo.set_defaults(command=_demo)
+    ranging.add_arguments(commands.add_parser("range", help="attack a victim in every way we know, and report"))
     return parser
 
 
@@ -84,6 +85,10 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=_share, help="make it hold with this probability (0.9), not on average")
     parser.add_argument("--horizon", type=_horizon, default=30, help="span of the promise: 30d, or log (the log's own)")
     parser.add_argument("--scale-short-log", action="store_true", help="a log shorter than the horizon: promise less")
+    parser.add_argument(
+        "--class", action="append", default=[], dest="classes", metavar="NAME=KIND:ID",
+        help="who is automation or a backend, as automation=client:svc-1 or backend=organisation:acme",
+    )  # fmt: skip
     parser.add_argument("--exclude", action="append", default=[], metavar="CLIENT", help="an attacker in the log")
     parser.add_argument("--presumed-honest", action="store_true", help="nobody vouched for the log; alerts say so")
     parser.add_argument("--model", help="the served model; default: the one that was asked most often")
@@ -156,6 +161,7 @@ def _policy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact, fit
+    from detector.profile.classing import read_membership
     from detector.profile.report import report
     from detector.profile.training import training_from
     from detector.progress import Progress
@@ -180,6 +186,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         only=arguments.only,
         embedder=arguments.embedder,
         rings=arguments.rings,
+        classes=tuple(one.of(upkeep.meant(one.id, one.kind, key)) for one in map(read_membership, arguments.classes)),
     )
     training = training_from(arguments.training) if arguments.training else None
     with Progress("fit") as progress:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from detector.alert import NAMED, SEVERITIES, Action, Attack, Kind, Severity, stable_id
-from detector.policy import Policy, Threshold
+from detector.policy import Policy, Threshold, level_of_class
 from detector.tape import Point
 
 DAY_US = 86_400_000_000
@@ -70,7 +70,7 @@ def decide(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | N
 
 
 def _scored(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
-    thresholds = policy.thresholds.get(point.kind, ())
+    thresholds = thresholds_of(policy, point)
     reached = _highest(thresholds, point.score)
     if not case.open:
         return _opened(policy, case, point, reached)
@@ -100,6 +100,16 @@ def _certainty(kind: Attack) -> int:
     return 2 if kind in NAMED else int(kind == "extraction")
 
 
+def thresholds_of(policy: Policy, point: Point) -> tuple[Threshold, ...]:
+    """Those of the entity's class, else of its level."""
+    return policy.thresholds.get(level_of_class(point.of_class) if point.of_class else point.kind, ())
+
+
+def _hard(policy: Policy, of_class: str) -> int | None:
+    """The largest hard budget that was declared for a client of the class."""
+    return max((one.hard for one in policy.classes if one.name == of_class), default=policy.budget.hard)
+
+
 def _opened(policy: Policy, case: Case, point: Point, reached: Threshold | None) -> tuple[Case, Decision | None]:
     if reached is None or _cooling_down(policy, case, point, reached):
         return case, None
@@ -118,7 +128,11 @@ def _cooling_down(policy: Policy, case: Case, point: Point, reached: Threshold) 
 
 
 def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
-    limits: list[tuple[Severity, int | None]] = [("high", policy.budget.hard), ("low", policy.budget.soft)]
+    hard = policy.budget.hard if not point.of_class else _hard(policy, point.of_class)
+    limits: list[tuple[Severity, int | None]] = [
+        ("high", hard),
+        ("low", None if point.of_class else policy.budget.soft),
+    ]
     passed = next(((s, limit) for s, limit in limits if limit is not None and point.asked_today >= limit), None)
     if passed is None:
         return case, None

@@ -89,6 +89,7 @@ class Entities:
         self.model, self.kind, self.dtype = model, kind, dtype
         self.rows: Rows = np.zeros(capacity, dtype)
         self.dirty = np.zeros(capacity, np.bool_)
+        self.weighed_by = np.zeros(capacity, np.int8)  # the level that has weighed an entity's queries last
         self.ids: list[str] = []
         self.keys: list[bytes] = []
         self._secret = secret
@@ -151,7 +152,7 @@ class Entities:
         slot = len(self.ids)
         if slot == len(self.rows):
             self.rows = _enlarged(self.rows)
-            self.dirty = _enlarged(self.dirty)
+            self.dirty, self.weighed_by = _enlarged(self.dirty), _enlarged(self.weighed_by)
         key = entity_key(Name(self.model, self.kind, id_), self._secret)
         self.ids.append(id_)
         self.keys.append(key)

@@ -70,7 +70,10 @@ NO_EVIDENCE = Evidence()
 
 
 class ClientLevel:
-    """Clients, judged at each query. With no law it observes: counts queries and budgets, weighs nothing."""
+    """Clients, judged at each query. With no law it observes: counts queries and budgets, weighs nothing.
+
+    Clients of a class (detector.classes) have a level of their own over the same rows, with a `number` of its own.
+    """
 
     def __init__(
         self,
@@ -81,8 +84,11 @@ class ClientLevel:
         law: Law | None,
         epoch_us: int,
         secret: np.uint64,
+        of_class: str = "",
+        number: int = 0,
     ) -> None:
         self.kit, self.entities, self._known = kit, entities, known
+        self._class, self._number = of_class, number
         self._learned, self._law, self._epoch_us, self._secret = learned, law, epoch_us, secret
         self._lines = sums.lines(len(kit.signals))
         self.watch: Watch | None = None
@@ -109,6 +115,7 @@ class ClientLevel:
         clock = admission.clock[kept]
         values, stages = self.kit.measure(taken, self.entities.rows, self._learned)
         leaked = standing(taken, self._known, self.entities.rows)
+        self._take_over(taken.slots)
         state = self.entities.rows, self._lines
         found = weighed(taken.slots, clock, values, stages, leaked, self._law, self._epoch_us, *state, self.watch)
         moved = np.flatnonzero(found.moved)
@@ -119,6 +126,13 @@ class ClientLevel:
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
+
+    def _take_over(self, slots: NDArray[np.int64]) -> None:
+        """Lines of clients whom another level has weighed since are nobody's."""
+        others = slots[self.entities.weighed_by[slots] != self._number]
+        if len(others):
+            self._lines["owner"][others % len(self._lines)] = 0
+            self.entities.weighed_by[others] = self._number
 
     def _budget_points(
         self, batch: Batch, admission: Admission, kept: NDArray[np.int64], naming: Naming
@@ -156,6 +170,7 @@ class ClientLevel:
             shares=evidence.shares,
             tails=evidence.tails,
             exposed=leaked,
+            of_class=self._class,
         )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector import columns, observed, reasons, storm
 from detector.alert import ATTACKS, NO_PROMISE, UNNAMED, Alert
+from detector.classes import LEAKS_BY_TRADE, PEOPLE, Roster
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
 from detector.evidence import kernels
@@ -24,7 +25,7 @@ from detector.learned.population import DAY_US, Came, News, Open, Population
 from detector.learned.successor import Successor
 from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
 from detector.logs.contract import Decode
-from detector.policy import Dated, Policy, in_force
+from detector.policy import Dated, Policy, in_force, level_of_class
 from detector.profile.artefact import Profile, client_row
 from detector.profile.reading import reading
 from detector.profile.succession import Succession, population_of
@@ -120,7 +121,13 @@ class Pipeline:
         self._succession = Succession(profile) if profile else None
         if self._succession:
             self._client_level.watch = self._succession.watch
-        self._watching = ClientLevel(self._kit, self.clients, learned, None, None, epoch_us, self._secret)
+        self._levels, self._roster = [self._client_level], Roster([PEOPLE])
+        if profile:
+            self._levels += [
+                self._class_level(profile, name, number) for number, name in enumerate(profile.summary.classes, 1)
+            ]
+            self._roster = Roster([PEOPLE, *profile.summary.classes])
+        self._levels.append(ClientLevel(self._kit, self.clients, learned, None, None, epoch_us, self._secret))
         bound = profile.summary.versions if profile else ()
         self._suspicion = profile.summary.suspicion if profile else FOREVER_US
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
@@ -138,6 +145,12 @@ class Pipeline:
         if profile:
             s = profile.summary
             self._storms = storm.Storms(s.model, s.id, (s.promise or 0.0) * s.clients / max(s.queries, 1))
+
+    def _class_level(self, profile: Profile, name: str, number: int) -> ClientLevel:
+        """Clients of a class: its own law over the rows of all, and nobody watches them beside the signals."""
+        known = None if name in LEAKS_BY_TRADE else profile.known
+        law, epoch_us = profile.laws[level_of_class(name)], profile.summary.epoch_us
+        return ClientLevel(self._kit, self.clients, profile.learned, known, law, epoch_us, self._secret, name, number)
 
     @property
     def tables(self) -> list[Entities]:
@@ -306,6 +319,7 @@ class Pipeline:
     def _take(self, chunk: Chunk, queries: list[Query], sources: list[int], step: Step) -> None:
         found = self._reader.read(queries, self._width)
         weigh = self._to_weigh(queries)
+        places = np.where(weigh, self._roster.places(self.policies, queries), observed.WATCHED)
         odd = np.zeros(len(queries), np.uint8)
         if self.profile:
             for index, reason, message in found.unfit:
@@ -316,9 +330,9 @@ class Pipeline:
                     step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
         batch, naming = self._batch(queries, found, odd)
         start = 0
-        for part in observed.advance(self._client_level, self._watching, batch, naming, weigh):
+        for part in observed.advance(self._levels, batch, naming, places):
             s = slice(start, start + len(part.status))
-            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), weigh[s], part, step)
+            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), places[s], part, step)
             start = s.stop
 
     def _to_weigh(self, queries: Sequence[Query]) -> NDArray[np.bool_]:
@@ -357,11 +371,11 @@ class Pipeline:
         queries: list[Query],
         sources: list[int],
         batch: Batch,
-        weigh: NDArray[np.bool_],
+        places: I64,
         part: Weighed,
         step: Step,
     ) -> None:
-        weighed = weigh[part.kept]
+        weighed = places[part.kept] != observed.WATCHED
         step.judged += int(np.count_nonzero(weighed & (batch.odd[part.kept] != UNREAD)))
         if not weighed.all():
             self._note_watched([queries[i] for i in part.kept[~weighed]], step)
@@ -374,19 +388,27 @@ class Pipeline:
                 letter = self._letter(chunk, sources[i], queries[i].row, LATE, message, queries[i].client)
                 step.letters.append(letter)
         if len(part.kept):
-            ticks = self._note_times(chunk.stream, queries, batch.at, part, weighed)
-            places = np.searchsorted(part.kept, [i for i, _ in part.points])
-            self._judge([point for _, point in part.points], ticks[places].tolist(), step)
+            people = weighed & (places[part.kept] == 0)
+            ticks = self._note_times(chunk.stream, queries, batch.at, part, people)
+            pointed = np.searchsorted(part.kept, [i for i, _ in part.points])
+            self._judge([point for _, point in part.points], ticks[pointed].tolist(), step)
             if self.population is not None:
-                self._note_population(self.population, queries, batch, part, ticks)
+                self._note_population(self.population, queries, batch, part, places[part.kept] <= 0, ticks)
 
     def _note_population(
-        self, population: Population, queries: list[Query], batch: Batch, part: Weighed, ticks: I64
+        self,
+        population: Population,
+        queries: list[Query],
+        batch: Batch,
+        part: Weighed,
+        people: NDArray[np.bool_],
+        ticks: I64,
     ) -> None:
+        """The population is made of people: what a declared class asks teaches nothing about them."""
         keys = [self.clients.keys[slot] for slot in batch.slots[part.kept].tolist()]
         days = ticks * TICK_US // DAY_US
-        for day in np.unique(days).tolist():
-            mine = np.flatnonzero(days == day)
+        for day in np.unique(days[people]).tolist():
+            mine = np.flatnonzero((days == day) & people)
             population.asked(day * DAY_US, [keys[i] for i in mine.tolist()], part.bins[mine])
         for place, n, vector in part.looks:
             at = int(np.searchsorted(part.kept, place))
@@ -415,8 +437,10 @@ class Pipeline:
                 first, latest = self.other_versions.get(version, (query.at, query.at))
                 self.other_versions[version] = min(first, query.at), max(latest, query.at)
 
-    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed, weighed: NDArray[np.bool_]) -> I64:
-        """Moves the stream's clock, and hands each query to the tick that it falls into; returns these ticks."""
+    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed, people: NDArray[np.bool_]) -> I64:
+        """Moves the stream's clock, and hands the queries of people to the ticks that they fall into; returns all
+        ticks. A declared class is judged by itself, not in the sums of its organisation.
+        """
         kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
         at = at[part.kept]
         clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
@@ -425,7 +449,7 @@ class Pipeline:
         if self._storms:
             self._storms.asked(ticks.tolist())
         if self._group_levels or self._rings:
-            self._gather(kept, ticks, at, part.bins[:, self._kit.additive], weighed)
+            self._gather(kept, ticks, at, part.bins[:, self._kit.additive], people)
         return ticks
 
     def _gather(self, kept: list[Query], ticks: I64, at: I64, bins: U8, weighed: NDArray[np.bool_]) -> None:
@@ -499,7 +523,8 @@ class Pipeline:
         if self.profile is not None and self._succession is not None:
             profile = self.profile.summary.id
             if decision.kind in (*ATTACKS, "ring"):
-                promise = self._succession.promise(point.kind, decision.threshold, point.at)
+                level = level_of_class(point.of_class) if point.of_class else point.kind
+                promise = self._succession.promise(level, decision.threshold, point.at)
         return reasons.alert(policy, point, decision, self._kit.signals, promise=promise, profile=profile)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:

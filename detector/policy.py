@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from detector.alert import Severity
+
+ClassName = Literal["automation", "backend"]
 
 
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,6 +20,21 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     id: str
     until: int
+    reason: str
+
+
+class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a client, or all clients of a logged group (`kind` and `id`), are of an entity class until `until`
+    (microseconds, log time). hard: queries that such a client may ask per day; by, approved_by: two people.
+    """
+
+    name: ClassName
+    kind: str
+    id: str
+    until: int
+    hard: int
+    by: str
+    approved_by: str
     reason: str
 
 
@@ -85,6 +102,16 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     releases: tuple[Release, ...] = ()
     storm: Storm = Storm()
     exposure: ExposureBudget = ExposureBudget()
+    classes: tuple[Declaration, ...] = ()
+
+
+def level_of_class(name: str) -> str:
+    """The level at which clients of a class are promised something: its thresholds, its law.
+
+    >>> level_of_class("automation"), level_of_class("")
+    ('client:automation', 'client')
+    """
+    return f"client:{name}" if name else "client"
 
 
 class Dated(msgspec.Struct, frozen=True):

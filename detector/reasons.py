@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 from detector.alert import ATTACKS, TECHNIQUES, Alert, Entity, Kind, Promise, Reason
 from detector.decide import Decision
 from detector.evidence.naming import speaker
-from detector.exposure.known import CLONE, MEASURES
+from detector.exposure.known import ANSWERS, CELLS, CLONE, MEASURES
 from detector.policy import Policy, latest_release
 from detector.tape import Exposed, Point
 from features.contract import Signal
 
 MOST = 5  # reasons in an alert
 RELEASE = "policy.release"  # the reason that speaks for the entity
+CLASS = "policy.class"  # the reason that proposes a class
+BY_A_MACHINE = ("timing.regularity", "timing.burst")
 WEAK_DB = 1.0  # evidence below this is no reason
 ONE_HAND = "ring.accounts"  # the reason that says how many they are
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
@@ -38,6 +40,8 @@ def alert(
         found = own_first(point, decision.kind, signals, found)
     if decision.kind in (*ATTACKS, "ring") and decision.action != "resolve":
         found += after_release(policy, point.at)
+    if decision.kind in ATTACKS and decision.action == "open" and point.kind == "client" and not point.of_class:
+        found += proposed_class(point, signals)
     score = float(point.asked_today) if point.budget else point.score
     if decision.kind == "exposure" and point.exposed:
         score = point.exposed.clone / 1000
@@ -48,7 +52,7 @@ def alert(
         case_id=decision.case_id,
         at=rfc3339(point.at),
         model=point.model,
-        entity=Entity(point.kind, point.id, point.members or None),
+        entity=Entity(point.kind, point.id, point.members or None, point.of_class or None),
         severity=decision.severity,
         score=score if score > -1e308 else 0.0,
         threshold=decision.threshold,
@@ -134,6 +138,25 @@ def after_release(policy: Policy, at: int) -> tuple[Reason, ...]:
     return (Reason(RELEASE, 0.0, text),)
 
 
+def proposed_class(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
+    """The class that the client may be of, where it asks as such clients do. It excuses nothing: somebody must declare
+    it, and copiers ask so too.
+    """
+    odds = {signal.name: odds for signal, odds in zip(signals, point.odds, strict=False)}
+    if any(odds.get(name, 0) >= ALONE for name in BY_A_MACHINE):
+        text = "It asks at the times of a machine. Where it is known and expected, declare it `automation`."
+    elif point.exposed is not None and _gathers(point.exposed, max(odds.values(), default=0)):
+        text = "It asks what a whole population asks, and nothing else is odder. A service that gathers the queries of "
+        text += "many is a `backend`, where it is declared."
+    else:
+        return ()
+    return (Reason(CLASS, 0.0, text),)
+
+
+def _gathers(exposed: Exposed, oddest: int) -> bool:
+    return max(exposed.odds[ANSWERS], exposed.odds[CELLS]) >= max(ALONE, oddest)
+
+
 def sentence(signal: Signal, share: int, tail: int) -> str:
     """What stands out in a signal: permille of the entity's queries, and of honest ones (its sign is the side)."""
     if tail == 0:
@@ -156,7 +179,7 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
         return f"{who} passed its budget of {decision.threshold:g} queries a day (model {point.model})"
     if decision.kind == "exposure":
         return f"{who} passed its exposure budget of {decision.threshold:.0%} (model {point.model}): {found[0].text}"
-    against = [reason.text for reason in found if reason.signal != RELEASE][:1]
+    against = [reason.text for reason in found if reason.signal not in (RELEASE, CLASS)][:1]
     excuse = [reason.text for reason in found if reason.signal == RELEASE]
     why = f": {' '.join(against + excuse)}" if found else ""
     if decision.kind == "ring":

@@ -16,7 +16,18 @@ from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
 from detector.only import Only
-from detector.policy import Budget, ExposureBudget, Maintenance, Policy, Release, Storm, Suppression, Threshold
+from detector.policy import (
+    Budget,
+    ClassName,
+    Declaration,
+    ExposureBudget,
+    Maintenance,
+    Policy,
+    Release,
+    Storm,
+    Suppression,
+    Threshold,
+)
 from detector.pseudonyms import is_pseudonym
 from detector.secret import Secret
 from detector.sources import AnySourceSettings
@@ -123,6 +134,29 @@ class ReleaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     grace_s: Positive = 86_400.0
 
 
+class ClassSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a client, or all clients of a logged group, are no people: judged by the law of their class, if the profile
+    has one (`fit --class`), and by change against their own past.
+
+    name: `automation` (scripts, batches) or `backend` (a service that gathers the queries of many).
+    kind: `client`, or the kind of a logged group.
+    id: the client or the group, as the log names it.
+    until: RFC 3339; the log time from which it is people again. There is no "forever".
+    hard: queries that a client of the class may ask per day of log time; beyond, a `budget` alert of high severity.
+    by, approved_by: who declared it, and who agreed: two people, since who poses as automation is seen less well.
+    reason: why, for whoever reads the audit.
+    """
+
+    name: ClassName
+    kind: str = "client"
+    id: str
+    until: Moment
+    hard: Annotated[int, Meta(ge=1)]
+    by: Annotated[str, Meta(min_length=1)]
+    approved_by: Annotated[str, Meta(min_length=1)]
+    reason: str
+
+
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When an alert is raised. What is not set here comes from the profile, whose thresholds carry the promise.
 
@@ -136,6 +170,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     suppressions: entities that are not alerted on until a time.
     maintenance: spans of log time in which nobody is alerted on, but for budgets.
     releases: moments that changed what everybody asks; alerts soon after them say so.
+    classes: clients that are no people, until a time, with a budget and a second person behind it.
     storm: when so many entities (`at_least`, 0: never) open a case on one signal within `window_s` of log time that
     the population has moved: one alert says so, and theirs are held.
     """
@@ -147,6 +182,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     suppressions: tuple[SuppressionSettings, ...] = ()
     maintenance: tuple[MaintenanceSettings, ...] = ()
     releases: tuple[ReleaseSettings, ...] = ()
+    classes: tuple[ClassSettings, ...] = ()
     storm: Storm = Storm()
 
     def over(self, promised: Mapping[str, tuple[Threshold, ...]]) -> Policy:
@@ -158,6 +194,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         for index, window in enumerate(self.maintenance):
             if window.until <= window.since:
                 raise SettingsError(f"policy.maintenance[{index}].until: {window.until} is not after {window.since}")
+        for index, one in enumerate(self.classes):
+            if one.by.casefold() == one.approved_by.casefold():
+                raise SettingsError(f"policy.classes[{index}].approved_by: {one.by} cannot agree with himself")
         for level in self.thresholds:
             if level not in promised:
                 raise SettingsError(f"policy.thresholds.{level}: unknown level; {nearest_name(level, promised)}")
@@ -172,6 +211,10 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             maintenance=tuple(Maintenance(micros(m.since), micros(m.until), m.reason) for m in self.maintenance),
             releases=tuple(Release(micros(r.at), r.note, r.grace_s) for r in self.releases),
             storm=self.storm,
+            classes=tuple(
+                Declaration(c.name, c.kind, c.id, micros(c.until), c.hard, c.by, c.approved_by, c.reason)
+                for c in self.classes
+            ),
         )
         content = msgspec.json.encode(policy, order="deterministic").decode()
         return msgspec.structs.replace(policy, version=stable_id(content)[:12])
@@ -299,10 +342,12 @@ def _check_names(settings: Settings) -> None:
         return
     if settings.log.keep_payload_of_dead_letters:
         raise SettingsError("log.keep_payload_of_dead_letters: payloads hold the names that entities.pseudonyms hides")
-    for index, suppression in enumerate(settings.policy.suppressions):
-        if not is_pseudonym(suppression.id):
+    named = [(f"suppressions[{i}]", one.id) for i, one in enumerate(settings.policy.suppressions)]
+    named += [(f"classes[{i}]", one.id) for i, one in enumerate(settings.policy.classes)]
+    for place, id_ in named:
+        if not is_pseudonym(id_):
             raise SettingsError(
-                f'policy.suppressions[{index}].id: "{suppression.id}" is no pseudonym, and entities.pseudonyms is set: '
+                f'policy.{place}.id: "{id_}" is no pseudonym, and entities.pseudonyms is set: '
                 "`querywarden pseudonym` prints the right one"
             )
 

@@ -57,6 +57,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     accounts   for a ring: how many they are
     together   for a ring: evidence that they are one hand, hundredths of a deciban
     attack     which attack the evidence speaks for (detector.evidence.naming)
+    of_class   for a client: the class that it was judged in (detector.classes), "" for people
     """
 
     key: bytes
@@ -78,6 +79,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     accounts: int = 0
     together: int = 0
     attack: Attack = "extraction"
+    of_class: str = ""
 
     @property
     def score(self) -> float:

@@ -40,16 +40,14 @@ def evidence(profile: Profile, found: Outcome, client: str) -> tuple[Any, ...]:
     return row["counts"].tolist(), [(p.level, p.evidence) for p in found.points if p.id == client and not p.budget]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=30))
-def test_rounds_keep_each_clients_order_and_no_round_mixes(asked: list[tuple[int, bool]]) -> None:
-    slots, weigh = (np.array(column) for column in zip(*asked, strict=True))
-    rounds = rounds_of(slots, weigh)
-    assert (rounds % 2 == 0).tolist() == weigh.tolist()
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 2)), min_size=1, max_size=30))
+def test_rounds_keep_each_clients_order_and_no_round_mixes(asked: list[tuple[int, int]]) -> None:
+    slots, places = (np.array(column) for column in zip(*asked, strict=True))
+    rounds = rounds_of(slots, places)
     for slot in set(slots.tolist()):
-        mine = rounds[slots == slot]
-        assert (np.diff(mine) >= 0).all()
-        assert mine[0] <= 1
-        assert (np.diff(mine) <= 1).all()
+        mine, where = rounds[slots == slot], places[slots == slot]
+        assert mine[0] == 0
+        assert (np.diff(mine) == (np.diff(where) != 0)).all()
 
 
 @settings(max_examples=50)

@@ -78,7 +78,7 @@ def test_held_alerts_leave_their_cases_open(profile: Profile) -> None:
 
 def test_what_is_held_stays_held_to_its_end(profile: Profile) -> None:
     """A resolve of a case that nobody was told of would only puzzle."""
-    back = [q._replace(client=f"m{MOVED - 1}", group=None) for q in people.honest(4, 1)]
+    back = [q._replace(client=f"m{MOVED - 1}", group=None) for q in people.honest(5, 1)]
     later = [q._replace(at=q.at + 6 * people.DAY_US) for q in back]
     found = run(profile, [*moved(), *later])
     of_last = sorted(

@@ -127,7 +127,9 @@ def find(line, f, tables, desk):  # type: ignore[no-untyped-def]
     honest = mixed(line.honest[f], f, line.total[f], tables)
     desk.found[f, KT] = line.half[f] - half_sum(tables, f, line.total[f]) - honest
     desk.found[f, DILUTION_BET] = _diluted(line, f)
-    desk.found[f, TURN] = line.late[f] - half_sum(tables, f, line.recent[f]) - honest + line.mark[f]
+    desk.found[f, TURN] = np.nan
+    if line.recent[f] < line.total[f]:  # who has no past does not turn
+        desk.found[f, TURN] = line.late[f] - half_sum(tables, f, line.recent[f]) - honest + line.mark[f]
 
 
 @numba.njit(cache=True, forceinline=True)

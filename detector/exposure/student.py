@@ -61,8 +61,11 @@ def teach(slots, x, labels, odd, known, rows, found):  # type: ignore[no-untyped
     """
     squared = np.empty(known.centres.shape[1], np.uint32)
     points, best = room(known)
+    answers = _constants(known.answer_alpha, known.answer_shares)
+    cells = _constants(known.cell_alpha, known.mass.reshape((1, known.mass.size)))
     for i in range(slots.size):
-        found[i] = np.nan
+        for m in range(found.shape[1]):
+            found[i, m] = np.nan
         if odd[i] == UNREAD:
             continue
         row = rows[slots[i]]
@@ -70,16 +73,16 @@ def teach(slots, x, labels, odd, known, rows, found):  # type: ignore[no-untyped
         _visit(row, np.argmin(squared))
         place = place_of(labels[i])
         if place >= 0:
-            _hear(row, place, x[i])
+            _hear(row, place, x, i)
         row.exposure_seen += 1
         look = np.int64(row.exposure_look)
         if look < LOOKS.size and np.int64(row.exposure_seen) == LOOKS[look]:
             row.exposure_look += 1
             found[i, len(MEASURES) + 1] = look
             if known.places.size:
-                found[i, ANSWERS] = _answers(row, known)
+                found[i, ANSWERS] = _answers(row, known, answers)
             if look % EXAMS == 0:
-                found[i, CELLS] = _breadth(row.exposure_cells[: known.mass.size], known.mass, known.cell_alpha)
+                found[i, CELLS] = _breadths(row.exposure_cells[: known.mass.size], known.cell_alpha, cells)[0]
                 if known.places.size and LOOKS[look] >= FIRST_EXAM:
                     found[i, AGREEMENT], found[i, len(MEASURES)] = exam(row, known, points, best)
 
@@ -151,10 +154,10 @@ def _visit(row, cell):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _hear(row, place, point):  # type: ignore[no-untyped-def]
+def _hear(row, place, x, i):  # type: ignore[no-untyped-def]
     row.exposure_answers[place] += 1
     for d in range(DIMS):
-        row.exposure_sums[place, d] += point[d]
+        row.exposure_sums[place, d] += x[i, d]
     if row.exposure_answers[place] >= HELD:
         row.exposure_answers[place] //= 2
         for d in range(DIMS):
@@ -162,25 +165,37 @@ def _hear(row, place, point):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _answers(row, known):  # type: ignore[no-untyped-def]
+def _answers(row, known, constants):  # type: ignore[no-untyped-def]
     """The mean of both bets, as a log."""
-    as_asked = _breadth(row.exposure_answers, known.answer_shares[0], known.answer_alpha)
-    alike = _breadth(row.exposure_answers, known.answer_shares[1], known.answer_alpha)
+    as_asked, alike = _breadths(row.exposure_answers, known.answer_alpha, constants)
     most = max(as_asked, alike)
     return most + log((exp(as_asked - most) + exp(alike - most)) / 2.0)
 
 
 @numba.njit(cache=True)
-def _breadth(counts, shares, alpha):  # type: ignore[no-untyped-def]
-    """Log of how much likelier counts are under shares than under the honest law, in nats."""
+def _constants(alpha, shares):  # type: ignore[no-untyped-def]
+    """What `_breadths` needs at every look (1 + s, B): lgamma of alpha (B,), and logs of shares (s, B)."""
+    constants = np.empty((1 + shares.shape[0], alpha.size))
+    for b in range(alpha.size):
+        constants[0, b] = lgamma(alpha[b])
+        for s in range(shares.shape[0]):
+            constants[1 + s, b] = log(shares[s, b])
+    return constants
+
+
+@numba.njit(cache=True)
+def _breadths(counts, alpha, constants):  # type: ignore[no-untyped-def]
+    """Log of how much likelier counts are under each of some shares than under the honest law, in nats (s,)."""
     n, whole = 0.0, 0.0
-    nats = 0.0
+    nats = np.zeros(constants.shape[0] - 1)
     for b in range(counts.size):
         count = np.float64(counts[b])
         whole += alpha[b]
         if count > 0.0:
             n += count
-            nats += count * log(shares[b]) - lgamma(alpha[b] + count) + lgamma(alpha[b])
+            honest = lgamma(alpha[b] + count)
+            for s in range(nats.size):
+                nats[s] += count * constants[1 + s, b] - honest + constants[0, b]
     return nats + lgamma(whole + n) - lgamma(whole)
 
 
@@ -191,22 +206,19 @@ def exam(row, known, points, best):  # type: ignore[no-untyped-def]
     points (3, A) and best (2, A): see `room`. An answer's centre is normal around 0 with `between`, queries are
     normal around it with 1; given n queries of it the centre is known up to between / (n between + 1).
     """
-    centre = np.empty(DIMS)
+    centre, slope, bend = np.empty(DIMS), np.empty(DIMS), np.empty(DIMS)
     points[1:] = -np.inf
     for place in known.places:
         n = np.float64(row.exposure_answers[place])
         _centre(row, place, n, known, centre)
-        points[0] = 0.0
         constant = 0.0
         for d in range(DIMS):
             between = known.between[d]
             room = 1.0 + between / (n * between + 1.0)
             at = n * centre[d] * between / (n * between + 1.0)
             constant -= 0.5 * (at * at / room + log(room))
-            slope, bend = at / room, -0.5 / room
-            audit = known.audit[d]
-            for a in range(audit.size):
-                points[0, a] += audit[a] * (slope + bend * audit[a])
+            slope[d], bend[d] = at / room, -0.5 / room
+        _apart(known.audit, slope, bend, points[0])
         heard = log(n + 1.0)
         for a in range(best.shape[1]):
             cautious, clone = CAUTION * (points[0, a] + constant) + heard, points[0, a] + constant + heard
@@ -219,6 +231,21 @@ def exam(row, known, points, best):  # type: ignore[no-untyped-def]
         cautious += best[0, a] == known.audit_places[a]
         clone += best[1, a] == known.audit_places[a]
     return cautious / best.shape[1], clone / best.shape[1]
+
+
+@numba.njit(cache=True)
+def _apart(audit, slope, bend, total):  # type: ignore[no-untyped-def]
+    """How each audit query lies to an answer, total (A,): summed over the dimensions in their order, four at a time,
+    since bringing sums to memory and back took longer than the sums.
+    """
+    total[:] = 0.0
+    for d in range(0, DIMS, 4):
+        for a in range(total.size):
+            one, two, three, four = audit[d, a], audit[d + 1, a], audit[d + 2, a], audit[d + 3, a]
+            so_far = total[a] + one * (slope[d] + bend[d] * one)
+            so_far += two * (slope[d + 1] + bend[d + 1] * two)
+            so_far += three * (slope[d + 2] + bend[d + 2] * three)
+            total[a] = so_far + four * (slope[d + 3] + bend[d + 3] * four)
 
 
 @numba.njit(cache=True)

@@ -109,7 +109,7 @@ class Summary(msgspec.Struct, frozen=True):
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
     the log names it. only: the use of the model that it is for; None: all of them. embedder: of text
     (detector.text.reading), else None. seen: how the joint signal sees made queries. rings: None where none are looked
-    for.
+    for. classes: of entities, that have levels of their own.
     """
 
     format: int
@@ -146,6 +146,7 @@ class Summary(msgspec.Struct, frozen=True):
     embedder: str | None = None
     seen: tuple[Seen, ...] = ()
     rings: RingsLearned | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

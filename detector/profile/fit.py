@@ -21,6 +21,7 @@ from detector.only import Only
 from detector.policy import Policy, Threshold
 from detector.profile import (
     calibration,
+    classing,
     exposing,
     groups,
     honest,
@@ -71,7 +72,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     groups: the kinds that are judged; none: all that the log names. watch: the River model that watches beside the
     signals. observe: promise nothing, and set no thresholds. only: the use of the model that the log was filtered for
     (detector.only); here it is but noted. embedder: of prompts, see detector.text.reading; not used where the log holds
-    numbers. rings: look for accounts that are one hand.
+    numbers. rings: look for accounts that are one hand. classes: who in the log is no person.
     """
 
     promise: float = 0.01
@@ -90,6 +91,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     only: Only | None = None
     embedder: str = WORDS
     rings: bool = False
+    classes: tuple[classing.Membership, ...] = ()
 
 
 class _Span(NamedTuple):
@@ -126,8 +128,10 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     excluded = int(np.count_nonzero(~kept))
     needs = _needs(span.share, options, excluded, len(kinds))
     siblings = {kind: survey.groups_of(kind) for kind in kinds}
-    drawn = sets.draw(survey.clients, siblings, span.closed & kept, options.seed, needs)
-    drawn.of[~kept] = -1
+    classes = classing.classes_of(survey.clients, _groups_named(survey, options.classes), options.classes)
+    people = kept & (classes < 0)
+    drawn = sets.draw(survey.clients, siblings, span.closed & people, options.seed, needs)
+    drawn.of[~people] = -1
     referees = _referees(survey, drawn, training, options.seed)
     say("learning the training distribution")
     kit, embedder = _kind(survey, options)
@@ -167,7 +171,8 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
     trial = learn.try_clients(measured.of(drawn.stands), law, watch)
-    asking = groups.Asking(measured, asked.groups, dict(zip(kinds, asked.names, strict=True)))
+    of_people = measured.of(people) if options.classes else measured
+    asking = groups.Asking(of_people, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
     ringed = None
     if options.rings:
@@ -181,7 +186,11 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    others: list[groups.Grouped | rings.Ringed] = [*grouped, *([ringed] if ringed else [])]
+    borrowed = classing.People(scaling, measured.of(drawn.stands), found)
+    classed = classing.learn_classes(
+        measured, survey.clients, classes, span.closed & kept, borrowed, left, options.confidence, options.seed
+    )
+    others: list[groups.Grouped | rings.Ringed | classing.Classed] = [*grouped, *([ringed] if ringed else []), *classed]
     levels = (client, *(one.level for one in others))
     all_laws = {"client": law} | {one.level.kind: one.law for one in others}
     suprema = {"client": np.sort(trial.suprema)} | {one.level.kind: one.suprema for one in others}
@@ -219,6 +228,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         embedder=embedder,
         seen=lessons.seen(kit, learned, taught, scaling),
         rings=ringed.learned if ringed else None,
+        classes=tuple(one.name for one in classed),
         remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
     )
     first = watched.first if watched else None
@@ -253,6 +263,10 @@ def _of_the_kind(
         return training
     logged = honest.rows(read, decode, survey, np.ones(len(survey.index), np.bool_))
     return training._replace(rows=as_logged(training.rows, logged))
+
+
+def _groups_named(survey: honest.Survey, classes: Sequence[classing.Membership]) -> dict[str, list[set[str]]]:
+    return {kind: survey.groups_of(kind) for kind in {one.kind for one in classes} - {"client"}}
 
 
 def _needs(share: float | None, options: Options, excluded: int, kinds: int) -> list[int]:
@@ -403,6 +417,10 @@ def _policy(levels: tuple[Level, ...], suprema: dict[str, NDArray[np.int64]], co
     promise.
     """
     none: dict[str, tuple[Threshold, ...]] = {level.kind: () for level in levels if level.kind in ("client", RING)}
+    for level in levels:
+        if level.kind.startswith("client:") and level.threshold is not None:  # classes that borrow promise nothing
+            of_people = msgspec.structs.replace(level, share=levels[0].share, calibrated=len(suprema[level.kind]))
+            none[level.kind] = severities(of_people, suprema[level.kind], confidence)
     thresholds = none | {
         level.kind: severities(level, suprema[level.kind], confidence)
         for level in levels
@@ -421,6 +439,13 @@ def _remarks(survey: honest.Survey, grouped: Sequence[groups.Grouped], kinds: li
         remarks.append(f"the profile is for version {survey.version}; queries of others were left out: {others}")
     judged = {one.level.kind for one in grouped}
     remarks += [f"too few groups ({kind}) to judge them as entities" for kind in kinds if kind not in judged]
+    strangers = [
+        f"{one.kind} {one.id}"
+        for one in options.classes
+        if one.id not in (survey.index if one.kind == "client" else set().union(*survey.groups_of(one.kind)))
+    ]
+    if strangers:
+        remarks.append(f"asked for classes of whom the log does not know: {', '.join(strangers)}")
     unknown = options.exclude - set(survey.index)
     if unknown:
         remarks.append(f"asked to exclude clients that are not in the log: {', '.join(sorted(unknown))}")

@@ -12,19 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.query import F64, I64
-from detector.redteam.pens import Pen, new_pen
+from detector.redteam.pens import Hand, new_hand
 
 
 @dataclass(frozen=True)
 class Images:
-    """Clean images (n, d) in [0, 1], side x side pixels, with their true classes (n,) from 0 on."""
+    """Clean images (n, d) in [0, 1], side x side pixels, with their true classes (n,) from 0 on.
+
+    `picture` False: rows of d numbers that are no image, and have no side.
+    """
 
     pixels: F64
     classes: I64
+    picture: bool = True
 
     @property
-    def side(self) -> int:
-        return math.isqrt(self.pixels.shape[1])
+    def side(self) -> int | None:
+        return math.isqrt(self.pixels.shape[1]) if self.picture else None
 
     @property
     def kinds(self) -> int:
@@ -32,15 +36,15 @@ class Images:
         return int(self.classes.max()) + 1
 
     def part(self, rows: I64) -> Images:
-        return Images(self.pixels[rows], self.classes[rows])
+        return Images(self.pixels[rows], self.classes[rows], self.picture)
 
 
 def written_by_many(images: Images, writers: int, rng: np.random.Generator) -> Images:
     """The same images, dealt out to so many fresh pens: what a model is taught on that serves many writers."""
     pixels = np.empty_like(images.pixels)
     for w in range(writers):
-        pixels[w::writers] = new_pen(images.side, rng).draw(images.pixels[w::writers], rng)
-    return Images(pixels, images.classes)
+        pixels[w::writers] = new_hand(images.pixels, images.side, rng).draw(images.pixels[w::writers], rng)
+    return Images(pixels, images.classes, images.picture)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Habits:
     """One client: `mix` (k,) shares of the classes, a pen, how many queries, and the share that it asks again."""
 
     mix: F64
-    pen: Pen
+    pen: Hand
     volume: int
     again: float
 
@@ -59,7 +63,7 @@ def new_habits(pool: Images, rng: np.random.Generator) -> Habits:
     heavy = float(rng.uniform(1.0, 4.0)) if rng.random() < 0.02 else 1.0
     return Habits(
         mix=rng.dirichlet(np.ones(pool.kinds)),
-        pen=new_pen(pool.side, rng),
+        pen=new_hand(pool.pixels, pool.side, rng),
         volume=round(volume * heavy),
         again=float(rng.beta(1.0, 20.0)),
     )

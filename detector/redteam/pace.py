@@ -33,6 +33,12 @@ def draw_times(n: int, *, span_days: float, rng: np.random.Generator) -> I64:
     return _strictly_increasing(micros.astype(np.int64))
 
 
+def trickle(n: int, *, span_days: float, rng: np.random.Generator) -> I64:
+    """n strictly increasing times over the whole span, one query at a time: who is in no hurry. As `draw_times`."""
+    at = np.sort(rng.uniform(0.0, span_days * DAY_S - 1.0, n)) * 1e6
+    return _strictly_increasing(at.astype(np.int64))
+
+
 def _session_starts(sessions: int, span_days: float, rng: np.random.Generator) -> F64:
     """Seconds since the start of the log: whole days after the arrival, at the client's own hour give or take three."""
     arrival = rng.uniform(0.0, ARRIVAL_SHARE * span_days)

@@ -7,12 +7,19 @@ median pen and on 89% of those of the worst of 60; on 8x8 digits 95%, 91% and 81
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from detector.query import F64, I64
 
 VARIANTS = 8  # nobody writes alike twice: each image goes through one of this many small changes of the pen
+
+
+class Hand(Protocol):
+    """What one client makes of an input that others would ask, too."""
+
+    def draw(self, images: F64, rng: np.random.Generator) -> F64: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,31 @@ class Pen:
         out = self.paper + (1.0 - self.paper) * out
         out += self.noise * rng.standard_normal(out.shape)
         return np.clip(out, 0.0, 1.0, out=out)
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """The hand of a client whose inputs are rows of numbers: each column a little off, and noisy. Both (d,)."""
+
+    off: F64
+    noise: F64
+
+    def draw(self, images: F64, rng: np.random.Generator) -> F64:
+        """(n, d) rows in [0, 1] -> the same rows as this client measures them."""
+        return np.clip(images + self.off + self.noise * rng.standard_normal(images.shape), 0.0, 1.0)
+
+
+OFF, NOISE = 0.1, (0.01, 0.1)  # of a column's deviation: how far a client's gauge is off, and how noisy it is
+
+
+def new_hand(inputs: F64, side: int | None, rng: np.random.Generator) -> Hand:
+    """A fresh pen for images of side x side pixels; for other inputs (n, d) a fresh gauge."""
+    if side is not None:
+        return new_pen(side, rng)
+    deviation = inputs.std(axis=0)
+    low, high = np.log(NOISE)
+    off = OFF * deviation * rng.standard_normal(deviation.shape)
+    return Gauge(off, float(np.exp(rng.uniform(low, high))) * deviation)
 
 
 _SPREAD = np.array([0.08, 0.06, 0.05, 0.05, 0.35, 0.35])  # slant, turn, log width, log height, shift right and down

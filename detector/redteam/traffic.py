@@ -28,14 +28,16 @@ class Account:
 
 @dataclass(frozen=True)
 class Traffic:
-    """n queries in the order of time, as they are logged: inputs rounded to 4 decimals, probabilities to 6.
+    """n queries in the order of time, as they are logged: inputs rounded to `decimals`, probabilities to 6.
 
     accounts       by number, honest ones first
     account        (n,) int32      number of the account that asked
     ordinal        (n,) int32      how many queries the account had asked before
     at             (n,) int64      microseconds since 1970, UTC; strictly increasing within an account
-    inputs         (n, d) float32  in [0, 1]
+    inputs         (n, d) float32  in [0, 1], unless they were brought to the units of a user's model
     probabilities  (n, k) float64
+    labels_only    the log holds no probabilities, since the model gives none
+    names          what the log calls the k classes; none: by their numbers
     """
 
     model: str
@@ -45,6 +47,9 @@ class Traffic:
     at: I64
     inputs: NDArray[np.float32]
     probabilities: F64
+    decimals: int = 4
+    labels_only: bool = False
+    names: tuple[str | int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.at)
@@ -82,13 +87,14 @@ class Traffic:
         labels = self.labels.tolist()
         for start in range(0, len(self), CHUNK):
             rows = slice(start, start + CHUNK)
-            inputs = np.round(self.inputs[rows].astype(np.float64), 4).tolist()
+            inputs = np.round(self.inputs[rows].astype(np.float64), self.decimals).tolist()
+            said = labels[rows] if not self.names else [self.names[label] for label in labels[rows]]
             chunk = zip(
                 self.account[rows].tolist(),
                 self.ordinal[rows].tolist(),
                 self.at[rows].tolist(),
                 inputs,
-                labels[rows],
+                said,
                 self.probabilities[rows].tolist(),
                 strict=True,
             )
@@ -101,7 +107,7 @@ class Traffic:
                     "groups": {"organisation": who.organisation},
                     "model": self.model,
                     "input": x,
-                    "output": {"label": label, "probabilities": p},
+                    "output": {"label": label} if self.labels_only else {"label": label, "probabilities": p},
                 }
                 yield encode(record) + b"\n"
 

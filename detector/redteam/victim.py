@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +12,17 @@ from sklearn.neural_network import MLPClassifier
 
 from detector.query import F64
 from detector.redteam.honest import Images
+
+
+class Served(Protocol):
+    """A model that answers: ours (`Victim`), or the user's (detector.redteam.served)."""
+
+    @property
+    def name(self) -> str: ...
+
+    def ask(self, inputs: F64) -> F64:
+        """(n, d) inputs in [0, 1] -> (n, k) probabilities."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from detector.redteam.attacks.contract import Run
 from detector.redteam.attacks.dilution import dilute
 from detector.redteam.campaign import Campaign, read_campaign
 from detector.redteam.honest import Habits, Images, ask_honestly, new_habits, written_by_many
-from detector.redteam.pace import draw_times
-from detector.redteam.pens import new_pen
+from detector.redteam.pace import draw_times, trickle
+from detector.redteam.pens import new_hand
 from detector.redteam.traffic import Account, Traffic
-from detector.redteam.victim import Victim, train_victim
+from detector.redteam.victim import Served, train_victim
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 WRITERS = 80  # pens among the training images
@@ -38,7 +38,7 @@ class World:
     The three sets come from disjoint images; those of `train` are written by many pens already, the others are clean.
     """
 
-    victim: Victim
+    victim: Served
     train: Images
     pool: Images
     thief: Images
@@ -129,7 +129,7 @@ def _campaign_streams(
     for k in range(min(campaign.accounts, budget)):
         mine = slice(k, None, campaign.accounts)
         account = Account(_name("c", seed, text, number, k), _name("o", seed, text, number, k), text, ring)
-        at = draw_times(len(inputs[mine]), span_days=span_days, rng=rng)
+        at = (trickle if campaign.slow else draw_times)(len(inputs[mine]), span_days=span_days, rng=rng)
         streams.append(_Stream(account, at, inputs[mine], answers[mine]))
     return streams
 
@@ -141,17 +141,15 @@ def _equip(world: World, campaign: Campaign, rng: np.random.Generator, budget: i
     What covers a diluted attack is asked as an honest client asks it: one pen, one mix of classes.
     """
     k = world.thief.kinds
-    own = Habits(np.full(k, 1 / k), new_pen(world.thief.side, rng), 0, 0.0)
+    own = Habits(np.full(k, 1 / k), new_hand(world.thief.pixels, world.thief.side, rng), 0, 0.0)
     seeds = ask_honestly(own, world.thief, rng, max(2 * budget, 300))
     if campaign.attack.candidates:
         members = world.train.pixels[rng.permutation(len(world.train.pixels))[: len(seeds) // 2]]
         seeds = np.concatenate([members, seeds[: len(members)]])
     if campaign.share == 1.0:
-        return seeds, campaign.attack.run
+        return seeds, campaign.run
     cover = Habits(rng.dirichlet(np.ones(k)), own.pen, 0, float(rng.beta(1.0, 20.0)))
-    return seeds, dilute(
-        campaign.attack.run, lambda n, stream: ask_honestly(cover, world.thief, stream, n), campaign.share
-    )
+    return seeds, dilute(campaign.run, lambda n, stream: ask_honestly(cover, world.thief, stream, n), campaign.share)
 
 
 def _merge(model: str, streams: list[_Stream], start: datetime) -> Traffic:

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.results import interval, save, table
+from bench.results import save, table
+from detector.redteam.detectors.conformal import interval
 
 
 def test_a_table_has_a_row_for_each_and_a_rule() -> None:

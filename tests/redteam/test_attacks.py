@@ -11,7 +11,9 @@ from detector.query import F64
 from detector.redteam import ATTACKS, World, attack_named
 from detector.redteam.attacks.contract import Attack
 from detector.redteam.attacks.dilution import dilute
+from detector.redteam.campaigns import PACKAGES
 from detector.redteam.substitute import Substitute
+from detector.redteam.victim import train_victim
 
 BUDGET = 600
 
@@ -37,8 +39,8 @@ def margin(probabilities: F64) -> F64:
 @pytest.mark.parametrize("budget", [1, 7, 150, 333])
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def test_spends_its_budget_inside_the_input_space(attack: Attack, world: World, budget: int) -> None:
-    if attack.extra == "plot" and not importlib.util.find_spec("PIL"):
-        pytest.skip("photographs need Pillow")
+    if attack.extra and not importlib.util.find_spec(PACKAGES[attack.extra]):
+        pytest.skip(f"needs the extra [{attack.extra}]")
     x, p = run(attack.name, world, budget)
     assert x.shape == (budget, 64)
     assert ((x >= 0) & (x <= 1)).all()
@@ -138,3 +140,74 @@ def test_the_substitute_learns_and_its_gradient_is_right(world: World) -> None:
     at, step = np.eye(10)[[3]], 1e-6 * np.eye(64)[[20]]
     slope = (student.predict(x[:1] + step) - student.predict(x[:1] - step))[0, 3] / 2e-6
     assert student.gradient(x[:1], at)[0, 20] == pytest.approx(slope, rel=1e-4, abs=1e-8)
+
+
+def test_targeted_children_move_towards_another_class(world: World) -> None:
+    """The share of the class that a seed's child is sent to rises: the largest of the others, on average."""
+    second = {
+        name: np.sort(run(name, world, 300)[1][150:], axis=1)[:, -2].mean()
+        for name in ("jacobian-targeted", "jacobian")
+    }
+    assert second["jacobian-targeted"] > second["jacobian"] + 0.05
+
+
+def test_the_policy_comes_to_ask_more_of_what_pays(world: World) -> None:
+    """A victim that is sure of gratings alone: their kinds are asked more often at the end than by chance."""
+
+    def ask(inputs: F64) -> F64:
+        first, last = inputs[:, :32].std(axis=1), inputs[:, 32:].std(axis=1)
+        sure = (first > 0.3) & (last > 0.3)
+        return np.where(sure[:, None], np.eye(10)[(inputs[:, 0] * 9.99).astype(int)], 0.1)
+
+    blocks = list(attack_named("knockoff-adaptive").run(ask, world.thief.pixels, np.random.default_rng(2), 1600))
+    paid = np.array([(block[1].max(axis=1) > 0.5).mean() for block in blocks])
+    assert paid[50:].mean() > paid[:20].mean() + 0.1
+
+
+def test_copycat_asks_foreign_pictures_first_and_changed_natural_ones_after(world: World) -> None:
+    x, _ = run("copycat", world, 300)
+    far = nearest(x, world.thief.pixels)
+    assert np.median(far[:200]) > 1.3 * np.median(far[200:])
+    assert (far[200:] > 1e-3).all()
+
+
+def test_centres_leave_no_answer_far_from_those_that_were_asked(world: World) -> None:
+    """What k-centre is for: of all own images, the answer that lies farthest from any asked one is nearer."""
+    answers = world.victim.ask(world.thief.pixels)
+
+    def farthest(name: str) -> float:
+        return float(np.quantile(nearest(answers, run(name, world, 100)[1]), 0.95))
+
+    assert farthest("active-centres") < farthest("harvest")
+
+
+def test_critical_points_are_where_a_unit_of_the_victim_opens(world: World) -> None:
+    """Around a found bend some hidden unit is nearly zero; around points of the same lines at random it seldom is."""
+    victim = train_victim("small", world.train, hidden=4, epochs=60)
+    along, bends = [], []
+    seeds = world.thief.pixels
+    blocks = list(attack_named("equivalent").run(victim.ask, seeds, np.random.default_rng(4), 1500))
+    for x, _ in blocks:
+        (bends if len(x) == 9 else along).append(x[0])
+    assert len(bends) > 10
+
+    def least(points: list[F64]) -> float:
+        h = np.abs(np.array(points) @ victim.weights[0] + victim.biases[0])
+        return float(np.median((h / np.linalg.norm(victim.weights[0], axis=0)).min(axis=1)))
+
+    assert least(bends) < 0.5 * least(along)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
+def test_asks_no_more_than_it_says_and_the_same_by_the_same_seed(attack: Attack, world: World) -> None:
+    if attack.extra and not importlib.util.find_spec(PACKAGES[attack.extra]):
+        pytest.skip(f"needs the extra [{attack.extra}]")
+    asked: list[F64] = []
+
+    def ask(inputs: F64) -> F64:
+        asked.append(inputs)
+        return world.victim.ask(inputs)
+
+    blocks = list(attack.run(ask, world.thief.pixels, np.random.default_rng(5), 200))
+    assert sum(map(len, asked)) == 200
+    assert np.array_equal(np.concatenate([block[0] for block in blocks]), run(attack.name, world, 200)[0])

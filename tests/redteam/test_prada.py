@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.prada import calibrate, distances, watch, without_outliers
+from detector.redteam.detectors.prada import calibrate, distances, watch, without_outliers
 
 
 def test_growing_set_by_hand() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.query import F64
+from detector.query import F64, I64
 from detector.redteam.attacks.contract import Ask, Block, asked
 from detector.redteam.attacks.foreign import photo_patches
 from detector.redteam.substitute import Substitute
@@ -29,6 +30,41 @@ def active_natural(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) 
     Pal et al. 2020, with a pool from the victim's own world.
     """
     return _pick_uncertain(ask, seeds, rng, budget)
+
+
+def active_centres(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
+    """Of his own natural images, those whose answers the copy thinks farthest from all that it was told.
+
+    Pal et al. 2020 (k-centre: greedy, in the space of the copy's answers).
+    """
+    size, left = max(1, -(-budget // ROUNDS)), budget
+    fresh, rows = np.ones(len(seeds), dtype=np.bool_), rng.permutation(len(seeds))[: min(size, budget)]
+    student: Substitute | None = None
+    x, answers = seeds[:0], np.empty((0, 0))
+    while left > 0:
+        block = asked(ask, seeds[rows])
+        yield block
+        fresh[rows] = False
+        left -= len(rows)
+        x = np.concatenate([x, block[0]])
+        answers = np.concatenate([answers, block[1]]) if len(answers) else block[1]
+        student = student or Substitute(x.shape[1], answers.shape[1], rng)
+        student.fit(x, answers)
+        if not fresh.any():
+            fresh[:] = True
+        rows = _far_apart(student.predict(seeds), answers, fresh, min(size, left, int(fresh.sum())))
+
+
+def _far_apart(points: F64, centres: F64, fresh: NDArray[np.bool_], n: int) -> I64:
+    """n of the fresh points (m, k), each the farthest from the centres (c, k) and those taken before it."""
+    squares = (points * points).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres * centres).sum(axis=1)
+    near = np.where(fresh, squares.min(axis=1), -np.inf)
+    rows = np.empty(n, dtype=np.int64)
+    for i in range(n):
+        rows[i] = near.argmax()
+        near = np.minimum(near, ((points - points[rows[i]]) ** 2).sum(axis=1))
+        near[rows[i]] = -np.inf
+    return rows
 
 
 def _pick_uncertain(ask: Ask, pool: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:

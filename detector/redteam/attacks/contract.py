@@ -27,8 +27,9 @@ needs none only reads their shape.
 class Attack:
     """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs.
 
-    aim: what it is after, as alerts name it (detector.alert.Kind). candidates: its seeds are half training records of
-    the victim, half not: it is after which are.
+    `pictures`: it asks square images, whatever the victim reads. `aim`: what it is after, as alerts name it
+    (detector.alert.Attack). `candidates`: its seeds are half training records of the victim, half not, and it is after
+    which are.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Attack:
     extra: str | None = None
     aim: str = "extraction"
     candidates: bool = False
+    pictures: bool = False
 
 
 def asked(ask: Ask, inputs: F64) -> Block:

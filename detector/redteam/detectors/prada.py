@@ -9,16 +9,19 @@ that querywarden itself is held to.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import shapiro
 
 from detector.query import F64, I64
+from detector.redteam.detectors import conformal
+from detector.redteam.detectors.contract import Asked
 
 LEAST = 100  # W is looked at once there are more distances than this
 OUTLIER = 3.0  # distances beyond this many standard deviations are left out of W
+EVERY = 10  # queries between two looks, in the authors' code
 LARGEST = 5000  # scipy's W is exact up to here; later distances are judged by the last 5,000
 
 
@@ -125,7 +128,19 @@ def calibrate(least: Iterable[float], share: float) -> float:
     >>> calibrate([0.91, 0.95, 0.97, 0.98, 0.99, 0.96, 0.94, 0.93, 0.92], 0.2)
     0.92
     """
-    ascending = np.sort(np.fromiter(least, dtype=np.float64))
-    m = len(ascending)
-    allowed = m - math.ceil((1 - share) * (m + 1))  # so many calibration clients lie strictly below
-    return float(ascending[allowed]) if allowed >= 0 else -math.inf
+    return -conformal.threshold((-w for w in least), share)
+
+
+class Prada:
+    """PRADA as a detector of the range: W after every EVERY-th query, as in the authors' code."""
+
+    def __init__(self) -> None:
+        self._delta = -math.inf
+
+    def fit(self, honest: Sequence[Asked], share: float) -> int:
+        least = [watch(one.inputs, one.labels, every=EVERY).least for one in honest]
+        self._delta = calibrate(least, share)
+        return len(least)
+
+    def first_alarm(self, client: Asked) -> int | None:
+        return watch(client.inputs, client.labels, every=EVERY).first_alarm(self._delta)
