@@ -30,14 +30,17 @@ def noisy(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterat
     """
     left = budget
     for x in _candidates(seeds, rng, budget):
-        tries = np.clip(x + rng.standard_normal((len(NOISES), len(x))) * np.array(NOISES)[:, None], 0.0, 1.0)[:left]
-        block = asked(ask, tries)
-        labels = block[1].argmax(axis=1)
-        until = int(np.argmax(np.append(labels[1:] != labels[0], True))) + 2
-        yield block[0][:until], block[1][:until]
-        left -= len(tries[:until])
-        if left <= 0:
-            return
+        label = None
+        for noise in NOISES:
+            block = asked(ask, np.clip(x + noise * rng.standard_normal(len(x)), 0.0, 1.0)[None])
+            yield block
+            left -= 1
+            if left <= 0:
+                return
+            found = int(block[1].argmax())
+            if label not in (None, found):
+                break
+            label = found
 
 
 def paired(ask: Ask, seeds: F64, rng: np.random.Generator, budget: int) -> Iterator[Block]:
