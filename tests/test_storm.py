@@ -141,7 +141,7 @@ def test_the_limit_is_where_chance_ends(expected: float) -> None:
 
 def test_who_is_critical_is_told(profile: Profile) -> None:
     """From then on the case is told, its end too."""
-    thresholds = {"client": (Threshold("medium", 1.5), Threshold("high", 2.0), Threshold("critical", 2.6))}
+    thresholds = {"client": (Threshold("medium", 1.5), Threshold("high", 2.15), Threshold("critical", 2.3))}
     found = run(profile, moved(), Policy("s", thresholds, storm=Storm(3_600.0, 8)))
     held_first = {a.case_id for a in found.held}
     assert {a.severity for a in found.held} <= {"medium", "high"}

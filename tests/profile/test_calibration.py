@@ -158,8 +158,8 @@ def pareto(rng: np.random.Generator, shape: float, size: int) -> np.ndarray:
 
 
 def scored(shape: float) -> dict[float, float]:
-    """Of tails of this shape, as 200 scale sets of 300 find them: rarity (0 at the median, 1/2 at the 90th percentile, 1
-    at the 99th, 3/2 at the 99.9th) -> the median score of so rare a supremum.
+    """Of tails of this shape, as 200 scale sets of 300 find them: rarity (0 at the median, 1/2 at the 90th percentile,
+    1 at the 99th, 3/2 at the 99.9th) -> the median score of so rare a supremum.
     """
     rng = np.random.default_rng(1)
     scales = [standard(pareto(rng, shape, 300)) for _ in range(200)]
