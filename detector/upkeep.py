@@ -6,6 +6,7 @@ Each takes the arguments of the command line, and returns the lines that are sho
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -43,6 +44,10 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
         parser.add_argument("client", metavar="CLIENT")
     successor = made(commands, "successor", "the one-class models that may take over", _successor)
     successor.add_argument("--approve", metavar="NAME", help="let it take over")
+    _verdict_arguments(made(commands, "verdict", "say what a case was", _verdict))
+    made(commands, "verdicts", "what was said of cases", _verdicts)
+    waiting = made(commands, "cases", "the open cases, the likeliest attack first", _cases)
+    waiting.add_argument("--top", type=int, default=20, metavar="N", help="how many (20)")
     made(commands, "shadow", "how a profile that runs in shadow stands", _shadow)
     about = commands.add_parser("store", help="look at the store, copy it, put it back, upgrade it")
     store = about.add_subparsers(required=True, metavar="WHAT")
@@ -58,6 +63,13 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
     add_pseudonyms(compare)
     compare.add_argument("old", type=Path)
     compare.add_argument("new", type=Path)
+
+
+def _verdict_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE", help="the case_id of its alerts")
+    parser.add_argument("answer", choices=("attack", "honest", "automation", "unsure"))
+    parser.add_argument("--note", default="", metavar="TEXT", help="why; kept with the verdict")
+    parser.add_argument("--by", metavar="NAME", help="who says so; default: the user of this process")
 
 
 def add_pseudonyms(parser: argparse.ArgumentParser) -> None:
@@ -181,6 +193,33 @@ def _successor(arguments: argparse.Namespace) -> list[str]:
     profile = artefact.load(Path(settings.profile.path))
     number = approve(store, profile, arguments.approve, settings.policy.over(profile.summary.policy.thresholds))
     return [f"Asked for the successor {arguments.approve} (request {number}); the runner takes it within a second."]
+
+
+def _verdict(arguments: argparse.Namespace) -> list[str]:
+    from detector.run import verdicts
+
+    store, by = _store(arguments), arguments.by or getpass.getuser()
+    return verdicts.say(store, _judging(arguments), arguments.case, arguments.answer, by=by, note=arguments.note)
+
+
+def _verdicts(arguments: argparse.Namespace) -> list[str]:
+    from detector.run import verdicts
+
+    return verdicts.verdicts(_store(arguments), _judging(arguments))
+
+
+def _cases(arguments: argparse.Namespace) -> list[str]:
+    from detector.run import verdicts
+
+    return verdicts.waiting(_store(arguments), _judging(arguments), arguments.top)
+
+
+def _judging(arguments: argparse.Namespace) -> Profile:
+    """The profile that the settings name."""
+    profile = _profile(_settings(arguments).profile.path)
+    if profile is None:
+        raise SettingsError("profile.path: none is set, so that there are no cases")
+    return profile
 
 
 def _shadow(arguments: argparse.Namespace) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which River models may be the one-class model, and what a setting may say of their parameters.
+"""Which River models may be the one-class model or the classifier of triage, and what may be said of their parameters.
 
 The list is closed: a name is looked up in it, nothing is imported by name. Left out on purpose: filters (their answer
 is yes or no), `PredictiveAnomalyDetection` (it learns while it scores), `Normalizer` (it divides by the length of a
@@ -12,7 +12,7 @@ import inspect
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from river import anomaly, preprocessing
+from river import anomaly, forest, linear_model, optim, preprocessing, tree
 
 from detector.errors import SettingsError, nearest_name
 
@@ -59,6 +59,12 @@ SCALERS: dict[str, type] = {
     "river.preprocessing.RobustScaler": preprocessing.RobustScaler,
     "river.preprocessing.StandardScaler": preprocessing.StandardScaler,
 }
+CLASSIFIERS: dict[str, type] = {
+    "river.forest.ARFClassifier": forest.ARFClassifier,
+    "river.linear_model.LogisticRegression": linear_model.LogisticRegression,
+    "river.tree.HoeffdingTreeClassifier": tree.HoeffdingTreeClassifier,
+}
+RATE = "learning_rate"  # of the optimiser, which JSON cannot say otherwise
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +93,18 @@ def checked(choice: Choice) -> Choice:
     for i, scaler in enumerate(choice.scalers):
         _check(f"scalers[{i}]", scaler, SCALERS)
     return choice
+
+
+def classifier(step: Step) -> Any:
+    """A River classifier that was taught nothing yet; `learning_rate` is that of plain gradient steps.
+
+    >>> classifier(Step("river.linear_model.LogisticRegression", {"learning_rate": 0.1})).optimizer.learning_rate
+    0.1
+    """
+    own = dict(step.parameters)
+    if RATE in own:
+        own["optimizer"] = optim.SGD(own.pop(RATE))
+    return CLASSIFIERS[step.kind](**own)
 
 
 def arguments_of(made: type) -> dict[str, Any]:

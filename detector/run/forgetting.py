@@ -91,7 +91,7 @@ class Forgettings:
         returns.
         """
         with self._db.transaction("could not forget an entity") as db:
-            for table in ("rows", "names", "cases", "tape"):
+            for table in ("rows", "names", "cases", "tape", "verdicts"):
                 db.executemany(
                     f"DELETE FROM {table} WHERE key = ?",  # noqa: S608  # a name from the line above
                     [(key,) for key in keys],

@@ -60,7 +60,14 @@ FORGETTINGS = (
     "CREATE INDEX forgettings_waiting ON forgettings(id) WHERE state = 'waiting'",
 )
 
-SCHEMA = Schema("store", (FIRST, FORGETTINGS))
+# `key` is the entity's; what was said and on which evidence is in `body`: see verdicts.py.
+VERDICTS = (
+    "CREATE TABLE verdicts(seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL, key BLOB NOT NULL,"
+    " said_at REAL NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX verdicts_key ON verdicts(key)",
+)
+
+SCHEMA = Schema("store", (FIRST, FORGETTINGS, VERDICTS))
 
 
 class Saved(NamedTuple):
