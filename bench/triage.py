@@ -23,9 +23,11 @@ from detector.pipeline import Step as Pipelined
 from detector.policy import Storm, Threshold
 from detector.redteam.world import simulate
 from detector.run.replay import replay
+from detector.tape import Point, score_of
 
 SEEDS = {"development": (6001, 6002), "report": (9201, 9202)}  # of the honest log, of the month that is judged
 HONEST_FIT, HONEST_TEST, CAMPAIGNS, BUDGET = 600, 900, 14, 400
+LOOKED_AT_US = 86_400_000_000  # an analyst looks at a case a day after it was opened
 LOOSE = 0.10  # of honest clients: an analyst must see false alarms to learn from
 FAMILIES = (
     "foreign", "line-search", "jacobian", "random-step", "active-natural", "blends", "harvest", "member-noise",
@@ -33,6 +35,7 @@ FAMILIES = (
 )  # fmt: skip
 AFTER = (10, 20, 50, 100)  # verdicts
 BINS = 5
+EDGE = 0.001  # no probability counts as surer
 RIVALS: dict[str, tuple[Step, int]] = {
     "logistic regression": (MODEL, PASSES),
     "logistic regression, one pass": (MODEL, 1),
@@ -43,7 +46,7 @@ RIVALS: dict[str, tuple[Step, int]] = {
 
 
 class Case(NamedTuple):
-    """An opened case: whose it is (a family, or `honest`), when it was opened and on what."""
+    """An opened case: whose it is (a family, or `honest`), when an analyst looked at it and what he saw."""
 
     truth: str
     at: int
@@ -61,11 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     cases = opened(given.half)
     if given.choose:
-        print(
-            table(
-                _HEAD, [row for name, (model, passes) in RIVALS.items() for row in left_out(cases, model, passes, name)]
-            )
-        )
+        print(rivals(cases))
         return
     found = {"half": given.half, "cases": counted(cases), **measured(cases)}
     save("triage", found, page(found))
@@ -95,25 +94,113 @@ def _opened(half: str) -> list[Case]:
     loose = Threshold("low", float(np.quantile([_score(s) for s in profile.suprema["client"]], 1 - LOOSE)))
     policy = msgspec.structs.replace(profile.summary.policy, thresholds={"client": (loose,)}, storm=Storm(at_least=0))
     say(f"replaying {len(today):,} queries at a threshold of {loose.score:.2f}")
-    points: dict[tuple[str, int], Any] = {}
+    points: dict[str, list[Point]] = {}
 
     def keep(step: Pipelined) -> None:
-        points.update({(p.id, p.n): p for p in step.points if p.kind == "client" and not p.budget})
+        for point in step.points:
+            if point.kind == "client" and not point.budget:
+                points.setdefault(point.id, []).append(point)
 
     done = replay(profile, policy, reader(path)(), DECODERS["native"], keep)
     found: dict[str, Case] = {}
     for alert in done.alerts:
         who = alert.entity.id
         if alert.entity.kind == "client" and alert.action == "open" and alert.kind in ATTACKS and who not in found:
-            point = points[who, alert.queries]
-            found[who] = Case(today.truth[who], point.at, evidence_of(point, profile.kit.names))
+            opened_at = next(point.at for point in points[who] if point.n == alert.queries)
+            until = opened_at + LOOKED_AT_US
+            of = max((p for p in points[who] if opened_at <= p.at <= until), key=lambda p: (p.level, p.n))
+            found[who] = Case(today.truth[who], until, evidence_of(of, profile.kit.names))
     return sorted(found.values(), key=lambda case: case.at)
 
 
 def _score(level: int) -> float:
-    from detector.tape import score_of
-
     return max(score_of(int(level)), 0.0)
+
+
+def counted(cases: Sequence[Case]) -> dict[str, int]:
+    return {truth: sum(case.truth == truth for case in cases) for truth in ("honest", *FAMILIES)}
+
+
+def measured(cases: Sequence[Case]) -> dict[str, Any]:
+    return {"families": left_out(cases, MODEL, PASSES), "along": along(cases, MODEL, PASSES)}
+
+
+def left_out(cases: Sequence[Case], model: Step, passes: int) -> dict[str, dict[str, Any]]:
+    """Family -> figures of cases of a family that no verdict was of, beside honest ones that none was of: by verdicts.
+
+    Half of the honest cases teach and half are asked about, and the other way round; the figures are means of both.
+    """
+    honest = [case for case in cases if case.truth == "honest"]
+    found: dict[str, dict[str, Any]] = {}
+    for family in FAMILIES:
+        rounds = []
+        for half in (0, 1):
+            asked = honest[half::2]
+            stream = [case for case in cases if case.truth != family and case not in asked]
+            rounds.append(_round(stream, [case for case in cases if case.truth == family], asked, model, passes))
+        found[family] = {name: np.mean([one[name] for one in rounds], 0) for name in rounds[0]}
+    return found
+
+
+def _round(
+    stream: Sequence[Case], attacked: Sequence[Case], honest: Sequence[Case], model: Step, passes: int
+) -> dict[str, Any]:
+    """auc and loss by AFTER; score: the AUC of the score alone; base: the loss of the stream's base rate."""
+    triage, told = Triage(model, passes), 0
+    base = float(np.mean([case.answer == "attack" for case in stream]))
+    auc, loss = [], []
+    for after in AFTER:
+        for case in stream[told:after]:
+            triage.learn(case.of, case.answer)
+        told = after
+        high, low = (_said(triage, of, base) for of in (attacked, honest))
+        auc.append(_auc(high, low))
+        # In the mix of the stream: of the family alone there are few.
+        loss.append(float(-base * np.log(high).mean() - (1 - base) * np.log(1 - low).mean()))
+    levels = [np.array([case.of.level for case in of], float) for of in (attacked, honest)]
+    entropy = -base * np.log(base) - (1 - base) * np.log(1 - base)
+    return {"auc": auc, "loss": loss, "score": _auc(*levels), "base": entropy}
+
+
+def along(cases: Sequence[Case], model: Step, passes: int) -> dict[str, Any]:
+    """Each case is asked about before its verdict is told: the probabilities by BINS, and what they were worth."""
+    triage = Triage(model, passes)
+    said, true = [], []
+    for case in cases:
+        word = triage.word(case.of)
+        if word is not None:
+            said.append(word.probability)
+            true.append(case.answer == "attack")
+        triage.learn(case.of, case.answer)
+    p, attacked = np.clip(said, EDGE, 1 - EDGE), np.array(true)
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    held = [bins == b for b in range(BINS) if (bins == b).any()]
+    rows = [{"cases": int(of.sum()), "said": float(p[of].mean()), "attacks": float(attacked[of].mean())} for of in held]
+    off = sum(row["cases"] * abs(row["said"] - row["attacks"]) for row in rows) / len(p)
+    loss = float(-np.where(attacked, np.log(p), np.log(1 - p)).mean())
+    return {"bins": rows, "off": off, "loss": loss, "auc": _auc(p[attacked], p[~attacked])}
+
+
+def _said(triage: Triage, cases: Sequence[Case], base: float) -> Any:
+    words = [triage.word(case.of) for case in cases]
+    return np.clip([base if word is None else word.probability for word in words], EDGE, 1 - EDGE)
+
+
+def _auc(high: Any, low: Any) -> float:
+    """How often an attack stands before an honest case; ties count half."""
+    return float((high[:, None] > low).mean() + (high[:, None] == low).mean() / 2)
+
+
+def rivals(cases: Sequence[Case]) -> str:
+    """Means over the families left out, after each number of verdicts, and how calibrated each is along the log."""
+    rows = []
+    for name, (model, passes) in RIVALS.items():
+        found, each = left_out(cases, model, passes).values(), along(cases, model, passes)
+        auc, loss = (np.mean([one[of] for one in found], 0) for of in ("auc", "loss"))
+        rows.append([name, *(f"{a:.2f} / {b:.2f}" for a, b in zip(auc, loss, strict=True)), f"{each['off']:.3f}"])
+    scores = [f"{np.mean([one[of] for one in found]):.2f}" for of in ("score", "base")]
+    rows.append(["the score alone / the base rate", " / ".join(scores), "", "", "", ""])
+    return table(["AUC / log loss", *(f"after {n}" for n in AFTER), "off by"], rows)
 
 
 if __name__ == "__main__":

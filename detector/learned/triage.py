@@ -38,7 +38,7 @@ _DECIBAN = 10 / log(10)
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What a verdict was given on: the point of the tape behind the newest alert of the case that accuses.
+    """What a verdict was given on: the point of the tape at which the entity's score was highest since its case began.
 
     signals: names, in the order of `odds` and `evidence`; those and `sequence` as in `tape.Point`. exposed: odds per
     measure (known.MEASURES), empty where nothing was known. attack: the name that the evidence gave.

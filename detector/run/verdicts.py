@@ -7,8 +7,9 @@ Nothing that reads the log reads this.
 
 from __future__ import annotations
 
+import difflib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +18,14 @@ import msgspec
 
 from detector.alert import ATTACKS, SEVERITIES, Alert
 from detector.entities import Name, entity_key
-from detector.errors import StoreError, nearest_name
+from detector.errors import StoreError
 from detector.learned.triage import LEAST, Answer, Evidence, Triage, Word, evidence_of
 from detector.profile.artefact import Profile
 from detector.run.outbox import Outbox
 from detector.run.store import Reader
 from detector.tape import Point
 
+I64_MOST = 2**63 - 1
 JUDGED = (*ATTACKS, "ring", "exposure")  # kinds of alerts that call somebody something
 
 
@@ -75,23 +77,25 @@ class Cases:
         """
         told = self._told()
         if case_id not in told:
-            raise StoreError(f"no alert that is kept belongs to a case {case_id}; {nearest_name(case_id, told)}")
-        accusing, newest = told[case_id]
-        point = self._point(accusing)
+            raise StoreError(f"no alert that is kept belongs to a case {case_id}; {_nearest(case_id, told)}")
+        point = self._point(told[case_id])
         if point is None:
             raise StoreError(
-                f"the evidence of case {case_id} is not in the store: of a new case it comes with the next snapshot, of "
-                "an old one it was pruned (store.tape_days)"
+                f"the evidence of case {case_id} is not in the store: that of a new case comes with the next snapshot, "
+                "that of an old one was pruned (store.tape_days)"
             )
         verdict = Verdict(
-            case_id=case_id, answer=answer, by=by, note=note, at=newest.at, said_at=said_at,
+            case_id=case_id, answer=answer, by=by, note=note, at=told[case_id].newest.at, said_at=said_at,
             profile=self._profile.summary.id, evidence=evidence_of(point, self._profile.kit.names),
         )  # fmt: skip
         with self._reader.db.transaction("could not keep a verdict") as db:
-            db.execute(
-                "INSERT INTO verdicts(case_id, key, said_at, body) VALUES (?, ?, ?, ?)",
+            kept = db.execute(
+                "INSERT INTO verdicts(case_id, key, said_at, body) SELECT ?1, ?2, ?3, ?4"
+                " WHERE EXISTS (SELECT 1 FROM tape WHERE key = ?2)",
                 (case_id, point.key, said_at, msgspec.msgpack.encode(verdict)),
-            )
+            ).rowcount
+        if not kept:
+            raise StoreError(f"the entity of case {case_id} was forgotten this moment")
         return verdict
 
     def verdicts(self) -> list[Verdict]:
@@ -112,27 +116,47 @@ class Cases:
         """
         triage, said = self.triage(), {one.case_id: one for one in counting(self.verdicts())}
         found = []
-        for case_id, (accusing, newest) in self._told().items():
-            if newest.action != "resolve":
-                point = self._point(accusing)
+        for case_id, told in self._told().items():
+            if told.newest.action != "resolve":
+                point = self._point(told)
                 word = triage.word(evidence_of(point, self._profile.kit.names)) if point else None
-                found.append(Open(accusing, word, said.get(case_id)))
+                found.append(Open(told.accusing, word, said.get(case_id)))
         return sorted(found, key=_place)
 
-    def _told(self) -> dict[str, tuple[Alert, Alert]]:
-        """Case -> its newest alert that accuses, and its newest."""
-        found: dict[str, tuple[Alert, Alert]] = {}
+    def _told(self) -> dict[str, _Told]:
+        found: dict[str, _Told] = {}
         for alert in self._outbox.kept():
+            known = found.get(alert.case_id)
             if alert.kind in JUDGED and alert.action != "resolve":
-                found[alert.case_id] = (alert, alert)
-            elif alert.case_id in found:
-                found[alert.case_id] = (found[alert.case_id][0], alert)
+                found[alert.case_id] = _Told(known.first if known else alert, alert, alert)
+            elif known:
+                found[alert.case_id] = known._replace(newest=alert)
         return found
 
-    def _point(self, alert: Alert) -> Point | None:
-        key = entity_key(Name(alert.model, alert.entity.kind, alert.entity.id), self._profile.secret)
-        rows = self._reader.db.read("SELECT point FROM tape WHERE key = ? AND n = ? AND budget = 0", key, alert.queries)
+    def _point(self, told: _Told) -> Point | None:
+        """Where the entity's score was highest since the case was opened, until it was resolved."""
+        of = told.first
+        key = entity_key(Name(of.model, of.entity.kind, of.entity.id), self._profile.secret)
+        last = told.newest.queries if told.newest.action == "resolve" else I64_MOST
+        rows = self._reader.db.read(
+            "SELECT point FROM tape WHERE key = ? AND n BETWEEN ? AND ? AND budget = 0"
+            " ORDER BY level DESC, n DESC LIMIT 1",
+            *(key, of.queries, last),
+        )
         return _POINT.decode(rows[0][0]) if rows else None
+
+
+class _Told(NamedTuple):
+    """The alerts of a case: its first, its newest that accuses, its newest."""
+
+    first: Alert
+    accusing: Alert
+    newest: Alert
+
+
+def _nearest(case_id: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(case_id, known, n=3, cutoff=0.0)
+    return f"the nearest are {', '.join(close)}" if close else "no case is kept"
 
 
 def counting(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -187,8 +211,8 @@ def _told_of(one: Open) -> Iterator[str]:
     alert = one.alert
     said = f"; judged {one.said.answer} by {one.said.by}" if one.said else ""
     yield (
-        f"{alert.case_id} {alert.entity.kind} {alert.entity.id}: {alert.severity} {alert.kind}, score {alert.score:.2f} "
-        f"after {alert.queries:,} queries, {alert.at[:19]}Z{said}"
+        f"{alert.case_id} {alert.entity.kind} {alert.entity.id}: {alert.severity} {alert.kind}, score "
+        f"{alert.score:.2f} after {alert.queries:,} queries, {alert.at[:19]}Z{said}"
     )
     if one.word:
         parts = ", ".join(

@@ -1,0 +1,173 @@
+"""Verdicts are kept with their evidence, order the open cases, go with whom they are about, and change no alert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.errors import StoreError
+from detector.learned.triage import ANSWERS, LEAST, Answer
+from detector.profile import artefact
+from detector.profile.artefact import Profile
+from detector.run.backup import STATE
+from detector.run.database import Database, Schema
+from detector.run.outbox import Outbox
+from detector.run.store import FIRST, FORGETTINGS, Reader, Store
+from detector.run.upgrade import upgrade
+from detector.run.verdicts import Verdict, cases
+from tests import people
+from tests.conftest import Call
+from tests.run.made import key
+
+COPIERS = [f"copier-{i}" for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Path:
+    """A folder with a profile, and a log in which four copy."""
+    folder = tmp_path_factory.mktemp("day")
+    artefact.save(profile, folder / "profile")
+    asked = [*people.honest(3, 60)[:200], *(one for who in COPIERS for one in people.noise(who))]
+    (folder / "log.jsonl").write_bytes(b"\n".join(people.log_of(asked)))
+    return folder
+
+
+def config_in(folder: Path, day: Path) -> Path:
+    path = folder / "querywarden.toml"
+    path.write_text(f"""
+[source]
+type = "file"
+paths = ["{day}/log.jsonl"]
+[profile]
+path = "{day}/profile"
+[store]
+path = "{folder}/store"
+[policy.storm]
+at_least = 0
+[telemetry]
+port = 0
+""")
+    return path
+
+
+@pytest.fixture
+def config(call: Call, day: Path, tmp_path: Path) -> Path:
+    """Settings of a store in which the cases of the day are open."""
+    path = config_in(tmp_path, day)
+    assert call("run", "--config", path)[0] == 0
+    return path
+
+
+def case_of(folder: Path, client: str) -> str:
+    with closing(Outbox(folder / "store" / "outbox.sqlite")) as outbox:
+        return next(alert.case_id for alert in outbox.kept() if alert.entity.id == client)
+
+
+def kept(folder: Path, profile: Profile) -> list[Verdict]:
+    with cases(folder / "store", profile) as found:
+        return found.verdicts()
+
+
+def test_a_verdict_is_kept_with_what_it_was_given_on(
+    call: Call, config: Path, tmp_path: Path, profile: Profile
+) -> None:
+    case = case_of(tmp_path, COPIERS[0])
+    status, out, err = call(
+        "verdict", case, "attack", "--note", "asked noise", "--by", "ann", "--config", config
+    )
+    assert (status, out, err) == (0, f"Case {case}: attack, said by ann. 1 cases are judged.\n", "")
+    (one,) = kept(tmp_path, profile)
+    assert (one.case_id, one.answer, one.by, one.note, one.profile) == (
+        case, "attack", "ann", "asked noise", profile.summary.id,
+    )  # fmt: skip
+    with closing(Outbox(tmp_path / "store" / "outbox.sqlite")) as outbox:
+        assert one.at == max(alert.at for alert in outbox.kept() if alert.case_id == case)
+    assert one.evidence.signals == profile.kit.names
+    assert max(one.evidence.odds) >= 100
+    assert COPIERS[0].encode() not in msgspec.msgpack.encode(one)
+
+
+def test_a_later_verdict_counts_and_the_first_stays(call: Call, config: Path, tmp_path: Path) -> None:
+    case = case_of(tmp_path, COPIERS[0])
+    call("verdict", case, "attack", "--by", "ann", "--config", config)
+    assert "1 cases are judged" in call("verdict", case, "honest", "--by", "bob", "--config", config)[1]
+    first, second = call("verdicts", "--config", config)[1].splitlines()
+    assert first.endswith("attack, said by ann (replaced)")
+    assert second.endswith("honest, said by bob")
+
+
+def test_an_unknown_case_is_an_error_with_the_nearest(call: Call, config: Path, tmp_path: Path) -> None:
+    case = case_of(tmp_path, COPIERS[0])
+    wrong = case[:-1] + ("0" if case[-1] != "0" else "1")
+    status, _, err = call("verdict", wrong, "attack", "--config", config)
+    assert status == 1
+    assert f"belongs to a case {wrong}; the nearest are {case}, " in err
+
+
+def test_without_verdicts_cases_stand_in_the_order_of_their_score(call: Call, config: Path) -> None:
+    out = call("cases", "--config", config)[1]
+    scores = [float(line.split("score ")[1].split()[0]) for line in out.splitlines() if ", score " in line]
+    assert len(scores) >= len(COPIERS)
+    assert "triage needs" in out
+    assert "an attack, as" not in out
+    assert call("cases", "--config", config, "--top", "1")[1].count(", score ") == 1
+
+
+def test_verdicts_order_the_open_cases_and_say_why(
+    config: Path, tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch, call: Call
+) -> None:
+    with cases(tmp_path / "store", profile) as found:
+        names = [one.alert.case_id for one in found.waiting()]
+        for i in range(2 * LEAST):  # the first case is an attack, the second one honest, whatever was said before
+            monkeypatch.setattr("detector.run.verdicts.counting", list)
+            found.say(names[i % 2], "honest" if i % 2 else "attack", by="ann", note="", said_at=float(i))
+        words = {one.alert.case_id: one.word for one in found.waiting()}
+    attacked, honest = words[names[0]], words[names[1]]
+    assert attacked is not None
+    assert honest is not None
+    assert attacked.probability > honest.probability
+    lines = call("cases", "--config", config)[1].splitlines()
+    told = [float(line.split("%")[0]) for line in lines if "an attack, as 6 verdicts say: " in line]
+    assert told[: len(told) - 2] == sorted(told[: len(told) - 2], reverse=True)  # the two that are judged stand behind
+    assert "judged attack by ann" in lines[-4] + lines[-2]
+
+
+def test_verdicts_go_with_whom_they_are_about(
+    call: Call, config: Path, tmp_path: Path, profile: Profile
+) -> None:
+    gone, stays = (case_of(tmp_path, client) for client in COPIERS[:2])
+    for case in (gone, stays):
+        call("verdict", case, "attack", "--config", config)
+    assert call("forget", "--config", config, COPIERS[0])[0] == 0
+    assert [one.case_id for one in kept(tmp_path, profile)] == [stays]
+    assert call("verdict", gone, "attack", "--config", config)[0] == 1
+
+
+def test_a_store_of_another_profile_and_none_at_all_are_refused(config: Path, tmp_path: Path, profile: Profile) -> None:
+    other = msgspec.structs.replace(profile.summary, id="other")
+    with pytest.raises(StoreError, match="holds rows of profile"), cases(tmp_path / "store", profile._replace(summary=other)):  # type: ignore[attr-defined]
+        pass
+    with pytest.raises(StoreError, match="there is no store"), cases(tmp_path / "nothing", profile):
+        pass
+
+
+def test_a_store_of_before_verdicts_is_taken_forward(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    Database(store / STATE, Schema("store", (FIRST, FORGETTINGS))).close()
+    with closing(Database(store / STATE, Schema("store", (FIRST, FORGETTINGS)))) as db, db.transaction("made") as made:
+        made.execute("INSERT INTO meta VALUES ('profile', 'p')")
+        made.execute("INSERT INTO cases VALUES (?, ?)", (key(1), b"case"))
+    Outbox(store / "outbox.sqlite").close()
+    with pytest.raises(StoreError, match="store schema 2, this querywarden needs 3"):
+        Reader(store / STATE)
+    assert "store schema 2 -> 3" in upgrade(store)[0]
+    with closing(Store(store / STATE, profile="p")) as opened:
+        assert dict(opened.load().cases) == {key(1): b"case"}
+        assert opened.db.read("SELECT count(*) FROM verdicts") == [(0,)]
