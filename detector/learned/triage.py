@@ -23,16 +23,16 @@ import msgspec
 from detector.alert import Attack
 from detector.exposure.known import MEASURES
 from detector.learned.kinds import SCALERS, Step, classifier
-from detector.tape import Point
+from detector.tape import Point, score_of
 
 Answer = Literal["attack", "honest", "automation", "unsure"]
 ANSWERS: tuple[Answer, ...] = ("attack", "honest", "automation", "unsure")
 ATTACKED: Mapping[Answer, bool | None] = {"attack": True, "honest": False, "automation": False, "unsure": None}
-LEAST = 3  # verdicts of either answer
+LEAST = 8  # verdicts of either answer; with fewer the score alone orders better (bench/triage.py)
 PASSES = 10  # chosen on development cases (bench/triage.py)
 SCALER = Step("river.preprocessing.StandardScaler")
-MODEL = Step("river.linear_model.LogisticRegression", {"learning_rate": 0.05, "l2": 0.01})
-SEQUENCE, QUERIES = "sequence.sweep", "queries"
+MODEL = Step("river.linear_model.LogisticRegression", {"learning_rate": 0.02, "l2": 0.05})
+SEQUENCE, SCORE, QUERIES = "sequence.sweep", "score", "queries"
 _SURE = 1e-6  # a logit stays finite
 _DECIBAN = 10 / log(10)
 
@@ -81,7 +81,8 @@ def vector(of: Evidence) -> dict[str, float]:
     found = {name: _pressed(odds) for name, odds in zip(of.signals, of.odds, strict=True)}
     exposed = of.exposed or (0,) * len(MEASURES)
     found |= {name: _pressed(odds) for name, odds in zip(MEASURES, exposed, strict=True)}
-    return found | {SEQUENCE: _pressed(of.sequence), QUERIES: log2(max(of.queries, 1))}
+    score = max(score_of(of.level), 0.0)
+    return found | {SEQUENCE: _pressed(of.sequence), SCORE: log1p(score), QUERIES: log2(max(of.queries, 1))}
 
 
 def _pressed(odds: int) -> float:
@@ -132,7 +133,7 @@ def taught(verdicts: Iterable[tuple[Evidence, Answer]], model: Step = MODEL) -> 
     >>> from detector.learned.triage import Evidence, taught
     >>> odd = Evidence(("spacing",), (300,), (900,), (), 0, 64, 96, "extraction")
     >>> usual = Evidence(("spacing",), (60,), (90,), (), 0, 64, 30, "extraction")
-    >>> triage = taught([(odd, "attack"), (usual, "honest")] * 3)
+    >>> triage = taught([(odd, "attack"), (usual, "honest")] * 8)
     >>> triage.word(odd).probability > 0.5 > triage.word(usual).probability
     True
     """

@@ -20,9 +20,9 @@ def evidence(spacing: int, timing: int, *, queries: int = 64) -> Evidence:
 
 
 COPIER, SCRIPT = evidence(400, 0), evidence(0, 400)
-JUDGED: Sequence[tuple[Evidence, Answer]] = [(COPIER, "attack"), (SCRIPT, "automation")] * 5
+JUDGED: Sequence[tuple[Evidence, Answer]] = [(COPIER, "attack"), (SCRIPT, "automation")] * 10
 evidences = st.builds(evidence, st.integers(-500, 5000), st.integers(-500, 5000), queries=st.integers(1, 10**9))
-verdicts = st.lists(st.tuples(evidences, st.sampled_from(ANSWERS)), max_size=30)
+verdicts = st.lists(st.tuples(evidences, st.sampled_from(ANSWERS)), max_size=60)
 
 
 def test_what_was_called_an_attack_stands_before_what_was_not() -> None:
@@ -31,7 +31,7 @@ def test_what_was_called_an_attack_stands_before_what_was_not() -> None:
     assert copier is not None
     assert script is not None
     assert copier.probability > 0.8 > 0.2 > script.probability
-    assert copier.verdicts == 10
+    assert copier.verdicts == 20
 
 
 def test_it_says_what_speaks_for_which_answer() -> None:
@@ -57,7 +57,7 @@ def test_contributions_of_a_linear_model_sum_to_its_word() -> None:
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_one_answer_alone_is_no_knowledge(answer: Answer) -> None:
-    assert taught([(COPIER, answer)] * 10).word(COPIER) is None
+    assert taught([(COPIER, answer)] * 20).word(COPIER) is None
 
 
 def test_it_speaks_when_it_knows_enough_of_both() -> None:

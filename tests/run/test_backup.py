@@ -232,7 +232,11 @@ def first_version(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("statements", "digest"),
-    [(stores.FIRST, "c97f386d4249e4a8"), (stores.FORGETTINGS, "40273e6773f1f862"), (outboxes.FIRST, "a92e085222b61b4d")],
+    [
+        (stores.FIRST, "c97f386d4249e4a8"),
+        (stores.FORGETTINGS, "40273e6773f1f862"),
+        (outboxes.FIRST, "a92e085222b61b4d"),
+    ],
     ids=["store", "forgettings", "outbox"],
 )
 def test_a_step_that_was_released_is_never_changed(statements: tuple[str, ...], digest: str) -> None:

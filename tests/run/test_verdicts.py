@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from detector.errors import StoreError
 from detector.learned.triage import ANSWERS, LEAST, Answer
@@ -33,7 +32,10 @@ def day(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Path:
     """A folder with a profile, and a log in which four copy."""
     folder = tmp_path_factory.mktemp("day")
     artefact.save(profile, folder / "profile")
-    asked = [*people.honest(3, 60)[:200], *(one for who in COPIERS for one in people.noise(who))]
+    asked = [
+        *people.honest(3, 60)[:200],
+        *(one for i, who in enumerate(COPIERS) for one in (people.noise, people.children)[i % 2](who, seed=i)),
+    ]
     (folder / "log.jsonl").write_bytes(b"\n".join(people.log_of(asked)))
     return folder
 
@@ -78,9 +80,7 @@ def test_a_verdict_is_kept_with_what_it_was_given_on(
     call: Call, config: Path, tmp_path: Path, profile: Profile
 ) -> None:
     case = case_of(tmp_path, COPIERS[0])
-    status, out, err = call(
-        "verdict", case, "attack", "--note", "asked noise", "--by", "ann", "--config", config
-    )
+    status, out, err = call("verdict", case, "attack", "--note", "asked noise", "--by", "ann", "--config", config)
     assert (status, out, err) == (0, f"Case {case}: attack, said by ann. 1 cases are judged.\n", "")
     (one,) = kept(tmp_path, profile)
     assert (one.case_id, one.answer, one.by, one.note, one.profile) == (
@@ -122,25 +122,64 @@ def test_without_verdicts_cases_stand_in_the_order_of_their_score(call: Call, co
 def test_verdicts_order_the_open_cases_and_say_why(
     config: Path, tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch, call: Call
 ) -> None:
+    monkeypatch.setattr("detector.run.verdicts.counting", list)  # so that few cases are enough
+    noise, walk = (case_of(tmp_path, client) for client in COPIERS[:2])
     with cases(tmp_path / "store", profile) as found:
-        names = [one.alert.case_id for one in found.waiting()]
-        for i in range(2 * LEAST):  # the first case is an attack, the second one honest, whatever was said before
-            monkeypatch.setattr("detector.run.verdicts.counting", list)
-            found.say(names[i % 2], "honest" if i % 2 else "attack", by="ann", note="", said_at=float(i))
+        for i in range(LEAST):
+            found.say(noise, "attack", by="ann", note="", said_at=float(i))
+            found.say(walk, "honest", by="ann", note="", said_at=float(i))
         words = {one.alert.case_id: one.word for one in found.waiting()}
-    attacked, honest = words[names[0]], words[names[1]]
-    assert attacked is not None
-    assert honest is not None
-    assert attacked.probability > honest.probability
+    alike, other = (words[case_of(tmp_path, client)] for client in COPIERS[2:])
+    assert alike is not None
+    assert other is not None
+    assert alike.probability > 0.5 > other.probability
     lines = call("cases", "--config", config)[1].splitlines()
-    told = [float(line.split("%")[0]) for line in lines if "an attack, as 6 verdicts say: " in line]
-    assert told[: len(told) - 2] == sorted(told[: len(told) - 2], reverse=True)  # the two that are judged stand behind
-    assert "judged attack by ann" in lines[-4] + lines[-2]
+    places = {client: next(i for i, line in enumerate(lines) if f" {client}:" in line) for client in COPIERS}
+    assert places[COPIERS[2]] < places[COPIERS[3]] < min(places[COPIERS[0]], places[COPIERS[1]])
+    assert lines[places[COPIERS[0]]].endswith("; judged attack by ann")
+    assert "an attack, as 16 verdicts say: " in lines[places[COPIERS[2]] + 1]
+    assert "speaks for an attack (+" in lines[places[COPIERS[2]] + 1]
 
 
-def test_verdicts_go_with_whom_they_are_about(
-    call: Call, config: Path, tmp_path: Path, profile: Profile
-) -> None:
+def test_no_verdict_changes_an_alert(call: Call, day: Path, tmp_path: Path, profile: Profile) -> None:
+    """The same log, half of it before the verdicts, half after them: every answer on every case, and none at all."""
+    lines = (day / "log.jsonl").read_bytes().splitlines(keepends=True)
+    found = []
+    for answer in (None, *ANSWERS):
+        folder = tmp_path / str(answer)
+        folder.mkdir()
+        log, config = folder / "log.jsonl", config_in(folder, folder)
+        config.write_text(config.read_text().replace(f"{folder}/profile", f"{day}/profile"))
+        log.write_bytes(b"".join(lines[: len(lines) // 2]))
+        assert call("run", "--config", config)[0] == 0
+        if answer:
+            _say_of_all(folder, profile, answer)
+        with log.open("ab") as file:
+            file.writelines(lines[len(lines) // 2 :])
+        assert call("run", "--config", config)[0] == 0
+        found.append(_told(folder))
+    assert len(found[0]) > 2
+    assert found == [found[0]] * len(found)
+
+
+def _say_of_all(folder: Path, profile: Profile, answer: Answer) -> None:
+    with cases(folder / "store", profile) as open_cases:
+        waiting = open_cases.waiting()
+        assert waiting
+        for _ in range(LEAST):
+            for one in waiting:
+                open_cases.say(one.alert.case_id, answer, by="ann", note="", said_at=0.0)
+
+
+def _told(folder: Path) -> Sequence[tuple[bytes, ...]]:
+    """Alerts, held alerts, rows, cases and the tape, as they are kept."""
+    with closing(Outbox(folder / "store" / "outbox.sqlite")) as outbox, closing(Reader(folder / "store" / STATE)) as of:
+        told = [(msgspec.json.encode(alert),) for alert in (*outbox.kept(), *outbox.held())]
+        rows = [of.db.read(f"SELECT * FROM {table} ORDER BY key") for table in ("rows", "cases")]
+        return [*told, *(row for table in rows for row in table), *((msgspec.json.encode(p),) for p in of.tape())]
+
+
+def test_verdicts_go_with_whom_they_are_about(call: Call, config: Path, tmp_path: Path, profile: Profile) -> None:
     gone, stays = (case_of(tmp_path, client) for client in COPIERS[:2])
     for case in (gone, stays):
         call("verdict", case, "attack", "--config", config)
@@ -150,8 +189,8 @@ def test_verdicts_go_with_whom_they_are_about(
 
 
 def test_a_store_of_another_profile_and_none_at_all_are_refused(config: Path, tmp_path: Path, profile: Profile) -> None:
-    other = msgspec.structs.replace(profile.summary, id="other")
-    with pytest.raises(StoreError, match="holds rows of profile"), cases(tmp_path / "store", profile._replace(summary=other)):  # type: ignore[attr-defined]
+    other = replace(profile, summary=msgspec.structs.replace(profile.summary, id="other"))
+    with pytest.raises(StoreError, match="holds rows of profile"), cases(tmp_path / "store", other):
         pass
     with pytest.raises(StoreError, match="there is no store"), cases(tmp_path / "nothing", profile):
         pass
