@@ -28,7 +28,7 @@ from detector.tape import Point, score_of
 Answer = Literal["attack", "honest", "automation", "unsure"]
 ANSWERS: tuple[Answer, ...] = ("attack", "honest", "automation", "unsure")
 ATTACKED: Mapping[Answer, bool | None] = {"attack": True, "honest": False, "automation": False, "unsure": None}
-LEAST = 8  # verdicts of either answer; with fewer the score alone orders better (bench/triage.py)
+LEAST = 12  # verdicts of either answer; with fewer the score alone orders better (bench/triage.py)
 PASSES = 10  # chosen on development cases (bench/triage.py)
 SCALER = Step("river.preprocessing.StandardScaler")
 MODEL = Step("river.linear_model.LogisticRegression", {"learning_rate": 0.02, "l2": 0.05})
@@ -133,7 +133,7 @@ def taught(verdicts: Iterable[tuple[Evidence, Answer]], model: Step = MODEL) -> 
     >>> from detector.learned.triage import Evidence, taught
     >>> odd = Evidence(("spacing",), (300,), (900,), (), 0, 64, 96, "extraction")
     >>> usual = Evidence(("spacing",), (60,), (90,), (), 0, 64, 30, "extraction")
-    >>> triage = taught([(odd, "attack"), (usual, "honest")] * 8)
+    >>> triage = taught([(odd, "attack"), (usual, "honest")] * 12)
     >>> triage.word(odd).probability > 0.5 > triage.word(usual).probability
     True
     """

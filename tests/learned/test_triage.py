@@ -20,7 +20,7 @@ def evidence(spacing: int, timing: int, *, queries: int = 64) -> Evidence:
 
 
 COPIER, SCRIPT = evidence(400, 0), evidence(0, 400)
-JUDGED: Sequence[tuple[Evidence, Answer]] = [(COPIER, "attack"), (SCRIPT, "automation")] * 10
+JUDGED: Sequence[tuple[Evidence, Answer]] = [(COPIER, "attack"), (SCRIPT, "automation")] * LEAST
 evidences = st.builds(evidence, st.integers(-500, 5000), st.integers(-500, 5000), queries=st.integers(1, 10**9))
 verdicts = st.lists(st.tuples(evidences, st.sampled_from(ANSWERS)), max_size=60)
 
@@ -31,7 +31,7 @@ def test_what_was_called_an_attack_stands_before_what_was_not() -> None:
     assert copier is not None
     assert script is not None
     assert copier.probability > 0.8 > 0.2 > script.probability
-    assert copier.verdicts == 20
+    assert copier.verdicts == 2 * LEAST
 
 
 def test_it_says_what_speaks_for_which_answer() -> None:
