@@ -236,9 +236,10 @@ def page(found: Mapping[str, Any]) -> str:
             f"# Triage by verdicts, on the {found['half']} half",
             "",
             f"`python -m bench.triage` (`--half {found['half']}`). MNIST. A threshold at which {LOOSE:.0%} of the "
-            f"honest clients that calibrated would be named, so that there are false alarms: {found['cases']['honest']} cases "
-            f"of {HONEST_TEST} fresh honest clients, beside {CAMPAIGNS} campaigns of {BUDGET} queries of each family. An "
-            "analyst who knows the truth looks at each case a day after it was opened.",
+            "honest clients that calibrated would be named, so that there are false alarms: "
+            f"{found['cases']['honest']} cases of {HONEST_TEST} fresh honest clients, beside {CAMPAIGNS} campaigns of "
+            f"{BUDGET} queries of each family. An analyst who knows the truth looks at each case a day after it was "
+            "opened.",
             "",
             "## Attacks that no verdict was of",
             "",
