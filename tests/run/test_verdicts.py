@@ -142,23 +142,26 @@ def test_verdicts_order_the_open_cases_and_say_why(
 
 
 def test_no_verdict_changes_an_alert(call: Call, day: Path, tmp_path: Path, profile: Profile) -> None:
-    """The same log, half of it before the verdicts, half after them: every answer on every case, and none at all."""
-    lines = (day / "log.jsonl").read_bytes().splitlines(keepends=True)
+    """What is asked before the verdicts and after them, under each answer on every case, and under none."""
+    before = (day / "log.jsonl").read_bytes()
+    later = people.START_US + 2 * people.DAY_US
+    again = [*people.noise(COPIERS[1], at=later), *people.noise("new", seed=7, at=later)]
+    after = b"\n".join(people.log_of(people.in_order(again)))
     found = []
     for answer in (None, *ANSWERS):
         folder = tmp_path / str(answer)
         folder.mkdir()
         log, config = folder / "log.jsonl", config_in(folder, folder)
         config.write_text(config.read_text().replace(f"{folder}/profile", f"{day}/profile"))
-        log.write_bytes(b"".join(lines[: len(lines) // 2]))
+        log.write_bytes(before + b"\n")
         assert call("run", "--config", config)[0] == 0
         if answer:
             _say_of_all(folder, profile, answer)
         with log.open("ab") as file:
-            file.writelines(lines[len(lines) // 2 :])
+            file.write(after + b"\n")
         assert call("run", "--config", config)[0] == 0
+        assert case_of(folder, "new")
         found.append(_told(folder))
-    assert len(found[0]) > 2
     assert found == [found[0]] * len(found)
 
 
