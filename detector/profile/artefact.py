@@ -57,6 +57,16 @@ class Oddest(msgspec.Struct, frozen=True):
     text: str
 
 
+class ByVolume(msgspec.Struct, frozen=True):
+    """Of the calibration clients that asked at least so many queries, and fewer than the next class: how many there
+    are, and how many of them are among the highest twentieth of all.
+    """
+
+    least: int
+    clients: int
+    high: int
+
+
 class Level(msgspec.Struct, frozen=True):
     """What is promised at one level (docs/mathematics.md, "The promise").
 
@@ -64,7 +74,7 @@ class Level(msgspec.Struct, frozen=True):
     calibrated, rank: the threshold is the rank-th smallest supremum of `calibrated` entities; excluded: those taken
     out, who count as never passed. low, high: the 5th and 95th percentile of the share that the threshold
     really lets pass, by the Beta law. smallest: no share below this could be promised. unit: what was drawn
-    (`client`, or `organisation` where one client of each stands for it).
+    (`client`, or `organisation` where one client of each stands for it). volumes: whether high scores come with volume.
     """
 
     kind: str
@@ -81,6 +91,7 @@ class Level(msgspec.Struct, frozen=True):
     unit: str
     note: str
     oddest: tuple[Oddest, ...] = ()
+    volumes: tuple[ByVolume, ...] = ()
 
 
 class Watching(msgspec.Struct, frozen=True):

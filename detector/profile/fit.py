@@ -420,7 +420,8 @@ def _client_level(
     counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
     note = promised.OBSERVES if share is None else ""
     level = promised.level("client", share, counts, suprema, fired, excluded, options.confidence)
-    return msgspec.structs.replace(level, unit=drawn.drawn, note=note, oddest=oddest)
+    volumes = trying.by_volume(trial, np.array(survey.volume))
+    return msgspec.structs.replace(level, unit=drawn.drawn, note=note, oddest=oddest, volumes=volumes)
 
 
 def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:

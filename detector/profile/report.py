@@ -80,6 +80,9 @@ def _level(level: Level) -> list[str]:
         f"  The share of honest entities that really pass it lies between {level.low:.2%} and {level.high:.2%} with "
         f"probability 90% (Beta law). No threshold promises less than {level.smallest:.2%}.",
     ]
+    if any(one.high for one in level.volumes):
+        shares = [f"{one.high} of {one.clients} from {one.least}" for one in level.volumes if one.clients]
+        lines.append(f"  Among the highest twentieth, by how many queries they asked: {', '.join(shares)}.")
     if level.excluded and level.rank is not None:
         passed = passed_after_exclusion(level.calibrated, level.rank, level.excluded)
         lines.append(

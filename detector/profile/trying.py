@@ -14,12 +14,13 @@ from detector.evidence.law import CHANNELS, REACHES, Law
 from detector.evidence.telling import telling
 from detector.exposure.exposed import exposed
 from detector.levels import Watch, Weights, weighed
-from detector.profile.artefact import client_row
+from detector.profile.artefact import ByVolume, client_row
 from detector.profile.learn import FOREVER_US, Measured, bins_of
 from detector.reasons import leaks, sentence
 from detector.tape import Exposed
 
 PIECE = 65_536
+VOLUMES = (0, 32, 64, 128, 256)  # queries from which classes of volume begin
 
 
 class Trial(NamedTuple):
@@ -44,6 +45,17 @@ def try_clients(judged: Measured, law: Law, watch: Watch | None = None) -> Trial
         text = _why(judged.taken(mine), int(ordinal[peak]), law, leaked)
         odd.append((int(owners[who]), int(ordinal[peak]), text))
     return Trial(owners, highest, tuple(odd))
+
+
+def by_volume(trial: Trial, volume: NDArray[np.int64]) -> tuple[ByVolume, ...]:
+    """Whether who asks more stands higher; volume (clients,): of all clients of the log, how much they asked."""
+    asked = volume[trial.owners]
+    high = trial.suprema > np.quantile(trial.suprema, 0.95)
+    of = np.searchsorted(VOLUMES, asked, side="right") - 1
+    return tuple(
+        ByVolume(least, int(np.count_nonzero(of == i)), int(np.count_nonzero(high & (of == i))))
+        for i, least in enumerate(VOLUMES)
+    )
 
 
 def _why(queries: Measured, until: int, law: Law, leaked: Exposed | None) -> str:
