@@ -198,8 +198,12 @@ def _successor(arguments: argparse.Namespace) -> list[str]:
 def _verdict(arguments: argparse.Namespace) -> list[str]:
     from detector.run import verdicts
 
-    store, by = _store(arguments), arguments.by or getpass.getuser()
-    return verdicts.say(store, _judging(arguments), arguments.case, arguments.answer, by=by, note=arguments.note)
+    try:
+        by = arguments.by or getpass.getuser()
+    except (KeyError, OSError) as error:  # a container whose user has no name
+        raise SettingsError("--by: say who you are, since the user of this process has no name") from error
+    profile = _judging(arguments)
+    return verdicts.say(_store(arguments), profile, arguments.case, arguments.answer, by=by, note=arguments.note)
 
 
 def _verdicts(arguments: argparse.Namespace) -> list[str]:

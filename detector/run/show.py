@@ -42,6 +42,8 @@ def _state(db: Database) -> list[str]:
     if db.read("SELECT 1 FROM sqlite_master WHERE name = 'forgettings'"):
         by_state = dict(db.read("SELECT state, count(*) FROM forgettings GROUP BY state"))
         lines.append(f"  forgotten: {by_state.get('done', 0):,}; asked for: {by_state.get('waiting', 0):,}")
+    if db.read("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'"):
+        lines.append(f"  verdicts: {db.read('SELECT count(*) FROM verdicts')[0][0]:,}")
     positions = db.read("SELECT stream, next_offset FROM positions ORDER BY stream")
     return lines + [f"  read to {offset:,} of {stream}" for stream, offset in positions]
 

@@ -93,6 +93,23 @@ def test_a_verdict_is_kept_with_what_it_was_given_on(
     assert COPIERS[0].encode() not in msgspec.msgpack.encode(one)
 
 
+def test_who_says_it_is_the_user_of_the_process_or_has_to_be_named(
+    call: Call, config: Path, tmp_path: Path, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "eve")
+    case = case_of(tmp_path, COPIERS[0])
+    call("verdict", case, "unsure", "--config", config)
+    assert kept(tmp_path, profile)[0].by == "eve"
+    assert "  verdicts: 1\n" in call("store", "show", "--config", config)[1]
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    status, _, err = call("verdict", case, "attack", "--config", config)
+    assert (status, "--by: say who you are" in err) == (1, True)
+
+
 def test_a_later_verdict_counts_and_the_first_stays(call: Call, config: Path, tmp_path: Path) -> None:
     case = case_of(tmp_path, COPIERS[0])
     call("verdict", case, "attack", "--by", "ann", "--config", config)
