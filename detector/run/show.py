@@ -43,7 +43,8 @@ def _state(db: Database) -> list[str]:
         by_state = dict(db.read("SELECT state, count(*) FROM forgettings GROUP BY state"))
         lines.append(f"  forgotten: {by_state.get('done', 0):,}; asked for: {by_state.get('waiting', 0):,}")
     if db.read("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'"):
-        lines.append(f"  verdicts: {db.read('SELECT count(*) FROM verdicts')[0][0]:,}")
+        (given,) = db.read("SELECT count(*) FROM verdicts")[0]
+        lines.append(f"  verdicts: {given:,}")
     positions = db.read("SELECT stream, next_offset FROM positions ORDER BY stream")
     return lines + [f"  read to {offset:,} of {stream}" for stream, offset in positions]
 
