@@ -55,15 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", required=True, type=Path, metavar="DIR", help=f"where {JSON} and {HTML} are written"
     )
+    parser.add_argument(
+        "--cases", type=Path, metavar="FILE", help="write what was seen of whom, to teach triage (of a --profile)"
+    )
     parser.set_defaults(command=command)
 
 
 def command(arguments: argparse.Namespace) -> int:
+    import msgspec
+
     from detector.profile import artefact
     from detector.progress import Progress
     from detector.redteam import outcome
     from detector.redteam.detectors import BASELINES, OURS, detector_named
     from detector.redteam.grounds import grounds
+    from detector.redteam.made import Gathered
     from detector.redteam.page import page
     from detector.redteam.terminal import told
     from detector.redteam.text_trial import of_text
@@ -75,6 +81,8 @@ def command(arguments: argparse.Namespace) -> int:
     names = arguments.detector or [OURS, *others]
     detectors = [(name, None if name == OURS else detector_named(name)) for name in dict.fromkeys(names)]
     profile = artefact.load(arguments.profile) if arguments.profile else None
+    if arguments.cases and (profile is None or arguments.texts):
+        raise SettingsError("--cases are those of a --profile of numbers: what another one saw teaches nothing")
     promise = profile.summary.promise if profile else arguments.promise
     if promise is None:
         raise SettingsError(f"{arguments.profile} promises nothing, so no other detector can be held to it")
@@ -96,7 +104,10 @@ def command(arguments: argparse.Namespace) -> int:
         else:
             progress.stage("meeting the victim")
             ground = grounds(arguments.victim, arguments.data, arguments.seed)
-            report, _ = run(plan, ground, profile, detectors, Path(work), progress, policy)
+            gathered = Gathered(profile) if arguments.cases and profile else None
+            report, _ = run(plan, ground, profile, detectors, Path(work), progress, policy, gathered)
+            if gathered:
+                arguments.cases.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in gathered.made))
     outcome.save(report, arguments.report / JSON)
     (arguments.report / HTML).write_text(page(report), encoding="utf-8")
     for line in told(report):

@@ -45,7 +45,8 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
     successor = made(commands, "successor", "the one-class models that may take over", _successor)
     successor.add_argument("--approve", metavar="NAME", help="let it take over")
     _verdict_arguments(made(commands, "verdict", "say what a case was", _verdict))
-    made(commands, "verdicts", "what was said of cases", _verdicts)
+    given = made(commands, "verdicts", "what was said of cases", _verdicts)
+    given.add_argument("--teach", type=Path, metavar="FILE", help="take the cases of `querywarden range --cases`")
     waiting = made(commands, "cases", "the open cases, the likeliest attack first", _cases)
     waiting.add_argument("--top", type=int, default=20, metavar="N", help="how many (20)")
     made(commands, "shadow", "how a profile that runs in shadow stands", _shadow)
@@ -209,7 +210,10 @@ def _verdict(arguments: argparse.Namespace) -> list[str]:
 def _verdicts(arguments: argparse.Namespace) -> list[str]:
     from detector.run import verdicts
 
-    return verdicts.verdicts(_store(arguments), _judging(arguments))
+    store, profile = _store(arguments), _judging(arguments)
+    if arguments.teach is not None:
+        return verdicts.teach(store, profile, arguments.teach)
+    return verdicts.verdicts(store, profile)
 
 
 def _cases(arguments: argparse.Namespace) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.alert import Alert
 from detector.logs import DECODERS
+from detector.pipeline import Step
 from detector.policy import Policy, Storm
 from detector.profile.artefact import Profile
 from detector.query import I64
@@ -30,8 +31,14 @@ class Named(NamedTuple):
     kind: str
 
 
-def judged(profile: Profile, policy: Policy, traffic: Traffic, say: Callable[[int], None]) -> dict[str, Named]:
-    """Client -> its first alert under the policy. `say` is told how many records came.
+def judged(
+    profile: Profile,
+    policy: Policy,
+    traffic: Traffic,
+    say: Callable[[int], None],
+    each: Callable[[Step], None] = lambda step: None,
+) -> dict[str, Named]:
+    """Client -> its first alert under the policy. `say` is told how many records came, `each` every step.
 
     Storms are off: hundreds of attackers in one log are one, and what is asked is when each would be named alone.
     """
@@ -39,7 +46,7 @@ def judged(profile: Profile, policy: Policy, traffic: Traffic, say: Callable[[in
     with tempfile.TemporaryDirectory(prefix="querywarden-range-") as folder:
         path = Path(folder) / "log.jsonl"
         traffic.write(path)
-        done = replay(profile, policy, read_logs([str(path)], say), DECODERS["native"])
+        done = replay(profile, policy, read_logs([str(path)], say), DECODERS["native"], each)
     times = {client: traffic.at[rows] for client, rows in traffic.rows().items()}
     return first_named(done.alerts, times, done.pipeline.rings())
 

@@ -21,6 +21,7 @@ from detector.redteam.cloning import Grade, graded
 from detector.redteam.detectors import OURS, Asked, Detector, conformal
 from detector.redteam.grounds import Grounds
 from detector.redteam.judged import Named, judged
+from detector.redteam.made import Gathered
 from detector.redteam.outcome import Adapted, Against, Attacked, Copy, Honest, Judge, Report
 from detector.redteam.traffic import Traffic
 from detector.redteam.world import simulate
@@ -55,11 +56,12 @@ class Plan:
 
 def run(
     plan: Plan, ground: Grounds, profile: Profile | None, detectors: Sequence[tuple[str, Detector | None]],
-    work: Path, progress: Progress, policy: PolicySettings | None = None,
+    work: Path, progress: Progress, policy: PolicySettings | None = None, gathered: Gathered | None = None,
 ) -> tuple[Report, Profile | None]:  # fmt: skip
     """The report, and the profile that judged. A detector of None is querywarden; without a profile it is fitted here.
 
-    `work`: a folder for the log that it is fitted on. `policy`: the operator's; default: the profile's. Raises
+    `work`: a folder for the log that it is fitted on. `policy`: the operator's; default: the profile's.
+    `gathered`: is given the cases that querywarden saw. Raises
     SettingsError for campaigns that cannot be read, PromiseRefused where `learned` clients cannot carry the promise.
     """
     began = time.monotonic()
@@ -82,7 +84,7 @@ def run(
             if detector is not None:
                 progress.stage(f"calibrating {name} on the same clients")
                 calibrated[name] = detector.fit(honest, plan.promise)
-    bench = _Bench(plan, ground, fitted, policy, detectors, progress)
+    bench = _Bench(plan, ground, fitted, policy, detectors, progress, gathered)
     found = [bench.attacked(text) for text in bench.batched(wanted)]
     found.sort(key=lambda one: wanted.index(one.campaign))
     return Report(
@@ -106,13 +108,13 @@ class _Bench:
 
     def __init__(
         self, plan: Plan, ground: Grounds, profile: Profile | None, policy: PolicySettings | None,
-        detectors: Sequence[tuple[str, Detector | None]], progress: Progress,
+        detectors: Sequence[tuple[str, Detector | None]], progress: Progress, gathered: Gathered | None = None,
     ) -> None:  # fmt: skip
         if profile is not None:
             promised = profile.summary.policy
             self._policy = policy.over(promised.thresholds) if policy else promised
         self._plan, self._ground, self._profile, self._progress = plan, ground, profile, progress
-        self._detectors = detectors
+        self._detectors, self._gathered = detectors, gathered
         self._traffic: Traffic
         self._alarms: dict[str, Alarms] = {}
         self.honest: dict[str, dict[str, Named]] = {name: {} for name, _ in detectors}
@@ -177,7 +179,10 @@ class _Bench:
             if detector is None:
                 assert self._profile is not None
                 logged = self._ground.as_logged(self._traffic, self._profile.summary.model)
-                found = judged(self._profile, self._policy, logged, self._progress.add)
+                each = self._gathered.keep if self._gathered else lambda step: None
+                found = judged(self._profile, self._policy, logged, self._progress.add, each)
+                if self._gathered:
+                    self._gathered.close(self._traffic.truth)
             else:
                 found = {}
                 for client, one in asked.items():

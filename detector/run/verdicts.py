@@ -18,13 +18,14 @@ import msgspec
 
 from detector.alert import ATTACKS, SEVERITIES, Alert
 from detector.entities import Name, entity_key
-from detector.errors import StoreError
+from detector.errors import SettingsError, StoreError
 from detector.learned.triage import LEAST, Answer, Evidence, Triage, Word, evidence_of
 from detector.profile.artefact import Profile
 from detector.run.outbox import Outbox
 from detector.run.store import Reader
 from detector.tape import Point
 
+NOBODY, RANGE = bytes(16), "range"
 I64_MOST = 2**63 - 1
 JUDGED = (*ATTACKS, "ring", "exposure")  # kinds of alerts that call somebody something
 
@@ -39,6 +40,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     said_at: float
     profile: str
+    evidence: Evidence
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `querywarden range --cases`. truth: the campaign, or `honest`."""
+
+    case_id: str
+    profile: str
+    truth: str
+    at: str
     evidence: Evidence
 
 
@@ -97,6 +108,12 @@ class Cases:
         if not kept:
             raise StoreError(f"the entity of case {case_id} was forgotten this moment")
         return verdict
+
+    def teach(self, made: Iterable[Verdict]) -> None:
+        """Keeps verdicts on cases that the range made: nobody's, so that no forgetting ends them."""
+        rows = [(one.case_id, NOBODY, one.said_at, msgspec.msgpack.encode(one)) for one in made]
+        with self._reader.db.transaction("could not keep made cases") as db:
+            db.executemany("INSERT INTO verdicts(case_id, key, said_at, body) VALUES (?, ?, ?, ?)", rows)
 
     def verdicts(self) -> list[Verdict]:
         """All, in the order in which they were given."""
@@ -179,6 +196,29 @@ def say(folder: Path, profile: Profile, case_id: str, answer: Answer, *, by: str
     return [f"Case {case_id}: {answer}, said by {by}. {count:,} cases are judged."]
 
 
+def teach(folder: Path, profile: Profile, file: Path) -> list[str]:
+    """The lines of `querywarden verdicts --teach`. Raises SettingsError for a file that is none of this profile's."""
+    now, made = time.time(), []
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            one = _MADE.decode(line)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{file}, line {number}: {error}") from error
+        if one.profile != profile.summary.id:
+            raise SettingsError(
+                f"{file}, line {number}: of profile {one.profile}, the settings name {profile.summary.id}"
+            )
+        answer: Answer = "honest" if one.truth == "honest" else "attack"
+        made.append(
+            Verdict(case_id=one.case_id, answer=answer, by=RANGE, note=one.truth, at=one.at, said_at=now,
+                    profile=one.profile, evidence=one.evidence)
+        )  # fmt: skip
+    with cases(folder, profile) as found:
+        found.teach(made)
+    honest = sum(one.answer == "honest" for one in made)
+    return [f"Taken: {len(made) - honest:,} made attacks, and {honest:,} made honest cases."]
+
+
 def verdicts(folder: Path, profile: Profile) -> list[str]:
     """The lines of `querywarden verdicts`: all that were given, and which do not count any more."""
     with cases(folder, profile) as found:
@@ -229,4 +269,5 @@ def _place(one: Open) -> tuple[bool, float, int, float, str]:
 
 
 _POINT = msgspec.msgpack.Decoder(Point)
+_MADE = msgspec.json.Decoder(Made)
 _VERDICT = msgspec.msgpack.Decoder(Verdict)

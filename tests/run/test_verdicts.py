@@ -19,7 +19,7 @@ from detector.run.database import Database, Schema
 from detector.run.outbox import Outbox
 from detector.run.store import FIRST, FORGETTINGS, Reader, Store
 from detector.run.upgrade import upgrade
-from detector.run.verdicts import Verdict, cases
+from detector.run.verdicts import Made, Verdict, cases
 from tests import people
 from tests.conftest import Call
 from tests.run.made import key
@@ -197,6 +197,34 @@ def _told(folder: Path) -> Sequence[tuple[bytes, ...]]:
         told = [(msgspec.json.encode(alert),) for alert in (*outbox.kept(), *outbox.held())]
         rows = [of.db.read(f"SELECT * FROM {table} ORDER BY key") for table in ("rows", "cases")]
         return [*told, *(row for table in rows for row in table), *((msgspec.json.encode(p),) for p in of.tape())]
+
+
+def test_made_cases_teach_before_any_verdict_and_are_taken_once(
+    call: Call, config: Path, tmp_path: Path, profile: Profile
+) -> None:
+    with cases(tmp_path / "store", profile) as found:
+        seen = found.say(case_of(tmp_path, COPIERS[0]), "unsure", by="ann", note="", said_at=0.0).evidence
+    usual = msgspec.structs.replace(seen, odds=tuple(0 for _ in seen.odds), level=30)
+    made = [
+        Made(
+            case_id=f"made-{i}", profile=profile.summary.id, truth=truth, at="2026-01-01T00:00:00.000000Z", evidence=of
+        )
+        for i in range(LEAST)
+        for i, truth, of in ((2 * i, "honest", usual), (2 * i + 1, "uniform", seen))
+    ]
+    file = tmp_path / "made.jsonl"
+    file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in made))
+    for _ in range(2):
+        status, out, _ = call("verdicts", "--config", config, "--teach", file)
+        assert (status, out) == (0, f"Taken: {LEAST} made attacks, and {LEAST} made honest cases.\n")
+    out = call("cases", "--config", config)[1]
+    assert f"an attack, as {2 * LEAST} verdicts say" in out
+    file.write_bytes(file.read_bytes().replace(profile.summary.id.encode(), b"other"))
+    status, _, err = call("verdicts", "--config", config, "--teach", file)
+    assert (status, "line 1: of profile other, the settings name" in err) == (1, True)
+    file.write_bytes(b"rubbish")
+    status, _, err = call("verdicts", "--config", config, "--teach", file)
+    assert (status, "made.jsonl, line 1: " in err) == (1, True)
 
 
 def test_verdicts_go_with_whom_they_are_about(call: Call, config: Path, tmp_path: Path, profile: Profile) -> None:
