@@ -16,6 +16,9 @@ from detector.query import Chunk
 from detector.redteam import outcome
 from detector.redteam.outcome import Report
 from detector.redteam.page import page
+from detector.redteam.world import digits_world, simulate
+from detector.run.replay import read_logs
+from detector.run.verdicts import Made
 from tests import people
 
 SMALL = ["--clients", "2", "--budget", "120", "--honest", "20", "--learned", "60", "--promise", "0.05", "--seed", "3"]
@@ -158,6 +161,24 @@ def test_a_profile_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Ca
     artefact.save(fit.fit(lambda: iter([chunk]), decode_many, None, options, lambda text: None), tmp_path / "profile")
     assert main(["range", *SMALL, "--profile", str(tmp_path / "profile"), "--report", str(tmp_path)]) == 1
     assert "20 numbers, and this victim 64" in capsys.readouterr().err
+
+
+def test_cases_of_a_profile_are_written_to_teach_triage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "honest.jsonl"
+    simulate(digits_world(3), seed=5, honest=90, budget=120).write(log)
+    options = fit.Options(promise=0.05, horizon_us=None, watch=None)
+    made = fit.fit(lambda: read_logs([str(log)]), decode_many, None, options, lambda text: None)
+    artefact.save(made, tmp_path / "profile")
+    ours = ["--profile", str(tmp_path / "profile"), "--detector", "querywarden", "--attacks", "uniform,harvest"]
+    ran(tmp_path, *ours, "--cases", str(tmp_path / "cases.jsonl"))
+    lines = (tmp_path / "cases.jsonl").read_bytes().splitlines()
+    cases = [msgspec.json.decode(line, type=Made) for line in lines]
+    assert {one.truth for one in cases} >= {"uniform"}
+    assert {one.profile for one in cases} == {made.summary.id}
+    assert len({one.case_id for one in cases}) == len(cases) <= 24
+    assert all(one.evidence.signals == made.kit.names for one in cases)
+    assert main(["range", *SMALL, "--report", str(tmp_path), "--cases", str(tmp_path / "other.jsonl")]) == 1
+    assert "--cases are those of a --profile" in capsys.readouterr().err
 
 
 @pytest.mark.slow
