@@ -25,7 +25,8 @@ from detector.redteam.world import simulate
 from detector.run.replay import read_logs, replay
 from detector.tape import Point, score_of
 
-SEEDS = {"development": (6001, 6002), "report": (9201, 9202)}  # of the honest log, of the month that is judged
+# Of the honest log, of the month that is judged, of the one that is made to teach first.
+SEEDS = {"development": (6001, 6002, 6003), "report": (9201, 9202, 9203)}
 HONEST_FIT, HONEST_TEST, CAMPAIGNS, BUDGET = 600, 900, 14, 400
 LOOKED_AT_US = 86_400_000_000  # an analyst looks at a case a day after it was opened
 LOOSE = 0.10  # of honest clients: an analyst must see false alarms to learn from
@@ -67,23 +68,23 @@ def main() -> None:
     if given.choose:
         print(rivals(cases))
         return
-    found = {"half": given.half, "cases": counted(cases), **measured(cases)}
+    found = {"half": given.half, "cases": counted(cases), **measured(cases, opened(given.half, 2))}
     save("triage", found, page(found))
     save_plot("triage", drawn(found))
 
 
-def opened(half: str) -> list[Case]:
+def opened(half: str, month: int = 1) -> list[Case]:
     """The first case of each client, in the order of log time; kept in build/, since it takes minutes."""
-    kept = BUILD / "triage" / f"{half}.json"
+    kept = BUILD / "triage" / f"{half}-{month}.json"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(msgspec.json.encode(_opened(half)))
+        kept.write_bytes(msgspec.json.encode(_opened(half, month)))
     return msgspec.json.decode(kept.read_bytes(), type=list[Case])
 
 
-def _opened(half: str) -> list[Case]:
+def _opened(half: str, month: int) -> list[Case]:
     world, folder = mnist_world(half), BUILD / "triage"  # type: ignore[arg-type]
-    fit_seed, test_seed = SEEDS[half]
+    fit_seed, test_seed = SEEDS[half][0], SEEDS[half][month]
     say(f"simulating {HONEST_FIT:,} honest clients for the fit")
     log = Log(simulate(world, seed=fit_seed, honest=HONEST_FIT), folder / "honest.jsonl")
     log.traffic.write(log.path)
@@ -122,14 +123,20 @@ def counted(cases: Sequence[Case]) -> dict[str, int]:
     return {truth: sum(case.truth == truth for case in cases) for truth in ("honest", *FAMILIES)}
 
 
-def measured(cases: Sequence[Case]) -> dict[str, Any]:
-    return {"families": left_out(cases, MODEL, PASSES), "along": along(cases, MODEL, PASSES)}
+def measured(cases: Sequence[Case], made: Sequence[Case]) -> dict[str, Any]:
+    return {
+        "families": left_out(cases, MODEL, PASSES),
+        "made_first": left_out(cases, MODEL, PASSES, made),
+        "made": counted(made),
+        "along": along(cases, MODEL, PASSES),
+    }
 
 
-def left_out(cases: Sequence[Case], model: Step, passes: int) -> dict[str, dict[str, Any]]:
+def left_out(cases: Sequence[Case], model: Step, passes: int, made: Sequence[Case] = ()) -> dict[str, dict[str, Any]]:
     """Family -> figures of cases of a family that no verdict was of, beside honest ones that none was of: by verdicts.
 
     Half of the honest cases teach and half are asked about, and the other way round; the figures are means of both.
+    made: cases that teach before the first verdict, without the family.
     """
     honest = [case for case in cases if case.truth == "honest"]
     found: dict[str, dict[str, Any]] = {}
@@ -138,16 +145,18 @@ def left_out(cases: Sequence[Case], model: Step, passes: int) -> dict[str, dict[
         for half in (0, 1):
             asked = honest[half::2]
             stream = [case for case in cases if case.truth != family and case not in asked]
-            rounds.append(_round(stream, [case for case in cases if case.truth == family], asked, model, passes))
+            triage = Triage(model, passes)
+            for case in made:
+                if case.truth != family:
+                    triage.learn(case.of, case.answer)
+            rounds.append(_round(triage, stream, [case for case in cases if case.truth == family], asked))
         found[family] = {name: np.mean([one[name] for one in rounds], 0) for name in rounds[0]}
     return found
 
 
-def _round(
-    stream: Sequence[Case], attacked: Sequence[Case], honest: Sequence[Case], model: Step, passes: int
-) -> dict[str, Any]:
+def _round(triage: Triage, stream: Sequence[Case], attacked: Sequence[Case], honest: Sequence[Case]) -> dict[str, Any]:
     """auc and loss by AFTER; score: the AUC of the score alone; base: the loss of the stream's base rate."""
-    triage, told = Triage(model, passes), 0
+    told = 0
     base = float(np.mean([case.answer == "attack" for case in stream]))
     levels = [np.array([case.of.level for case in of], float) for of in (attacked, honest)]
     auc, loss = [], []
@@ -219,17 +228,7 @@ def page(found: Mapping[str, Any]) -> str:
         ]
         for family, one in each.items()
     ]
-    mean = {name: np.mean([one[name] for one in each.values()], 0) for name in ("score", "auc", "loss", "base")}
-    rows.append(
-        [
-            "mean",
-            "",
-            f"{mean['score']:.2f}",
-            *(f"{auc:.2f}" for auc in mean["auc"]),
-            f"{mean['loss'][-1]:.2f}",
-            f"{mean['base']:.2f}",
-        ]
-    )
+    rows += [_mean("mean", each), _mean("mean, taught by made cases first", found["made_first"])]
     bins = [[f"{row['said']:.0%}", row["cases"], f"{row['attacks']:.0%}"] for row in along_log["bins"]]
     return "\n".join(
         [
@@ -245,8 +244,10 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             "How often an attack of the family stands before a false alarm (AUC), after so many verdicts on the other "
             "families and on half of the honest cases; the other half is asked about. Before triage has "
-            f"{LEAST} verdicts of either answer it says nothing, and the score orders. Log loss: after {AFTER[-1]} "
-            "verdicts, in the mix of the stream.",
+            f"{LEAST} verdicts of either answer it says nothing, and the score orders. Log loss: after "
+            f"{AFTER[-1]} "
+            "verdicts, in the mix of the stream. Made cases: of another month, the family that is asked about left out of "
+            f"them, {found['made']['honest']} of them honest.",
             "",
             table(head, rows),
             "",
@@ -261,6 +262,12 @@ def page(found: Mapping[str, Any]) -> str:
             "![AUC by verdicts, and reliability](triage.png)",
         ]
     )
+
+
+def _mean(name: str, each: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    mean = {of: np.mean([one[of] for one in each.values()], 0) for of in ("score", "auc", "loss", "base")}
+    auc = [f"{one:.2f}" for one in mean["auc"]]
+    return [name, "", f"{mean['score']:.2f}", *auc, f"{mean['loss'][-1]:.2f}", f"{mean['base']:.2f}"]
 
 
 def drawn(found: Mapping[str, Any]) -> Any:

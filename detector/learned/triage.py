@@ -5,8 +5,9 @@ the promised share of false alarms is that of the calibration whatever is said h
 
 River's logistic regression behind River's scaler, taught in the order in which verdicts were given. Nothing of it is
 saved: verdicts are kept with the evidence that they were given on, and whoever asks learns again, which gives the same
-bits under the same version of River. Every verdict is shown PASSES times, since analysts give few. Before LEAST of
-either answer there is no probability: the base rate of a handful of verdicts is no knowledge.
+bits under the same version of River. Cases that the range made (redteam/made.py) may be among them. Every verdict is
+shown PASSES times, since analysts give few. Before LEAST of either answer there is no probability: the base rate of a
+handful of verdicts is no knowledge.
 
 What it misses: an attack unlike all that was judged is ordered by what it shares with them. Who trips it innocently: an
 analyst who calls honest clients of one habit attackers teaches that the habit is one; the note and the name stay.
