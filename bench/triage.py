@@ -245,9 +245,8 @@ def page(found: Mapping[str, Any]) -> str:
             "How often an attack of the family stands before a false alarm (AUC), after so many verdicts on the other "
             "families and on half of the honest cases; the other half is asked about. Before triage has "
             f"{LEAST} verdicts of either answer it says nothing, and the score orders. Log loss: after "
-            f"{AFTER[-1]} "
-            "verdicts, in the mix of the stream. Made cases: of another month, the family that is asked about left out of "
-            f"them, {found['made']['honest']} of them honest.",
+            f"{AFTER[-1]} verdicts, in the mix of the stream. Made cases: of another month, the family that is asked "
+            f"about left out of them, {found['made']['honest']} of them honest.",
             "",
             table(head, rows),
             "",
