@@ -53,7 +53,7 @@ class Names:
         return f"{self.name}.deliver"
 
     def writer(self, partition: int) -> str:
-        """The transactional id of whoever owns a partition: one for the partition, so that a new owner fences the old."""
+        """The transactional id of whoever owns a partition: a new owner takes it, and so fences the old one."""
         return f"{self.name}.judge-{partition}"
 
 

@@ -67,9 +67,7 @@ class Partition:
     the same pipeline finds the same alerts, and those up to `told` are not told again.
     """
 
-    def __init__(
-        self, profile: str, partitions: int, policy: Policy, made: Callable[[list[Dated]], Pipeline]
-    ) -> None:
+    def __init__(self, profile: str, partitions: int, policy: Policy, made: Callable[[list[Dated]], Pipeline]) -> None:
         self.pipeline = made([Dated(0, policy)])
         self.applied = self.told = NOTHING
         self.telling = Telling()

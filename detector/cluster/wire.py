@@ -134,9 +134,7 @@ def chunk_of(records: Records, after: int) -> Chunk | None:
     if start == len(offsets):
         return None
     bounds = np.frombuffer(records.bounds, "<i8")[start:].tolist()
-    return Chunk(
-        records.stream, records.payloads[start:], offsets[start:].tolist(), int(offsets[-1]) + 1, bounds
-    )
+    return Chunk(records.stream, records.payloads[start:], offsets[start:].tolist(), int(offsets[-1]) + 1, bounds)
 
 
 def _records(profile: str, chunk: Chunk, rows: Sequence[int]) -> Records:

@@ -25,6 +25,7 @@ from detector.cluster.ledger import Ledger
 from detector.cluster.names import Names
 from detector.cluster.partition import Partition
 from detector.cluster.projecting import Projecting
+from detector.cluster.quiet import quieten
 from detector.cluster.wire import Routes
 from detector.errors import QuerywardenError
 from detector.pipeline import Step
@@ -71,6 +72,7 @@ class Worker:
         """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
         folder = Path(self.settings.store.path)
         folder.mkdir(parents=True, exist_ok=True)
+        quieten()
         with ExitStack() as opened:
             opened.callback(WriterLock(folder / "outbox.sqlite").release)
             topic_id = topics.check(self.settings, self.source)
@@ -85,6 +87,7 @@ class Worker:
             worker = faust.Worker(
                 app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True, workdir=Path.cwd()
             )
+            worker.spinner = None  # it draws on the terminal
             worker.execute_from_commandline()
 
     def _made(self, number: int) -> Partition:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from tests.crash.stage import Run, Stage
 from tests.run.child import Child, command, until
 
 PARTITIONS = 3
+SNAPSHOT_S = 3.0  # long enough that alerts are told between snapshots
 PATIENCE_S = 180.0  # for groups to settle again after everything was killed
 CLIENTS_ALONE: Mapping[str, Any] = {"storm": {"at_least": 0}}
 
@@ -43,17 +45,14 @@ class Fleet:
             "clients_only": True,
             "session_s": 6.0,
         }
-        first = stage.new_run("worker-0", cluster=cluster, policy=CLIENTS_ALONE, source={"batch_size": 400})
-        others = [
-            stage.new_run(
-                f"worker-{i}",
-                namespace=first.namespace,
-                cluster=cluster,
-                policy=CLIENTS_ALONE,
-                source={"batch_size": 400},
-            )
-            for i in range(1, workers)
-        ]
+        sections = {
+            "cluster": cluster,
+            "policy": CLIENTS_ALONE,
+            "source": {"batch_size": 400},
+            "store": {"snapshot_s": SNAPSHOT_S},
+        }
+        first = stage.new_run("worker-0", **sections)
+        others = [stage.new_run(f"worker-{i}", namespace=first.namespace, **sections) for i in range(1, workers)]
         self.runs = [first, *others]
         self.children: dict[int, Child] = {}
         self.ended = 0  # by themselves
@@ -71,6 +70,13 @@ class Fleet:
 
     def kill(self, number: int) -> None:
         self.children.pop(number).kill()
+
+    def freeze(self, number: int, seconds: float) -> None:
+        """As if it hung: it wakes when others have its partitions."""
+        process = self.children[number].process
+        process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(seconds)
+        process.send_signal(signal.SIGCONT)
 
     def supervise(self) -> None:
         for number, child in list(self.children.items()):
@@ -120,7 +126,7 @@ class Fleet:
         consumer.close()
 
     def _reached(self, group: str, topic: str) -> bool:
-        """Whether a group has committed the end of a topic; where that ends in a transaction's marker, the one before."""
+        """Whether a group has committed the end of a topic, or the marker of a transaction that ends it."""
         consumer = self._consumer(group)
         try:
             partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
@@ -140,7 +146,3 @@ class Fleet:
             isolation_level="read_committed",
             metrics_enabled=False,
         )
-
-
-def logs(fleet: Fleet) -> str:
-    return "\n".join(Path(run.folder / "run.log").read_text(errors="replace")[-4_000:] for run in fleet.runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from pathlib import Path
@@ -11,16 +12,19 @@ import pytest
 from detector.alert import Alert
 from detector.decide import Case
 from detector.logs.native import decode_many
+from detector.policy import Storm
 from detector.profile import artefact
 from detector.run.replay import read_logs, replay
 from detector.settings import PolicySettings
-from detector.policy import Storm
 from tests.crash.fleet import Fleet, Left
 from tests.crash.stage import Record, Stage
 
 pytestmark = pytest.mark.server
 
-KILLS = 6
+SEEDS = tuple(map(int, os.environ.get("QUERYWARDEN_CHAOS_SEEDS", "1").split(",")))
+BLOWS = 8  # six kills and two zombies
+FROZEN_S = 8.0  # longer than a worker's session
+WRITE_PAUSE_S = 0.25  # between bursts, so that the log lasts as long as the blows
 
 
 def expected(profile: Path, log: list[Record], folder: Path) -> Left:
@@ -68,24 +72,30 @@ def test_one_worker_finds_what_replay_finds(stage: Stage, log: list[Record], pro
     assert fleet.children[0].stop() == 0
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 def test_workers_and_a_broker_that_are_killed_change_nothing(
-    stage: Stage, log: list[Record], profile: Path, tmp_path: Path
+    stage: Stage, log: list[Record], profile: Path, tmp_path: Path, seed: int
 ) -> None:
-    """Two workers, a kill -9 of one of them again and again while the log is written, and once of the broker."""
+    """Two workers; while the log is written one of them is killed again and again, or stopped for so long that its
+    partitions are given away and it wakes as a zombie; once the broker is killed, too.
+    """
     fleet = Fleet(stage, 2)
     status, said = fleet.topics()
     assert status == 0, said
-    rng = random.Random(1)
+    rng = random.Random(seed)
     for number in range(2):
         fleet.start(number)
-    writing = threading.Thread(target=stage.write, args=(log,), kwargs={"pause_s": 0.2}, daemon=True)
+    writing = threading.Thread(target=stage.write, args=(log,), kwargs={"pause_s": WRITE_PAUSE_S}, daemon=True)
     writing.start()
-    for kill in range(KILLS):
+    for blow in range(BLOWS):
         threading.Event().wait(rng.uniform(3.0, 8.0))
         fleet.supervise()
         victim = rng.randrange(2)
+        if blow % 3 == 2:
+            fleet.freeze(victim, FROZEN_S)
+            continue
         fleet.kill(victim)
-        if kill == KILLS // 2:
+        if blow == BLOWS // 2:
             stage.kafka.kill()
             stage.kafka.start()
         threading.Event().wait(rng.uniform(0.5, 3.0))
@@ -102,7 +112,7 @@ def test_a_changed_number_of_partitions_is_refused(stage: Stage) -> None:
     assert fleet.topics()[0] == 0
     status, said = fleet.topics()
     assert (status, said.count("as it must be")) == (0, 5)
-    text = fleet.first.config.read_text().replace('"partitions" = 3', '"partitions" = 4').replace("partitions = 3", "partitions = 4")
+    text = fleet.first.config.read_text().replace("partitions = 3", "partitions = 4")
     fleet.first.config.write_text(text)
     status, said = fleet.topics()
     assert status == 1
