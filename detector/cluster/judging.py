@@ -49,10 +49,14 @@ class Judging:
         Raises StoreError when messages are missing: the process must end then.
         """
         async with self._lock(number):
-            own = await self._owner(number)
-            for step in await asyncio.to_thread(self._apply, own, messages):
-                self._counted(step)
-            await self._keep(own)
+            try:
+                own = await self._owner(number)
+                for step in await asyncio.to_thread(self._apply, own, messages):
+                    self._counted(step)
+                await self._keep(own)
+            except asyncio.CancelledError:  # its thread may still apply: what is durable is right, this may not be
+                self.owned.pop(number, None)
+                raise
 
     async def look(self, assigned: Collection[int]) -> None:
         """Saves what is due and was not saved by `take`, and lets go of partitions that are others' now."""
@@ -63,8 +67,12 @@ class Judging:
                     continue
                 if number in self._suspects and number not in assigned:
                     await self._drop(own)
-                else:
+                    continue
+                try:
                     await self._keep(own)
+                except asyncio.CancelledError:
+                    self.owned.pop(number, None)
+                    raise
 
     def _lock(self, number: int) -> asyncio.Lock:
         return self._locks.setdefault(number, asyncio.Lock())
@@ -102,7 +110,8 @@ class Judging:
         if own is None:
             began = self._now()
             own = self.owned[number] = await self._ledger.open(number)
-            self._due[number] = self._now() + self._snapshot_s
+            # A new partition is saved at once: nothing is told before it is known under which policy.
+            self._due[number] = began if own.partition.new else self._now() + self._snapshot_s
             log.info(
                 "A partition is open",
                 partition=number,

@@ -106,6 +106,11 @@ class Partition:
     # -- keeping
 
     @property
+    def new(self) -> bool:
+        """Whether nothing of it was ever applied."""
+        return self.applied == NOTHING
+
+    @property
     def caught_up(self) -> bool:
         """Whether all that was told before a crash is applied again."""
         return self.applied >= self.told

@@ -23,9 +23,10 @@ def settle(settings: Settings, source: KafkaSettings) -> list[str]:
 
     Raises SettingsError for a topic that is not as it must be, SourceBusy or SourceRefused.
     """
-    said = [_begun(settings, source)]
     admin = kafka_client.connect_admin(source)
     try:
+        known = _partitions(admin, source, Names(settings.cluster.name).state) is not None
+        said = [_begun(settings, source, known=known)]
         for name, configs in wanted(settings).items():
             found = _partitions(admin, source, name)
             if found is None:
@@ -89,11 +90,13 @@ def _check(
             )
 
 
-def _begun(settings: Settings, source: KafkaSettings) -> str:
-    """Settles where each partition of the log begins that no worker has read yet, as `source.start` says. Workers begin
-    a partition that comes later at its beginning.
+def _begun(settings: Settings, source: KafkaSettings, *, known: bool) -> str:
+    """Settles where each partition of the log begins of which no place is committed, as `source.start` says; at its
+    beginning where the workers are known already: it came later, or the broker has forgotten the place.
     """
     group = Names(settings.cluster.name).projecting
+    if known:
+        source = msgspec.structs.replace(source, start="earliest")
     with kafka_client.described(source) as describe:
         topic = describe()
     own = msgspec.structs.replace(source, group=group, partitions=topic.partitions)

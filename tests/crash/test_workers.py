@@ -107,6 +107,19 @@ def test_workers_and_a_broker_that_are_killed_change_nothing(
     assert_same(fleet, expected(profile, log, tmp_path))
 
 
+def test_reading_begins_where_it_was_settled(stage: Stage, log: list[Record], profile: Path, tmp_path: Path) -> None:
+    """With `start = "latest"`: at the end of the log when `querywarden topics` ran first, not when a worker started."""
+    fleet = Fleet(stage, 1, start="latest")
+    stage.write(log[:500])
+    assert fleet.topics()[0] == 0
+    stage.write(log[500:800])
+    status, said = fleet.topics()
+    assert (status, "0 of them begun" in said) == (0, True)
+    fleet.start(0)
+    fleet.drain()
+    assert fleet.left().rows == expected(profile, log[500:800], tmp_path).rows
+
+
 def test_a_changed_number_of_partitions_is_refused(stage: Stage) -> None:
     fleet = Fleet(stage, 1)
     assert fleet.topics()[0] == 0
