@@ -8,6 +8,7 @@ time is the whole of a worker's process; what the broker takes is given beside i
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -27,8 +28,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.results import BUILD, save, say, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
+from detector.cluster import alone, topics
+from detector.cluster.ledger import Ledger
+from detector.cluster.names import Names
+from detector.cluster.partition import Partition
 from detector.logs import DECODERS
 from detector.profile import artefact
+from detector.settings import Settings, load
 from detector.sources.kafka import KafkaSettings
 from tests.run.child import configured
 from tests.servers.kafka import KafkaServer, kafka_server
@@ -38,6 +44,7 @@ WARM_UP = 20_000
 RECORDS = 120_000
 PARTITIONS = 6
 ROUNDS = 3
+ENTITIES = 100_000
 LOOK_S = 0.05
 PATIENCE_S = 300.0
 SESSION_S = 60.0  # longer than the log is written
@@ -68,7 +75,8 @@ def main() -> None:
                     passes[way].append(fleet.timed(lines))
                     say(f"{way}: {RECORDS / passes[way][-1].wall_s:,.0f} records a second")
                 passes["reading alone"].append(read_alone(server, f"turn-{turn}-1"))
-    found = summary(passes)
+            moved = move(Fleet(server, folder, "moved", 1).settings())
+    found = summary(passes) | moved
     save("cluster", found, page(found))
 
 
@@ -106,6 +114,9 @@ class Fleet:
                 worker.kill()
                 worker.wait()
 
+    def settings(self) -> Settings:
+        return load(self._configs[0], {})
+
     def _broker(self) -> int:
         assert self._server.process is not None
         return self._server.process.pid
@@ -141,6 +152,37 @@ class Fleet:
         while not condition():
             assert time.monotonic() < end, "the workers do not come to the end"
             time.sleep(LOOK_S)
+
+
+def move(settings: Settings) -> dict[str, Any]:
+    """The state of a partition with many clients: saved whole, and opened as another worker would."""
+    assert isinstance(settings.source, KafkaSettings)
+    topics.settle(settings, settings.source)
+    profile = artefact.load(Path(settings.profile.path or ""))
+    policy = settings.policy.over(profile.summary.policy.thresholds)
+    made = alone.pipelines(settings, profile, DECODERS["native"])
+    names = Names(settings.cluster.name)
+    ledger = Ledger(
+        list(settings.source.brokers), names, lambda number: Partition(profile.summary.id, PARTITIONS, policy, made)
+    )
+
+    async def moved() -> dict[str, Any]:
+        own = await ledger.open(0)
+        clients = own.partition.pipeline.clients
+        slots = clients.slots([f"client-{i}" for i in range(ENTITIES)])
+        clients.rows["n"][slots] = 1
+        clients.touched(slots)
+        began = time.perf_counter()
+        await own.snapshot()
+        saved = time.perf_counter()
+        other = await ledger.open(0)
+        opened = time.perf_counter()
+        assert len(other.partition.pipeline.clients) == ENTITIES
+        await own.close()
+        await other.close()
+        return {"entities": ENTITIES, "saved_s": saved - began, "opened_s": opened - saved}
+
+    return asyncio.run(moved())
 
 
 def write(bootstrap: str, topic: str, lines: Sequence[bytes]) -> None:
@@ -244,6 +286,9 @@ def page(found: Mapping[str, Any]) -> str:
             f"Of the throughput of reading alone, one worker has {_cell(found['ratio'], '{:.2f}')}; by processor time "
             f"{_cell(found['processor_ratio'], '{:.2f}')}. Two workers have {_cell(found['second'], '{:.2f}')} times "
             "the throughput of one, on a machine whose cores they share with the broker.",
+            "",
+            f"A partition of {found['entities']:,} clients, all of them changed, is saved in {found['saved_s']:.1f} s, "
+            f"and opened by another worker in {found['opened_s']:.1f} s.",
         ]
     )
 

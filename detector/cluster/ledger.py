@@ -18,6 +18,7 @@ from detector.cluster.partition import TOLD, Partition
 
 TRANSACTION_MS = 60_000  # a snapshot of many rows; a dead owner's does not last so long: the next one ends it
 READ_MS = 200
+POINTS = 500  # of the tape in one message
 
 __all__ = ["Ledger", "Owned", "ProducerFenced"]
 
@@ -108,7 +109,8 @@ class Owned:
         """Sends what was found and how far that is; returns what to wait for when the transaction is over."""
         names, partition = self._ledger.names, self.partition
         found, upto = partition.telling, max(partition.applied, partition.told)
-        for topic, values in ((names.alerts, found.alerts), (names.tape, found.points), (names.letters, found.letters)):
+        points = [found.points[i : i + POINTS] for i in range(0, len(found.points), POINTS)]
+        for topic, values in ((names.alerts, found.alerts), (names.tape, points), (names.letters, found.letters)):
             for value in values:
                 await self._producer.send(topic, _ENCODER.encode(value), partition=self.number)
         return await self._producer.send(names.state, _ENCODER.encode(upto), key=TOLD, partition=self.number)

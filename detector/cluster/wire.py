@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from detector.errors import StoreError
+from detector.levels import PART
 from detector.logs.contract import Decode, Decoded
 from detector.query import Chunk
 
@@ -59,13 +60,13 @@ class Routes:
 
     def targets(self, payloads: Sequence[bytes]) -> list[set[int]]:
         """For each payload the partitions that have a part of it: several where a record holds several clients."""
-        queries, sources, refused = self._decode(payloads)
         known: dict[str, int] = {}
         found: list[set[int]] = [set() for _ in payloads]
-        for query, source in zip(queries, sources, strict=True):
-            found[source].add(self._place(query.client, payloads[source], known))
-        for source, error in refused:
-            found[source].add(self._place(error.client, payloads[source], known))
+        for start in range(0, len(payloads), PART):  # what is decoded at once is dropped at once
+            queries, sources, refused = self._decode(payloads[start : start + PART])
+            named = [(source, query.client) for query, source in zip(queries, sources, strict=True)]
+            for source, client in [*named, *((source, error.client) for source, error in refused)]:
+                found[start + source].add(self._place(client, payloads[start + source], known))
         return found
 
     def only(self, partition: int) -> Decode:
