@@ -16,7 +16,7 @@ from aiokafka.errors import ProducerFenced
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.partition import TOLD, Partition
 
-TRANSACTION_MS = 60_000  # a snapshot of many rows; a dead owner's does not last so long: the next one ends it
+TRANSACTION_MS = 300_000  # a snapshot of many rows; what a dead owner had begun is ended by the next one
 READ_MS = 200
 POINTS = 500  # of the tape in one message
 
