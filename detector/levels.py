@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
+from detector.evidence.naming import under_its_name
+from detector.evidence.sequence import told_of
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, standing
 from detector.exposure.known import MEASURES, Known
@@ -119,9 +121,10 @@ class ClientLevel:
         found = weighed(taken.slots, clock, values, stages, leaked, self._law, self._epoch_us, *state, self.watch)
         moved = np.flatnonzero(found.moved)
         evidence = evidence_of(found.nats[moved], *telling(found.told[moved], self._law))
-        told = found.levels[moved].tolist(), evidence, exposed(leaked.told[moved])
+        said = told_of(found.told[moved], self._law.tables).tolist()
+        told = found.levels[moved].tolist(), evidence, exposed(leaked.told[moved]), said
         for i, *columns in zip(kept[moved].tolist(), *told, strict=True):
-            points.append((i, self._point(batch, admission, i, naming, *columns)))
+            points.append((i, under_its_name(self._point(batch, admission, i, naming, *columns), self.kit.signals)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
@@ -148,6 +151,7 @@ class ClientLevel:
         level: int = 0,
         evidence: Evidence = NO_EVIDENCE,
         leaked: Exposed | None = None,
+        said: int = 0,
         *,
         budget: bool = False,
     ) -> Point:
@@ -170,6 +174,7 @@ class ClientLevel:
             tails=evidence.tails,
             exposed=leaked,
             of_class=self._class,
+            sequence=said,
         )
 
 
@@ -387,7 +392,7 @@ class GroupLevel:
                 tails=evidence.tails,
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
-            points.append(point)
+            points.append(under_its_name(point, self.kit.signals))
         return points
 
 

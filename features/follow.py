@@ -3,14 +3,15 @@
 Remembers meaning and form of the last RECENT prompts and of a uniform sample of all older ones. `order` is a test of
 exchangeability, one prompt at a time: how much the prompt has in common with the latest, against what it has in common
 with all that are remembered, put in SHUFFLES random orders. Where a set is shuffled, its place among these is any,
-whatever the set is; people stay with their matter, their manner and the length of answers that they want.
+whatever the set is; people stay with their matter, their manner and the length of answers that they want. `hand` is the
+same test of form alone, `sense` of meaning alone: who sorts a set by what it means has shuffled how it is written.
 
 Sees: sweeps of others' prompts, instruction sets, loose sentences, word salad, sets of one topic (nothing follows);
 sweeps by templates (all begin alike).
-Misses: whoever replays whole conversations, or sorts a set so that like follows like.
-Innocent: backends that ask for many people in turn; batch jobs over documents. `order` alone may accuse; the others
-corroborate (Signal.alone), since honest people differ in them as much as attackers do: two in a hundred have templates
-of their own.
+Misses: whoever replays whole conversations, or sorts a set so that like follows like in meaning and in form.
+Innocent: backends that ask for many people in turn; batch jobs over documents. The three tests alone may accuse; the
+others corroborate (Signal.alone), since honest people differ in them as much as attackers do: two in a hundred have
+templates of their own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ ROOT = np.array([False, True, True, True, True, True, True, False, False, False]
 KEPT = len(COLUMNS)
 APART = 250.0  # steps that two forms are apart, all columns together, to count as one unlikeness
 FIRST, LAST = 11, 12
+HAND, SENSE, LAG, LOCAL = range(7, 11)  # places among SIGNALS
 
 HIDES = "sweeps of many prompts"
 
@@ -91,6 +93,32 @@ SIGNALS = (
         "end unlike its earlier prompts, more than {honest} of honest prompts",
         "end with the word of more of its earlier prompts than {honest} of honest prompts (as a template does)",
     ),
+    _signal(
+        "hand",
+        "are written less like the prompts just before than {honest} of honest prompts are (as in a shuffled set)",
+        "are written more like the prompts just before than {honest} of honest prompts are",
+        staged=False,
+        alone=True,
+        even=True,
+    ),
+    _signal(
+        "sense",
+        "mean less of what the prompts just before meant than {honest} of honest prompts (as in a shuffled set)",
+        "mean more of what the prompts just before meant than {honest} of honest prompts (as in a sorted set)",
+        staged=False,
+        alone=True,
+        even=True,
+    ),
+    _signal(
+        "lag",
+        "come nearest to a later one of the prompts before than {honest} of honest prompts (as in a sorted set)",
+        "come nearest to an earlier one of the prompts before than {honest} of honest prompts",
+    ),
+    _signal(
+        "local",
+        "stand out less from what it mostly asks, beside the prompt before, than {honest} of honest prompts",
+        "stand closer to the prompt before, and farther from the others, than {honest} of honest prompts",
+    ),
 )
 
 FIELDS = (
@@ -119,6 +147,7 @@ def _follow(slots, x, form, rows, values, stages):  # type: ignore[no-untyped-de
         values[i, :] = np.nan
         stages[i, :] = stage_of(seen)
         stages[i, :2] = 0
+        stages[i, HAND : SENSE + 1] = 0
         if filled > 0:
             chance = share(row.salt, seen)
             latest = (seen - 1) % RECENT
@@ -127,10 +156,11 @@ def _follow(slots, x, form, rows, values, stages):  # type: ignore[no-untyped-de
             values[i, 5] = _shared(row.follow_words, 0, first, filled) + 1e-3 * chance
             values[i, 6] = _shared(row.follow_words, 1, last, filled) + 1e-3 * chance
             _old(age, filled, alike, apart, values[i])
+            nearest = np.argmax(alike[:filled])
+            values[i, LAG] = age[nearest] + chance
+            values[i, LOCAL] = values[i, 1] - values[i, 3]
             if filled > FEWEST:
-                for j in range(filled):
-                    alike[j] -= MANNER * apart[j]
-                values[i, 0] = _order(alike, age, filled, row.salt, seen, chance)
+                _orders(alike, apart, age, filled, row.salt, seen, chance, values[i])
         _remember(row, point, mine, first, last, seen)
         row.follow_seen += 1
 
@@ -195,22 +225,35 @@ def _old(age, filled, alike, apart, values):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _order(alike, age, filled, salt, seen, chance):  # type: ignore[no-untyped-def]
-    """The place, 0 .. 1, of what the prompt has in common with the latest among SHUFFLES orders drawn at random."""
+def _orders(alike, apart, age, filled, salt, seen, chance, values):  # type: ignore[no-untyped-def]
+    """The places, 0 .. 1, of what the prompt has in common with the latest among SHUFFLES orders drawn at random: in
+    meaning and form together (`order`), in form alone (`hand`), in meaning alone (`sense`).
+    """
     recent = min(filled, RECENT)
-    real = 0.0
+    sense, hand = 0.0, 0.0
     for j in range(recent):
-        real += FADING[age[j] - 1] * alike[j]
-    below, same = 0, 0
+        sense += FADING[age[j] - 1] * alike[j]
+        hand -= FADING[age[j] - 1] * apart[j]
+    both = sense + MANNER * hand
+    below, same = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for s in range(SHUFFLES):
-        made = 0.0
+        made_sense, made_hand = 0.0, 0.0
         for j in range(recent):  # the first of a shuffle by Fisher and Yates
             k = j + np.int64(draw(salt, seen * 512 + s * RECENT + j) % np.uint64(filled - j))
             alike[j], alike[k] = alike[k], alike[j]
-            made += FADING[age[j] - 1] * alike[j]
-        below += made < real
-        same += made == real
-    return (below + chance * (same + 1)) / (SHUFFLES + 1)
+            apart[j], apart[k] = apart[k], apart[j]
+            made_sense += FADING[age[j] - 1] * alike[j]
+            made_hand -= FADING[age[j] - 1] * apart[j]
+        made = made_sense + MANNER * made_hand
+        below[0] += made < both
+        same[0] += made == both
+        below[1] += made_hand < hand
+        same[1] += made_hand == hand
+        below[2] += made_sense < sense
+        same[2] += made_sense == sense
+    values[0] = (below[0] + chance * (same[0] + 1)) / (SHUFFLES + 1)
+    values[HAND] = (below[1] + chance * (same[1] + 1)) / (SHUFFLES + 1)
+    values[SENSE] = (below[2] + chance * (same[2] + 1)) / (SHUFFLES + 1)
 
 
 @numba.njit(cache=True)

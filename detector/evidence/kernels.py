@@ -18,6 +18,7 @@ from detector.evidence.polya import (
     strongest,
     vector_of,
 )
+from detector.evidence.sequence import word_of
 from detector.evidence.sums import bump, find_all, refresh, refresh_signal
 from detector.query import NO_TIME, REUSED, UNREAD, USUAL
 from detector.tape import FALL, FLOOR, LINEAR, LINEAR_LEVELS, LOG_LEVELS, REFRESH_US, STEP, TOP_LEVEL, TOP_SCORE
@@ -156,7 +157,7 @@ def weigh(  # type: ignore[no-untyped-def]
                 vector_of(desk, doubled_of(longest_of(line)), vector)
                 return i
         seen = False
-        by_kernels = score_above_floor(line, tables, desk, slope)
+        by_kernels = max(score_above_floor(line, tables, desk, slope), word_of(row, line, tables))
         for m in range(words.shape[1]):
             by_kernels = max(by_kernels, np.float64(words[i, m]))
         level = grid_level(max(by_kernels, np.float64(row.watch)))

@@ -20,6 +20,8 @@ TABLE = 512  # counts whose log-gamma ratios are looked up; larger ones are comp
 REACHES = 16  # doublings of an entity's queries that are told apart where honest evidence is looked at
 EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
 HALF, CERTAIN = 0.5, 512.0  # counts that the alternative begins with: it knows nothing; it expects even bins
+BELIEF = 10.0  # counts by which the sequence model believes a client to be like the others (sequence.py): K
+BIAS, RISE, CENTRE, KNEE, SPREAD, SHAPE = range(6)  # of Law.heard
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -35,6 +37,8 @@ class Law(NamedTuple):
                            the generalised Pareto law of what lies beyond it (scale and shape)
     most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
     slope                  of the boundary subtracted from the score, a doubling of n from 32 on; never negative
+    sequence (F, BINS)     weights of the sequence model; all 0 where there is none
+    heard (6,)             its bias, and rise and scale of what it says, as of a channel
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
@@ -50,6 +54,8 @@ class Law(NamedTuple):
     shape: NDArray[np.float64]
     most: NDArray[np.float64]
     slope: float
+    sequence: NDArray[np.float64]
+    heard: NDArray[np.float64]
     tables: NDArray[Any]
 
 
@@ -66,11 +72,18 @@ def make(
     shape: NDArray[np.float64],
     most: NDArray[np.float64],
     slope: float | NDArray[np.float64],
+    sequence: NDArray[np.float64] | None = None,
+    heard: NDArray[np.float64] | None = None,
 ) -> Law:
-    """Fills the tables: everything that does not have to be kept in the profile."""
+    """Fills the tables: everything that does not have to be kept in the profile. Without `sequence` and `heard` there
+    is no sequence model.
+    """
     assert weight.shape[1] == KINDS
-    tables = _tables(active, edges, weight, alpha, shares)
-    return Law(active, edges, weight, alpha, shares, rise, centre, knee, spread, shape, most, float(slope), tables)
+    said = np.zeros(shares.shape) if sequence is None else sequence
+    scale = np.zeros(SHAPE + 1) if heard is None else heard
+    tables = _tables(active, edges, weight, alpha, shares, said, scale)
+    honest = active, edges, weight, alpha, shares
+    return Law(*honest, rise, centre, knee, spread, shape, most, float(slope), said, scale, tables)
 
 
 def _tables(
@@ -79,6 +92,8 @@ def _tables(
     weight: NDArray[np.float64],
     alpha: NDArray[np.float64],
     shares: NDArray[np.float64],
+    sequence: NDArray[np.float64],
+    heard: NDArray[np.float64],
 ) -> NDArray[Any]:
     """One record, since numba counts references to arrays but not to the fields of a record.
 
@@ -93,6 +108,8 @@ def _tables(
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
     null, kt and bet are multiples of GRAIN
+    sequence, heard, sequence_sum (F,), believed (F, BINS), speaks   of the sequence model: its weights, their sums
+                       (NaN where all are 0), K p, and whether there is one
     """
     n = np.arange(TABLE)
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
@@ -121,10 +138,34 @@ def _tables(
         "bet": grained(bet),
         "active": active.astype(np.uint8),
     }
-    tables = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
+    return _record(found | _of_sequence(sequence, heard, shares))
+
+
+def sequence_table(
+    sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[Any]:
+    """What a sequence model is asked by, without a law: (1,), as in `_tables`."""
+    return _record(_of_sequence(sequence, heard, shares))
+
+
+def _of_sequence(
+    sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
+) -> dict[str, NDArray[Any]]:
+    taught = (sequence != 0.0).any(1)
+    return {
+        "sequence": sequence,
+        "sequence_sum": np.where(taught, sequence.sum(1), np.nan),
+        "believed": BELIEF * shares,
+        "heard": heard,
+        "speaks": np.asarray(taught.any(), np.uint8),
+    }
+
+
+def _record(found: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    record = np.zeros(1, np.dtype([(name, array.dtype, array.shape) for name, array in found.items()], align=True))
     for name, array in found.items():
-        tables[name][0] = array
-    return tables
+        record[name][0] = array
+    return record
 
 
 def odd_shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ def of_honest(rows: Sequence[Row], owner: NDArray[np.int64], n: int, seed: int) 
     rng = np.random.default_rng(seed)
     columns = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
     a, b = same_owner(owner, n, rng)
-    yield BLEND, [_blend(rows[i], rows[j], rng) for i, j in zip(a.tolist(), b.tolist(), strict=True)]
+    yield BLEND, [blended(rows[i], rows[j], rng) for i, j in zip(a.tolist(), b.tolist(), strict=True)]
     ways: dict[str, Callable[[], Row]] = {
         "columns": partial(_drawn, columns, rng),
         "corners": partial(_corner, {name: _ends(values) for name, values in columns.items()}, rng),
@@ -39,7 +39,7 @@ def of_honest(rows: Sequence[Row], owner: NDArray[np.int64], n: int, seed: int) 
         yield kind, [make() for _ in range(n)]
 
 
-def _blend(one: Row, other: Row, rng: np.random.Generator) -> Row:
+def blended(one: Row, other: Row, rng: np.random.Generator) -> Row:
     share = float(rng.random())
     turns = rng.random(len(one)).tolist()
     return {
@@ -49,7 +49,7 @@ def _blend(one: Row, other: Row, rng: np.random.Generator) -> Row:
 
 
 def _between(one: Value, other: Value, share: float, turn: float) -> Value:
-    if not (_is_number(one) and _is_number(other)):
+    if not (is_number(one) and is_number(other)):
         return other if turn < share else one
     between = float(one) + share * (float(other) - float(one))  # type: ignore[arg-type]  # both are numbers
     whole = float(one).is_integer() and float(other).is_integer()  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def _corner(ends: Mapping[str, Sequence[Value]], rng: np.random.Generator) -> Ro
 
 
 def _ends(values: Sequence[Value]) -> Sequence[Value]:
-    numbers = [value for value in values if _is_number(value)]
+    numbers = [value for value in values if is_number(value)]
     return [min(numbers), max(numbers)] if numbers else values  # type: ignore[type-var]  # all are numbers
 
 
@@ -75,5 +75,5 @@ def _nudged(rows: Sequence[Row], names: Sequence[str], rng: np.random.Generator)
     return {**row, name: other.get(name)}
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -57,6 +57,16 @@ class Oddest(msgspec.Struct, frozen=True):
     text: str
 
 
+class ByVolume(msgspec.Struct, frozen=True):
+    """Of the calibration clients that asked at least so many queries, and fewer than the next class: how many there
+    are, and how many of them are among the highest twentieth of all.
+    """
+
+    least: int
+    clients: int
+    high: int
+
+
 class Level(msgspec.Struct, frozen=True):
     """What is promised at one level (docs/mathematics.md, "The promise").
 
@@ -64,7 +74,7 @@ class Level(msgspec.Struct, frozen=True):
     calibrated, rank: the threshold is the rank-th smallest supremum of `calibrated` entities; excluded: those taken
     out, who count as never passed. low, high: the 5th and 95th percentile of the share that the threshold
     really lets pass, by the Beta law. smallest: no share below this could be promised. unit: what was drawn
-    (`client`, or `organisation` where one client of each stands for it).
+    (`client`, or `organisation` where one client of each stands for it). volumes: whether high scores come with volume.
     """
 
     kind: str
@@ -81,6 +91,7 @@ class Level(msgspec.Struct, frozen=True):
     unit: str
     note: str
     oddest: tuple[Oddest, ...] = ()
+    volumes: tuple[ByVolume, ...] = ()
 
 
 class Watching(msgspec.Struct, frozen=True):
@@ -101,6 +112,20 @@ class Seen(msgspec.Struct, frozen=True):
     taught: bool
 
 
+class Swept(msgspec.Struct, frozen=True):
+    """How a sequence model that was not taught on a kind of made sweeps sees it (detector.profile.sequencing).
+
+    share: of the made client's queries that are of the sweep. made: how many there were. seen: what share of them
+    became as odd as one honest client in a hundred, and median queries until then.
+    """
+
+    kind: str
+    share: float
+    made: int
+    seen: float
+    queries: float | None
+
+
 class Summary(msgspec.Struct, frozen=True):
     """`profile.json`. `id` is the hash of everything else in it and of the arrays.
 
@@ -108,8 +133,9 @@ class Summary(msgspec.Struct, frozen=True):
     then "log"). epoch_us: half of it. promise: None where the profile only observes. suspicion: score above which an
     entity teaches nothing. groups: the kinds that are judged beside clients. versions: of the served model, as far as
     the log names it. only: the use of the model that it is for; None: all of them. embedder: of text
-    (detector.text.reading), else None. seen: how the joint signal sees made queries. rings: None where none are looked
-    for. classes: of entities, that have levels of their own.
+    (detector.text.reading), else None. seen: how the joint signal sees made queries. swept: how the sequence model
+    sees made sweeps, worst first; empty where there is no such model. rings: None where none are looked for. classes:
+    of entities, that have levels of their own.
     """
 
     format: int
@@ -147,6 +173,7 @@ class Summary(msgspec.Struct, frozen=True):
     seen: tuple[Seen, ...] = ()
     rings: RingsLearned | None = None
     classes: tuple[str, ...] = ()
+    swept: tuple[Swept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -302,7 +329,10 @@ def _fingerprint(summary: Summary, arrays: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-_LAW = ("active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee", "spread", "shape", "most", "slope")
+_LAW = (
+    "active", "edges", "weight", "alpha", "shares", "rise", "centre", "knee", "spread", "shape", "most", "slope",
+    "sequence", "heard",
+)  # fmt: skip
 
 
 def _arrays(profile: Profile) -> dict[str, NDArray[Any]]:

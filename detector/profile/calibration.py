@@ -114,8 +114,9 @@ class Scale(NamedTuple):
 
 
 def standard(suprema: NDArray[np.float64]) -> Scale:
-    """From suprema (n,). The tail's shape is the likeliest under a normal belief around SHAPE: honest clients differ,
-    and a light tail that few clients show is none to trust (maximum a posteriori on a grid; Pickands 1975).
+    """From suprema (n,). The tail's shape is the likeliest under a normal belief around SHAPE, and never lighter: among
+    dozens of channels some have few odd clients by chance, and those of the next hundred clients would then stand out
+    like attackers (maximum a posteriori on a grid; Pickands 1975).
     """
     if len(suprema) == 0:
         return Scale(0.0, LEAST_SPREAD, LEAST_SPREAD, SHAPE)
@@ -131,7 +132,7 @@ def standard(suprema: NDArray[np.float64]) -> Scale:
 def _likeliest(beyond: NDArray[np.float64]) -> tuple[float, float]:
     """Scale and shape of the generalised Pareto law of excesses (n,)."""
     spread = (beyond.mean() * np.geomspace(0.03, 2.0, 30))[:, None]
-    shape = np.linspace(0.05, 1.5, 30)[None, :]
+    shape = np.linspace(SHAPE, 1.5, 25)[None, :]
     logs = np.log1p(shape[:, :, None] * beyond / spread[:, :, None]).sum(2)
     likely = -len(beyond) * np.log(spread) - (1 + 1 / shape) * logs - 0.5 * ((shape - SHAPE) / SHAPE_SPREAD) ** 2
     i, j = np.unravel_index(likely.argmax(), likely.shape)

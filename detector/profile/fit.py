@@ -30,7 +30,10 @@ from detector.profile import (
     projection,
     promised,
     rings,
+    scaling,
+    sequencing,
     sets,
+    trying,
     watching,
 )
 from detector.profile.artefact import (
@@ -141,6 +144,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         table = learn_table(training.rows if training else honest.rows(read, decode, survey, referees))
     reader: Reader = reader_of(embedder) if table is None else Named(table)
     reference, projected = _reference(read, decode, survey, training, referees, options, reader)
+    reference = reference._replace(key=int.from_bytes(secret[:8], "little"))
     teachers = (drawn.of == LEARN) & ~referees
     taught = None
     if lessons.SIGNAL in kit.names:
@@ -162,14 +166,26 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     scalers = measured.of(drawn.of == SCALE)
     known = exposing.scaled(known, scalers.owner, scalers.taught)
     measured = measured.exposed(known)
-    teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
+    teaching, scalers = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
-    law = learn.learn_scale(scaling, found, found.active)
+    law = scaling.learn_scale(scalers, found, found.active)
+    spoken, unspoken = None, ""
+    if kit is not NUMBERS:
+        say("making sweeps, and teaching what they look like")
+        unseen = teachers if taught is None else teachers & ~taught.clients
+        halves = [
+            sequencing.half_of(read, decode, survey, measured, half, referees=referred)
+            for half, referred in ((unseen, False), (referees, True))
+            if half.any()
+        ]
+        known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
+        spoken, unspoken = sequencing.learn_sequences(halves, scalers, known_by, options.seed)
+        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scalers)
     say("teaching the one-class model")
-    watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
+    watched, unwatched = _watched(teaching, scalers, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
-    trial = learn.try_clients(measured.of(drawn.stands), law, watch)
+    trial = trying.try_clients(measured.of(drawn.stands), law, watch)
     of_people = measured.of(people) if options.classes else measured
     asking = groups.Asking(of_people, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
@@ -185,7 +201,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    borrowed = classing.People(scaling, measured.of(drawn.stands), found)
+    borrowed = classing.People(scalers, measured.of(drawn.stands), found)
     classed = classing.learn_classes(
         measured, survey.clients, classes, span.closed & kept, borrowed, left, options.confidence, options.seed
     )
@@ -225,10 +241,13 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
         embedder=embedder,
-        seen=lessons.seen(kit, learned, taught, scaling),
+        seen=lessons.seen(kit, learned, taught, scalers),
         rings=ringed.learned if ringed else None,
         classes=tuple(one.name for one in classed),
-        remarks=tuple(filter(None, (span.remark, unwatched, *unjudged, *_remarks(survey, grouped, kinds, options)))),
+        swept=spoken.swept if spoken else (),
+        remarks=tuple(
+            filter(None, (span.remark, unwatched, unspoken, *unjudged, *_remarks(survey, grouped, kinds, options)))
+        ),
     )
     first = watched.first if watched else None
     return identify(Profile(summary, projected, learned, all_laws, suprema, known, first, table))
@@ -364,18 +383,26 @@ def _reference(
 ) -> tuple[Reference, projection.Projection]:
     if training is None:
         inputs, labels = honest.sample(read, decode, survey, referees, options.seed, reader)
-    elif isinstance(reader, Named):
-        inputs, labels = honest.thinned(reader.table.read(training.rows)[0], training.labels, options.seed)
-    else:
-        inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
+        projected = projection.learn(inputs, options.seed)
+        return _referring(projected, inputs, labels, options.seed), projected
+    whole = reader.table.read(training.rows)[0] if isinstance(reader, Named) else training.inputs
+    inputs, labels = honest.thinned(whole, training.labels, options.seed)
     projected = projection.learn(inputs, options.seed)
-    return Reference(projected.apply(inputs).x, labels, options.seed), projected
+    reference = _referring(projected, inputs, labels, options.seed)
+    return reference._replace(records=projected.apply(whole).x), projected
+
+
+def _referring(
+    projected: projection.Projection, inputs: NDArray[np.float64], labels: NDArray[np.int32], seed: int
+) -> Reference:
+    found = projected.apply(inputs)
+    return Reference(found.x, labels, seed, residual=found.residual, roughness=found.roughness)
 
 
 def _client_level(
     survey: honest.Survey,
     drawn: sets.Sets,
-    trial: learn.Trial,
+    trial: trying.Trial,
     share: float | None,
     referees: NDArray[np.bool_],
     excluded: int,
@@ -393,7 +420,8 @@ def _client_level(
     counts = [int(np.count_nonzero((drawn.of == LEARN) & ~referees)), int(np.count_nonzero(drawn.of == SCALE))]
     note = promised.OBSERVES if share is None else ""
     level = promised.level("client", share, counts, suprema, fired, excluded, options.confidence)
-    return msgspec.structs.replace(level, unit=drawn.drawn, note=note, oddest=oddest)
+    volumes = trying.by_volume(trial, np.array(survey.volume))
+    return msgspec.structs.replace(level, unit=drawn.drawn, note=note, oddest=oddest, volumes=volumes)
 
 
 def _suspicion(suprema: NDArray[np.int64], client: Level) -> float:

@@ -197,7 +197,7 @@ def sample(
     Inputs of the most frequent width d: a few odd ones do not decide what the profile reads.
     """
     by_width: dict[int, list[tuple[NDArray[np.float64], NDArray[np.int32]]]] = {}
-    for mine in _some_of_each(read, decode, survey, wanted):
+    for mine in some_of_each(read, decode, survey, wanted):
         while mine:
             numbers, _, unfit = reader.read(mine, None)
             fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
@@ -247,7 +247,7 @@ def raw_of(
     """The first SAMPLE_PER_CLIENT queries of each `wanted` client whose input has `width` numbers."""
     found: list[Query] = []
     inputs, forms = [np.empty((0, width))], []
-    for mine in _some_of_each(read, decode, survey, wanted):
+    for mine in some_of_each(read, decode, survey, wanted):
         numbers, form, unfit = reader.read(mine, width)
         fit = np.setdiff1d(np.arange(len(mine)), [u.place for u in unfit])
         inputs.append(numbers[fit])
@@ -357,7 +357,7 @@ def _asked(chunk: Chunk, decode: Decode, survey: Survey) -> list[Query]:
     ]
 
 
-def _some_of_each(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) -> Iterator[list[Query]]:
+def some_of_each(read: Read, decode: Decode, survey: Survey, wanted: NDArray[np.bool_]) -> Iterator[list[Query]]:
     """The first SAMPLE_PER_CLIENT queries of each `wanted` client, chunk by chunk."""
     taken: Counter[int] = Counter()
     for queries in _judged(read, decode, survey):

@@ -6,6 +6,7 @@ from detector.alert import SEVERITIES
 from detector.exposure.known import CLONE, Known
 from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
+from features import NUMBERS
 
 
 def report(profile: Profile) -> list[str]:
@@ -27,6 +28,7 @@ def report(profile: Profile) -> list[str]:
     lines += ["Signals: " + ", ".join(name for name in s.signals if name not in {o.signal for o in s.off})]
     lines += [f"  off: {o.signal}, {o.reason}. Seen late or not at all without it: {o.hides}." for o in s.off]
     lines += _seen(s)
+    lines += _swept(s)
     lines += _exposure(profile.known)
     lines += [f"Note: {remark}" for remark in s.remarks]
     return lines + _oddest(profile)
@@ -78,6 +80,9 @@ def _level(level: Level) -> list[str]:
         f"  The share of honest entities that really pass it lies between {level.low:.2%} and {level.high:.2%} with "
         f"probability 90% (Beta law). No threshold promises less than {level.smallest:.2%}.",
     ]
+    if any(one.high for one in level.volumes):
+        shares = [f"{one.high} of {one.clients} from {one.least}" for one in level.volumes if one.clients]
+        lines.append(f"  Among the highest twentieth, by how many queries they asked: {', '.join(shares)}.")
     if level.excluded and level.rank is not None:
         passed = passed_after_exclusion(level.calibrated, level.rank, level.excluded)
         lines.append(
@@ -107,6 +112,24 @@ def _seen(s: Summary) -> list[str]:
         "  joint.blend, beyond what 99% of honest queries show, of made queries of clients that did not teach it: "
         + ", ".join(told)
         + "."
+    ]
+
+
+def _swept(s: Summary) -> list[str]:
+    """What the sequence model makes of sweeps that `fit` made, each kind left out of its lessons, worst first."""
+    if not s.swept:
+        why = "sweeps of numbers are not made" if s.kit == NUMBERS.name else "see the notes"
+        return [f"Sequence model: none ({why})."]
+    told = [
+        f"{one.kind}{f' hidden at {one.share:.0%}' if one.share < 1 else ''} {one.seen:.0%}"
+        + (f" after {one.queries:g}" if one.queries else "")
+        for one in s.swept
+    ]
+    made = sum(one.made for one in s.swept)
+    return [
+        f"Sequence model: taught on {made:,} sweeps that were made of the learn set's queries. When a kind was left "
+        "out, so many of it became as odd as one honest client in a hundred, after a median of so many queries; worst "
+        f"first: {', '.join(told)}."
     ]
 
 

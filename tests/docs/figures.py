@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tests.docs.pages import ROOT
@@ -38,13 +39,29 @@ def _found(row: dict[str, Any]) -> str:
     return f"{row['share']:.0%}" + (f" / {_median(row)}" if row["median"] is not None else "")
 
 
-def ablation() -> str:
-    """The table of docs/bench/ablation.md, which is made from the JSON beside it."""
-    lines = (BENCH / "ablation.md").read_text().splitlines()
-    return "\n".join(line for line in lines if line.startswith("|"))
+def tables(page: str) -> list[str]:
+    """The tables of docs/bench/<page>.md, which is made from the JSON beside it."""
+    found: list[list[str]] = [[]]
+    for line in (BENCH / f"{page}.md").read_text().splitlines():
+        if line.startswith("|"):
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return ["\n".join(table) for table in found if table]
 
 
-TABLES = {"detection": detection, "ablation": ablation}
+TABLES: dict[str, Callable[[], str]] = {
+    "detection": detection,
+    "ablation": lambda: tables("ablation")[0],
+    "promise": lambda: tables("promise")[0],
+    "volumes": lambda: tables("promise")[1],
+    "text": lambda: tables("text")[0],
+    "unseen_text": lambda: tables("text")[1],
+    "adaptive_text": lambda: tables("text")[2],
+    "hidden_text": lambda: tables("text")[3],
+    "tabular": lambda: tables("tabular")[0],
+    "rings": lambda: tables("rings")[0],
+}
 
 
 def main() -> None:

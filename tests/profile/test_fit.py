@@ -243,7 +243,9 @@ def test_a_signal_that_the_log_does_not_carry_is_off_and_listed(untrained: Profi
     off = {one.signal: one for one in untrained.summary.off}
     labels = {"spacing.class", "spacing.other", "entropy.label"}
     leaked = {"exposure.agreement", "exposure.answers"}
-    assert set(off) == {"boundary.margin", "entropy.confidence", "distance.roughness", "joint.blend"} | labels | leaked
+    pursued = {"pursuit.member", "pursuit.climb", "pursuit.cross"}  # without a training file, labels, probabilities
+    others = {"boundary.margin", "entropy.confidence", "distance.roughness", "joint.blend"}
+    assert set(off) == others | labels | pursued | leaked
     assert "harvesters" in off["exposure.answers"].hides
     assert "probabilities" in off["boundary.margin"].reason
     assert "line searches" in off["boundary.margin"].hides
@@ -401,3 +403,11 @@ def test_a_few_odd_records_do_not_decide_the_width() -> None:
     made = fitted([*odd, *SMALL_LOG], trained=False, horizon_us=None)
     assert made.summary.width == people.WIDTH
     assert made.summary.unreadable == 100
+
+
+def test_the_profile_says_whether_high_scores_come_with_volume(profile: Profile) -> None:
+    level = profile.level("client")
+    assert sum(one.clients for one in level.volumes) == level.calibrated
+    assert 0 < sum(one.high for one in level.volumes) <= 0.05 * level.calibrated + 1
+    told = "\n".join(report(profile))
+    assert "Among the highest twentieth, by how many queries they asked: " in told
