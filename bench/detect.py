@@ -18,6 +18,7 @@ from scipy.stats import betabinom
 from bench.logs import reader
 from bench.results import BUILD, OURS, QUIET, THEIRS, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
+from detector.alert import ATTACKS
 from detector.logs import DECODERS
 from detector.policy import Storm
 from detector.profile import fit, honest, sets
@@ -143,7 +144,7 @@ def first_alerts(done: Replayed) -> dict[str, int]:
     """Client -> queries asked when it was first named, be it by itself or as a member."""
     first: dict[str, int] = {}
     for alert in done.alerts:
-        if alert.action == "open" and alert.kind == "extraction":
+        if alert.action == "open" and alert.kind in ATTACKS:
             for client in (alert.entity.id,) if alert.entity.kind == "client" else alert.entity.members or ():
                 first.setdefault(client, alert.queries)
     return first

@@ -21,6 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from bench.logs import reader
 from bench.results import BUILD, OURS, QUIET, figure, save, save_plot, say, table
+from detector.alert import ATTACKS as KINDS_OF_ATTACK
 from detector.logs import DECODERS
 from detector.policy import Storm
 from detector.profile import fit
@@ -281,7 +282,7 @@ def first_named(profile: Profile, path: Path) -> dict[str, int]:
     done = replay(profile, policy, reader(path)(), DECODERS["native"])
     named: dict[str, int] = {}
     for alert in done.alerts:
-        if alert.entity.kind == "client" and alert.kind == "extraction":
+        if alert.entity.kind == "client" and alert.kind in KINDS_OF_ATTACK:
             named.setdefault(alert.entity.id, alert.queries)
     return named
 

@@ -9,13 +9,18 @@ import msgspec
 
 SCHEMA = 1
 
-Kind = Literal["extraction", "exposure", "ring", "membership", "inversion", "budget", "population", "health"]
-Action = Literal["open", "escalate", "resolve"]
+Kind = Literal[
+    "extraction", "membership", "inversion", "evasion", "unknown", "exposure", "ring", "budget", "population", "health"
+]
+Attack = Literal["extraction", "membership", "inversion", "evasion", "unknown"]
+ATTACKS: tuple[Attack, ...] = ("extraction", "membership", "inversion", "evasion", "unknown")
+NAMED: tuple[Attack, ...] = ("membership", "inversion", "evasion")  # those that a signal of their own speaks for
+Action = Literal["open", "escalate", "rename", "resolve"]
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 UNNAMED = ("address", "asn", "ip", "network", "proxy", "subnet")  # groups of which no alert lists the members
 SEVERITIES: tuple[Severity, ...] = ("informational", "low", "medium", "high", "critical")
 
-# MITRE ATLAS. Tactic AML.TA0010 (Exfiltration); techniques by kind of alert.
+# MITRE ATLAS. Tactic AML.TA0010 (Exfiltration) where a technique names no other; techniques by kind of alert.
 TACTIC = "AML.TA0010"
 TECHNIQUES: dict[str, tuple[str, ...]] = {
     "extraction": ("AML.T0024.002",),
@@ -23,6 +28,8 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {
     "ring": ("AML.T0024.002", "AML.T0008.005"),
     "membership": ("AML.T0024.000",),
     "inversion": ("AML.T0024.001",),
+    "evasion": ("AML.T0043.001",),
+    "unknown": (),
     "budget": ("AML.T0034.000",),
     "population": (),
     "health": (),

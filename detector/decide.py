@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from detector.alert import SEVERITIES, Action, Kind, Severity, stable_id
+from detector.alert import NAMED, SEVERITIES, Action, Attack, Kind, Severity, stable_id
 from detector.policy import Policy, Threshold, level_of_class
 from detector.tape import Point
 
@@ -18,6 +18,7 @@ class Case(msgspec.Struct, frozen=True):
     """What was already said about an entity. The empty case is that of an entity never alerted on.
 
     severity: of the open case, or of the last one when `resolved_at` is set (microseconds, log time).
+    kind: what the open case, or the last one, was named; "" where nobody said (a case of an older version: extraction).
     exposed: the highest severity of an exposure budget that was said, ever: what was learned is not forgotten.
     budget_day, budget_severity: the last day on which a budget alert went out, and the highest of that day.
     held: the case of which the alerts are held, since the population moved (detector.storm); "" for none.
@@ -30,6 +31,7 @@ class Case(msgspec.Struct, frozen=True):
     budget_severity: Severity | None = None
     held: str = ""
     exposed: Severity | None = None
+    kind: Attack | Literal[""] = ""
 
     @property
     def open(self) -> bool:
@@ -73,13 +75,29 @@ def _scored(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | 
     if not case.open:
         return _opened(policy, case, point, reached)
     assert case.severity is not None
+    now = _refined(case, point)
     if reached is not None and _rank(reached.severity) > _rank(case.severity):
-        escalated = msgspec.structs.replace(case, severity=reached.severity)
-        return escalated, _decision("escalate", reached, case.case_id, point)
+        escalated = msgspec.structs.replace(now, severity=reached.severity)
+        return escalated, _decision("escalate", reached, escalated, point)
     if not thresholds or point.score < _floor(thresholds):
         held = Threshold(case.severity, thresholds[0].score if thresholds else 0.0)
-        return msgspec.structs.replace(case, resolved_at=point.at), _decision("resolve", held, case.case_id, point)
+        return msgspec.structs.replace(case, resolved_at=point.at), _decision("resolve", held, case, point)
+    if now is not case and reached is not None:
+        return now, _decision("rename", Threshold(case.severity, reached.score), now, point)
     return case, None
+
+
+def _refined(case: Case, point: Point) -> Case:
+    """The open case under the name that it has by now. A name is given once, or it would change with every point: from
+    unknown to extraction, and from both to what a signal of its own speaks for.
+    """
+    if point.kind == "ring" or _certainty(point.attack) <= _certainty(case.kind or "extraction"):
+        return case
+    return msgspec.structs.replace(case, kind=point.attack)
+
+
+def _certainty(kind: Attack) -> int:
+    return 2 if kind in NAMED else int(kind == "extraction")
 
 
 def thresholds_of(policy: Policy, point: Point) -> tuple[Threshold, ...]:
@@ -96,8 +114,10 @@ def _opened(policy: Policy, case: Case, point: Point, reached: Threshold | None)
     if reached is None or _cooling_down(policy, case, point, reached):
         return case, None
     case_id = stable_id(point.model, point.kind, point.id, "case", point.query_id, str(point.n))
-    opened = msgspec.structs.replace(case, case_id=case_id, severity=reached.severity, resolved_at=None)
-    return opened, _decision("open", reached, case_id, point)
+    opened = msgspec.structs.replace(
+        case, case_id=case_id, severity=reached.severity, resolved_at=None, kind=point.attack
+    )
+    return opened, _decision("open", reached, opened, point)
 
 
 def _cooling_down(policy: Policy, case: Case, point: Point, reached: Threshold) -> bool:
@@ -145,10 +165,10 @@ def _exposure(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision 
     return noted, Decision("exposure", action, severity, limit, case_id, _alert_id(point, "exposure", severity))
 
 
-def _decision(action: Action, threshold: Threshold, case_id: str, point: Point) -> Decision:
-    kind: Kind = "ring" if point.kind == "ring" else "extraction"
+def _decision(action: Action, threshold: Threshold, case: Case, point: Point) -> Decision:
+    kind: Kind = "ring" if point.kind == "ring" else case.kind or "extraction"
     alert_id = _alert_id(point, kind, threshold.severity)
-    return Decision(kind, action, threshold.severity, threshold.score, case_id, alert_id)
+    return Decision(kind, action, threshold.severity, threshold.score, case.case_id, alert_id)
 
 
 def _alert_id(point: Point, kind: Kind, severity: Severity) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detector.entities import BINS, Entities
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
+from detector.evidence.naming import under_its_name
 from detector.evidence.sequence import told_of
 from detector.evidence.telling import telling
 from detector.exposure.exposed import Exposing, exposed, standing
@@ -123,7 +124,7 @@ class ClientLevel:
         said = told_of(found.told[moved], self._law.tables).tolist()
         told = found.levels[moved].tolist(), evidence, exposed(leaked.told[moved]), said
         for i, *columns in zip(kept[moved].tolist(), *told, strict=True):
-            points.append((i, self._point(batch, admission, i, naming, *columns)))
+            points.append((i, under_its_name(self._point(batch, admission, i, naming, *columns), self.kit.signals)))
         points.sort(key=lambda found: (found[0], found[1].budget))
         looks = [look._replace(place=int(kept[look.place])) for look in found.looks]
         return Weighed(admission.status, kept, clock, found.bins, found.levels, points, looks)
@@ -391,7 +392,7 @@ class GroupLevel:
                 tails=evidence.tails,
                 members=tuple(sorted({asked.clients[i] for i in rows})[:MEMBERS]),
             )
-            points.append(point)
+            points.append(under_its_name(point, self.kit.signals))
         return points
 
 

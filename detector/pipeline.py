@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import columns, observed, reasons, storm
-from detector.alert import NO_PROMISE, UNNAMED, Alert
+from detector.alert import ATTACKS, NO_PROMISE, UNNAMED, Alert
 from detector.classes import LEAKS_BY_TRADE, PEOPLE, Roster
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.entities import Entities
@@ -522,7 +522,7 @@ class Pipeline:
         promise, profile = NO_PROMISE, "none"
         if self.profile is not None and self._succession is not None:
             profile = self.profile.summary.id
-            if decision.kind in ("extraction", "ring"):
+            if decision.kind in (*ATTACKS, "ring"):
                 level = level_of_class(point.of_class) if point.of_class else point.kind
                 promise = self._succession.promise(level, decision.threshold, point.at)
         return reasons.alert(policy, point, decision, self._kit.signals, promise=promise, profile=profile)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason
+from detector.alert import ATTACKS, TECHNIQUES, Alert, Entity, Kind, Promise, Reason
 from detector.decide import Decision
+from detector.evidence.naming import speaker
 from detector.exposure.known import ANSWERS, CELLS, CLONE, MEASURES
 from detector.policy import Policy, latest_release
 from detector.tape import Exposed, Point
@@ -22,6 +23,13 @@ ONE_HAND = "ring.accounts"  # the reason that says how many they are
 MOST_RARE = 100_000.0  # honest clients to one: beyond, the scale is a guess
 USUAL = 50  # hundredths: what one honest client in ten shows is no reason
 ALONE = 100  # what only corroborates stands behind what accuses
+ASKS = {
+    "extraction": "as one does who copies",
+    "membership": "as one does who finds out which records taught",
+    "inversion": "as one does who draws the data that taught it out of",
+    "evasion": "as one does who looks for inputs that deceive",
+    "unknown": "unlike the honest clients of",
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,9 +38,11 @@ def alert(
 ) -> Alert:
     """The alert that a decision on a point becomes. `profile` is the id of the profile that scored."""
     found = budgeted(point.exposed) if decision.kind == "exposure" and point.exposed else reasons(point, signals)
-    if decision.kind in ("extraction", "ring") and decision.action != "resolve":
+    if decision.action != "resolve":
+        found = own_first(point, decision.kind, signals, found)
+    if decision.kind in (*ATTACKS, "ring") and decision.action != "resolve":
         found += after_release(policy, point.at)
-    if decision.kind == "extraction" and decision.action == "open" and point.kind == "client" and not point.of_class:
+    if decision.kind in ATTACKS and decision.action == "open" and point.kind == "client" and not point.of_class:
         found += proposed_class(point, signals)
     score = float(point.asked_today) if point.budget else point.score
     if decision.kind == "exposure" and point.exposed:
@@ -80,6 +90,16 @@ def reasons(point: Point, signals: Sequence[Signal]) -> tuple[Reason, ...]:
         found.append((point.sequence, like_a_sweep(point.sequence)))
     told = tuple(reason for _, reason in sorted(found, key=lambda one: -one[0])[:MOST])
     return (*told[: MOST - 1], one_hand(point)) if point.accounts else told
+
+
+def own_first(point: Point, kind: Kind, signals: Sequence[Signal], found: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """The same reasons, headed by that of the signal that gave the attack its name."""
+    own = speaker(kind, signals)
+    if own is None or point.odds[own] < USUAL:
+        return found
+    text = sentence(signals[own], point.shares[own], point.tails[own])
+    others = tuple(reason for reason in found if reason.signal != signals[own].name)
+    return (Reason(signals[own].name, point.evidence[own] / 100, text), *others[: MOST - 1])
 
 
 def leaks(exposed: Exposed) -> list[Reason]:
@@ -175,4 +195,4 @@ def _message(point: Point, decision: Decision, found: tuple[Reason, ...]) -> str
     why = f": {' '.join(against + excuse)}" if found else ""
     if decision.kind == "ring":
         return f"{who}, {point.accounts:,} accounts, asks as one does who copies the model {point.model}{why}"
-    return f"{who} asks as one does who copies the model {point.model}{why}"
+    return f"{who} asks {ASKS[decision.kind]} the model {point.model}{why}"

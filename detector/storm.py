@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from detector.alert import NO_PROMISE, TECHNIQUES, Alert, Entity, Reason, stable_id
+from detector.alert import ATTACKS, NO_PROMISE, TECHNIQUES, Alert, Entity, Reason, stable_id
 from detector.levels import TICK_US
 from detector.policy import Dated, Policy, in_force
 from detector.reasons import RELEASE, after_release, rfc3339
@@ -90,7 +90,7 @@ class Storms:
     def put(self, tick: int, key: bytes, alert: Alert) -> None:
         """Takes an alert that was decided at a tick which may still be open."""
         self._waiting.append(Waiting(tick, key, alert))
-        if alert.kind == "extraction" and alert.action == "open":
+        if alert.kind in ATTACKS and alert.action == "open":
             self._openings.append(Opening(tick, signal_of(alert), alert.entity.id))
 
     def close(self, before: int, policies: Sequence[Dated]) -> Iterator[Passed]:
@@ -184,7 +184,7 @@ def held(case: str, alert: Alert, storming: bool) -> tuple[str, bool]:
 
     Budgets are told, and who is critical. A held case that rises when the storm is over is told from then on.
     """
-    if alert.kind != "extraction" or alert.severity == "critical":
+    if alert.kind not in ATTACKS or alert.severity == "critical":
         return ("" if alert.case_id == case else case), False
     if alert.action == "resolve":
         return case, alert.case_id == case

@@ -9,6 +9,8 @@ import math
 
 import msgspec
 
+from detector.alert import Attack
+
 STEP = 1 / 32  # of the score's unit, up to LINEAR; above it a step is a constant ratio
 LINEAR = 4.0
 LINEAR_LEVELS = int(LINEAR / STEP)  # 128
@@ -55,6 +57,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     members    for a group: the clients that asked in the tick; for a ring: its accounts; at most 32
     accounts   for a ring: how many they are
     together   for a ring: evidence that they are one hand, hundredths of a deciban
+    attack     which attack the evidence speaks for (detector.evidence.naming)
     of_class   for a client: the class that it was judged in (detector.classes), "" for people
     """
 
@@ -76,6 +79,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     exposed: Exposed | None = None
     accounts: int = 0
     together: int = 0
+    attack: Attack = "extraction"
     of_class: str = ""
     sequence: int = 0
 

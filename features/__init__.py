@@ -11,6 +11,7 @@ from features import (
     follow,
     joint,
     matter,
+    pursuit,
     spacing,
     table,
     timing,
@@ -26,6 +27,7 @@ NUMBERS = Kit(
     joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
+    pursuit.FEATURE,
     timing.FEATURE,
     conduct.FEATURE,
 )
@@ -46,6 +48,7 @@ TABLE = Kit(
     joint.FEATURE,
     entropy.FEATURE,
     coverage.FEATURE,
+    pursuit.FEATURE,
     timing.FEATURE,
     conduct.FEATURE,
 )

@@ -22,6 +22,7 @@ SIGNALS = (
         high="cannot be read by the detector or reuse the id of another one, unlike {honest} of honest queries",
         hides="queries that are put so that they are not seen",
         cuts=(0.5, 1.5),
+        speaks_for=(),
     ),
 )
 

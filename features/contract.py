@@ -43,6 +43,8 @@ class Signal(NamedTuple):
     even       a place between 0 and 1, any as likely as any other where what is asked has no order: bins are equal, and
                the alternative is that law
     cuts       bin edges of a value that counts something rare, for which honest quantiles say nothing; else empty
+    speaks_for, speaks_against  kinds of attack (detector.alert.Attack) that an excess makes likelier, or unlikely
+               beside what speaks for them
     """
 
     name: str
@@ -55,18 +57,26 @@ class Signal(NamedTuple):
     habit: bool = False
     cuts: tuple[float, ...] = ()
     even: bool = False
+    speaks_for: tuple[str, ...] = ("extraction",)
+    speaks_against: tuple[str, ...] = ()
 
 
 class Reference(NamedTuple):
     """What `fit` learns the training distribution from: x (n, DIMS) int16, projected; labels (n,) int32.
 
     lessons: honest queries, and queries that were made to teach; None where there are too few clients to teach on.
+    residual, roughness: (n,), of x; empty where nobody asks for them. records: x of the training file, (m, DIMS); None
+    where there was none and honest traffic stands in. key: 64 bits of the profile's secret.
     """
 
     x: NDArray[np.int16]
     labels: NDArray[np.int32]
     seed: int
     lessons: tuple[Batch, Batch] | None = None
+    residual: NDArray[np.float64] = np.zeros(0)
+    roughness: NDArray[np.float64] = np.zeros(0)
+    records: NDArray[np.int16] | None = None
+    key: int = 0
 
 
 class Feature(NamedTuple):

@@ -29,6 +29,7 @@ SIGNALS = (
         low="lie closer to the training data than {honest} of honest queries do",
         high="lie farther from the training data than {honest} of honest queries do",
         hides=HIDES,
+        speaks_against=("evasion",),
     ),
     Signal(
         "distance.residual",
@@ -37,6 +38,7 @@ SIGNALS = (
         low="fit the training data's structure more smoothly than {honest} of honest queries do",
         high="break the training data's structure more than {honest} of honest queries do (as noise does)",
         hides=HIDES,
+        speaks_against=("evasion",),
     ),
     Signal(
         "distance.roughness",
@@ -45,6 +47,7 @@ SIGNALS = (
         low="are smoother images than {honest} of honest queries are (as generated or blurred ones are)",
         high="are rougher images than {honest} of honest queries are (as perturbed ones are)",
         hides="small perturbations of images",
+        speaks_against=("evasion",),
     ),
 )
 

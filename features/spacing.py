@@ -40,6 +40,7 @@ SIGNALS = (
         low="repeat or vary one of its own earlier queries more closely than {honest} of honest queries do",
         high="lie farther from all its earlier queries than {honest} of honest queries do",
         hides=HIDES,
+        speaks_for=("extraction", "evasion"),
     ),
     Signal(
         "spacing.class",
@@ -65,6 +66,7 @@ SIGNALS = (
         low="lie closer to the query before than {honest} of honest queries do",
         high="lie farther from the query before than {honest} of honest queries do",
         hides=HIDES,
+        speaks_for=("extraction", "evasion"),
     ),
 )
 

@@ -29,6 +29,7 @@ SIGNALS = (
         high="follow the one before later than {honest} of honest queries do",
         hides=HIDES,
         alone=False,
+        speaks_for=(),
     ),
     Signal(
         "timing.regularity",
@@ -38,6 +39,7 @@ SIGNALS = (
         high="change pace more than {honest} of honest queries do",
         hides=HIDES,
         alone=False,
+        speaks_for=(),
     ),
     Signal(
         "timing.burst",
@@ -47,6 +49,7 @@ SIGNALS = (
         high="end a longer pause among the last eight than {honest} of honest queries do",
         hides=HIDES,
         alone=False,
+        speaks_for=(),
     ),
 )
 

@@ -22,21 +22,30 @@ RULES = {
     "ring": "Ring of accounts extracting a model",
     "membership": "Membership inference",
     "inversion": "Model inversion",
+    "evasion": "Evasion probing",
+    "unknown": "Unlike honest clients",
     "budget": "Query budget spent",
     "population": "Client population moved",
     "health": "Detection health",
 }
 # MITRE ATLAS names and, per technique, the tactics that ATLAS files it under.
-TACTICS = {TACTIC: "Exfiltration", "AML.TA0011": "Impact", "AML.TA0003": "Resource Development"}
+TACTICS = {
+    TACTIC: "Exfiltration",
+    "AML.TA0001": "AI Attack Staging",
+    "AML.TA0003": "Resource Development",
+    "AML.TA0011": "Impact",
+}
 TECHNIQUES = {
     "AML.T0024": (TACTIC, "Exfiltration via AI Inference API"),
     "AML.T0034": ("AML.TA0011", "Cost Harvesting"),
+    "AML.T0043": ("AML.TA0001", "Craft Adversarial Data"),
     "AML.T0008": ("AML.TA0003", "Acquire Infrastructure"),
 }
 SUBTECHNIQUES = {
     "AML.T0024.000": "Infer Training Data Membership",
     "AML.T0024.001": "Invert AI Model",
     "AML.T0024.002": "Extract AI Model",
+    "AML.T0043.001": "Black-Box Optimization",
     "AML.T0034.000": "Excessive Queries",
     "AML.T0008.005": "AI Service Proxies",
 }

@@ -258,3 +258,51 @@ def test_an_alert_is_due_exactly_at_the_threshold() -> None:
         policy = Policy("1", {"client": (Threshold("low", score_of(level)),)})
         assert decide(policy, NO_CASE, point(level=level - 1, at=0, n=1, query_id="q"))[1] is None
         assert decide(policy, NO_CASE, point(level=level, at=0, n=1, query_id="q"))[1] is not None
+
+
+# -- what it is called
+
+
+def called(*attacks: str) -> list[tuple[str, str] | None]:
+    """What is said at points of one score, each with the name that its evidence gives."""
+    tape = [msgspec.structs.replace(one, attack=a) for one, a in zip(scores([2.5] * 9), attacks, strict=False)]
+    return [None if d is None else (d.action, d.kind) for d in told(tape)]
+
+
+def test_a_case_opens_under_the_name_of_its_evidence() -> None:
+    assert called("inversion") == [("open", "inversion")]
+
+
+def test_a_name_that_is_known_better_later_is_told_once_under_the_same_case() -> None:
+    assert called("unknown", "extraction", "extraction", "membership", "membership") == [
+        ("open", "unknown"), ("rename", "extraction"), None, ("rename", "membership"), None,
+    ]  # fmt: skip
+    tape = [
+        msgspec.structs.replace(one, attack=a)
+        for one, a in zip(scores([2.5] * 2), ("extraction", "evasion"), strict=True)
+    ]
+    first, second = (d for d in told(tape) if d)
+    assert (first.case_id, first.severity) == (second.case_id, second.severity)
+    assert first.alert_id != second.alert_id
+
+
+def test_a_name_is_not_taken_back() -> None:
+    assert called("evasion", "extraction", "unknown", "inversion") == [("open", "evasion"), None, None, None]
+
+
+def test_an_escalation_brings_the_better_name_and_the_end_has_the_last_one() -> None:
+    tape = [
+        msgspec.structs.replace(one, attack=a)
+        for one, a in zip(scores([1.5, 2.5, 0.0]), ("extraction", "inversion", "unknown"), strict=True)
+    ]
+    said_so = [(d.action, d.kind) for d in told(tape) if d]
+    assert said_so == [("open", "extraction"), ("escalate", "inversion"), ("resolve", "inversion")]
+
+
+def test_a_case_of_an_older_version_was_an_extraction() -> None:
+    old = Case(case_id="old", severity="medium")
+    case, decision = decide(POLICY, old, msgspec.structs.replace(scored(1.5), attack="unknown"))
+    assert (case, decision) == (old, None)
+    _, decision = decide(POLICY, old, msgspec.structs.replace(scored(1.5), attack="membership"))
+    assert decision is not None
+    assert (decision.action, decision.kind, decision.case_id) == ("rename", "membership", "old")

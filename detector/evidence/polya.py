@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from detector.entities import BINS
-from detector.evidence.law import CHANNELS, REACHES, TURN
+from detector.evidence.law import CHANNELS, KT, REACHES, TURN
 from detector.evidence.sums import bound, find, find_all, remark
 from detector.tape import FLOOR
 
@@ -180,7 +180,8 @@ def counted(row, line, tables, queries, desk):  # type: ignore[no-untyped-def]
 def _marked(row, line, tables, desk):  # type: ignore[no-untyped-def]
     find_all(line, tables, desk)
     for f in range(desk.most.size):
-        if not desk.found[f, TURN] >= TURNING:  # NaN too
+        past = line.recent[f] < line.total[f]
+        if not desk.found[f, TURN if past else KT] >= TURNING:  # NaN too
             row.before[f] = row.counts[0, f] + row.counts[1, f]
             remark(line, f, tables)
 

@@ -142,6 +142,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         table = learn_table(training.rows if training else honest.rows(read, decode, survey, referees))
     reader: Reader = reader_of(embedder) if table is None else Named(table)
     reference, projected = _reference(read, decode, survey, training, referees, options, reader)
+    reference = reference._replace(key=int.from_bytes(secret[:8], "little"))
     teachers = (drawn.of == LEARN) & ~referees
     taught = None
     if lessons.SIGNAL in kit.names:
@@ -380,12 +381,20 @@ def _reference(
 ) -> tuple[Reference, projection.Projection]:
     if training is None:
         inputs, labels = honest.sample(read, decode, survey, referees, options.seed, reader)
-    elif isinstance(reader, Named):
-        inputs, labels = honest.thinned(reader.table.read(training.rows)[0], training.labels, options.seed)
-    else:
-        inputs, labels = honest.thinned(training.inputs, training.labels, options.seed)
+        projected = projection.learn(inputs, options.seed)
+        return _referring(projected, inputs, labels, options.seed), projected
+    whole = reader.table.read(training.rows)[0] if isinstance(reader, Named) else training.inputs
+    inputs, labels = honest.thinned(whole, training.labels, options.seed)
     projected = projection.learn(inputs, options.seed)
-    return Reference(projected.apply(inputs).x, labels, options.seed), projected
+    reference = _referring(projected, inputs, labels, options.seed)
+    return reference._replace(records=projected.apply(whole).x), projected
+
+
+def _referring(
+    projected: projection.Projection, inputs: NDArray[np.float64], labels: NDArray[np.int32], seed: int
+) -> Reference:
+    found = projected.apply(inputs)
+    return Reference(found.x, labels, seed, residual=found.residual, roughness=found.roughness)
 
 
 def _client_level(

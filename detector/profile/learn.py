@@ -44,6 +44,9 @@ NEEDS = {
     "spacing.other": "answers carry no label, or clients get but one",
     "boundary.margin": "answers carry no probabilities",
     "joint.blend": "too few clients to teach it on",
+    "pursuit.member": "no training file was given",
+    "pursuit.climb": "answers carry no label with probabilities",
+    "pursuit.cross": "answers carry no label",
     "entropy.label": "answers carry no label",
     "entropy.confidence": "answers carry no probabilities",
 }

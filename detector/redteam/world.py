@@ -135,13 +135,17 @@ def _campaign_streams(
 
 
 def _equip(world: World, campaign: Campaign, rng: np.random.Generator, budget: int) -> tuple[F64, Run]:
-    """The thief's natural images (2 x budget, all classes alike, his own pen), and the attack as he runs it.
+    """The thief's natural images (2 x budget, all classes alike, his own pen), and the attack as he runs it. Whoever
+    asks which records the victim was taught on has as many of those as others.
 
     What covers a diluted attack is asked as an honest client asks it: one pen, one mix of classes.
     """
     k = world.thief.kinds
     own = Habits(np.full(k, 1 / k), new_hand(world.thief.pixels, world.thief.side, rng), 0, 0.0)
     seeds = ask_honestly(own, world.thief, rng, max(2 * budget, 300))
+    if campaign.attack.candidates:
+        members = world.train.pixels[rng.permutation(len(world.train.pixels))[: len(seeds) // 2]]
+        seeds = np.concatenate([members, seeds[: len(members)]])
     if campaign.share == 1.0:
         return seeds, campaign.run
     cover = Habits(rng.dirichlet(np.ones(k)), own.pen, 0, float(rng.beta(1.0, 20.0)))

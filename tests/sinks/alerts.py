@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from detector.alert import TECHNIQUES, Alert, Entity, Promise, Reason, stable_id
+import msgspec
+
+from detector.alert import ATTACKS, TECHNIQUES, Alert, Attack, Entity, Promise, Reason, stable_id
 
 MEASURED = Promise(share=0.01, confidence=None, horizon="30d", state="measured")
 NO_PROMISE = Promise(share=None, confidence=None, horizon="30d", state="none")
@@ -35,7 +37,9 @@ def alert(number: int, *, at: str = "2026-03-01T12:00:00.000000Z", message: str 
 
 
 def golden() -> list[Alert]:
-    """A client; a group's case that ends; a ring; a budget without a promise; the detection's own health."""
+    """A client; a group's case that ends; a ring; a budget without a promise; the detection's own health; and a case
+    under each other name.
+    """
     client = alert(1, tag="golden")
     group = Alert(
         id=stable_id("golden", "group"),
@@ -117,4 +121,11 @@ def golden() -> list[Alert]:
         policy="8",
         message="the log has been silent for two hours",
     )
-    return [client, group, ring, budget, health]
+    return [client, group, ring, budget, health, *map(renamed, ATTACKS[1:])]
+
+
+def renamed(kind: Attack) -> Alert:
+    """A case that is known by this name now."""
+    told = alert(2, tag=kind, at="2026-03-04T00:00:00.000000Z", message=f"client-2 is after {kind}")
+    why = (Reason("pursuit.member", 12.5, "31% of its queries are training records of the model"),)
+    return msgspec.structs.replace(told, kind=kind, action="rename", techniques=TECHNIQUES[kind], reasons=why)

@@ -70,7 +70,7 @@ def test_an_alert_is_all_there_under_its_own_names() -> None:
 
 
 def test_who_asked_is_the_source_and_only_a_client_is_a_user() -> None:
-    client, group, _, budget, health = (cim.event(one) for one in golden())
+    client, group, _, budget, health, *_ = (cim.event(one) for one in golden())
     assert (client["src"], client["user"]) == ("client-1", "client-1")
     assert (group["src"], group.get("user")) == ("acme", None)
     assert (budget["src"], budget.get("user")) == ("192.0.2.0/24", None)

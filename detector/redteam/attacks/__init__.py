@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.errors import SettingsError, nearest_name
+from detector.redteam.attacks import evasion, inversion, membership
 from detector.redteam.attacks.active import active_centres, active_foreign, active_natural
 from detector.redteam.attacks.art import art_copycat, art_knockoff
 from detector.redteam.attacks.contract import Attack
@@ -36,6 +37,24 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("equivalent", "functionally equivalent extraction", equivalent),
     Attack("blends", "blends of natural images", blends),
     Attack("harvest", "in-distribution harvesting", harvest),
+    Attack("member-once", "membership by confidence", membership.once, aim="membership", candidates=True),
+    Attack("member-noise", "membership by noise", membership.noisy, aim="membership", candidates=True),
+    Attack("member-pairs", "membership by neighbours", membership.paired, aim="membership", candidates=True),
+    Attack(
+        "member-shifts",
+        "membership by translations",
+        membership.shifted,
+        aim="membership",
+        candidates=True,
+        pictures=True,
+    ),
+    Attack("invert-evolve", "inversion by evolution strategies", inversion.evolve, aim="inversion"),
+    Attack("invert-climb", "inversion by hill climbing", inversion.climb, aim="inversion"),
+    Attack("invert-differences", "inversion by finite differences", inversion.differentiate, aim="inversion"),
+    Attack("evade-boundary", "boundary walk (HopSkipJump)", evasion.boundary_walk, aim="evasion"),
+    Attack("evade-squares", "square attack", evasion.squares, aim="evasion", pictures=True),
+    Attack("evade-pixels", "pixel by pixel (SimBA)", evasion.pixels, aim="evasion"),
+    Attack("evade-shrink", "noise bisected around one input", evasion.shrink, aim="evasion"),
 )
 
 

@@ -26,13 +26,18 @@ needs none only reads their shape.
 @dataclass(frozen=True)
 class Attack:
     """A family of attacks under its name. `title` is for people; `extra` names the extra whose packages it needs.
-    `pictures`: it asks square images, whatever the victim reads.
+
+    `pictures`: it asks square images, whatever the victim reads. `aim`: what it is after, as alerts name it
+    (detector.alert.Attack). `candidates`: its seeds are half training records of the victim, half not, and it is after
+    which are.
     """
 
     name: str
     title: str
     run: Run
     extra: str | None = None
+    aim: str = "extraction"
+    candidates: bool = False
     pictures: bool = False
 
 
