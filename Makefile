@@ -46,8 +46,9 @@ test: $(READY)
 	$(BIN)/python -m tests.servers
 	$(MAKE) check
 	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 	# plain: the difference of two stores, drawn by pytest, takes longer than all tests
-	$(BIN)/python -m pytest -m "server or slow" --assert=plain
+	$(BIN)/python -m pytest -m server --assert=plain
 
 check: $(READY)
 	$(BIN)/ruff check .
