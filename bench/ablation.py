@@ -6,7 +6,7 @@ python -m bench.ablation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -17,7 +17,7 @@ from bench.detect import GOALS, PROMISE, Log, by_kind, first_alerts, fitted, rep
 from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
 from detector.evidence.law import DILUTION_BET, KT, TURN, Law
-from detector.profile import fit, groups, learn, nulls
+from detector.profile import fit, learn, nulls, scaling
 from detector.query import F64
 from detector.redteam.world import simulate
 from features import NUMBERS
@@ -67,17 +67,15 @@ def _never(place: tuple[Any, ...]) -> Callable[[], Any]:
 
     @contextmanager
     def left_out() -> Iterator[None]:
-        scaled = learn.scaled
+        with_scale = scaling.with_scale
 
         def scaled_without(*measured: Any) -> Law:
-            law: Law = scaled(*measured)
+            law: Law = with_scale(*measured)
             centre, knee = law.centre.copy(), law.knee.copy()
             centre[place], knee[place] = NEVER, 2 * NEVER
             return law._replace(centre=centre, knee=knee)
 
-        with ExitStack() as patches:
-            for module in (learn, groups):
-                patches.enter_context(patch.object(module, "scaled", scaled_without))
+        with patch.object(scaling, "with_scale", scaled_without):
             yield
 
     return left_out

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.detect import Log, fitted, replayed, title
-from bench.results import BUILD, OURS, figure, interval, save, save_plot, say, table
+from bench.results import BUILD, OURS, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.alert import ATTACKS as NAMES
 from detector.alert import Alert
 from detector.redteam.attacks import attack_named
 from detector.redteam.campaign import read_campaign
+from detector.redteam.detectors.conformal import interval
 from detector.redteam.world import World, digits_world, simulate
 
 SEEDS = {"development": (5001, 5002), "report": (9101, 9102)}  # of the honest log, of the day that is judged

@@ -15,7 +15,7 @@ from bench.results import INK, LINE, OURS, QUIET, figure, save, save_plot, say, 
 from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
 from detector.learned.kinds import Choice
-from detector.profile import calibration, exposing, honest, learn, lessons, projection, sets, watching
+from detector.profile import calibration, exposing, honest, learn, lessons, projection, scaling, sets, trying, watching
 from detector.query import Batch
 from detector.redteam.detectors.conformal import interval
 from detector.redteam.world import World, simulate
@@ -143,12 +143,12 @@ def _refit(seen: Seen, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDA
     of = np.concatenate([drawn.of, np.full(TEST, -1, np.int8)])
     measured = _measured(seen, asked, of, refit)
     nulls = learn.learn_nulls(measured.of(of == sets.LEARN))
-    law = learn.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
+    law = scaling.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
     units = [(client.to_bytes(16, "little"), b"") for client in range(FIT + TEST)]
     teach = measured.of(of == sets.LEARN), measured.of(of == sets.SCALE), law, units
     watch = watching.learn_watch(*teach, Choice(), b"bench", refit).watch(law.slope)
-    suprema = np.sort(learn.try_clients(measured.of(of == sets.CALIBRATE), law, watch).suprema)
-    reached = learn.try_clients(measured.of(of == -1), law, watch)
+    suprema = np.sort(trying.try_clients(measured.of(of == sets.CALIBRATE), law, watch).suprema)
+    reached = trying.try_clients(measured.of(of == -1), law, watch)
     found, loosest = [], np.zeros(TEST, np.bool_)
     for share, confidence in _promises():
         threshold = calibration.threshold(suprema, share, confidence=confidence)

@@ -19,7 +19,7 @@ from detector.errors import SettingsError, nearest_name
 from detector.evidence.law import DILUTION_BET, HALF, KT, Law
 from detector.exposure.exposed import unexposed
 from detector.policy import level_of_class
-from detector.profile import calibration, learn, promised, sets
+from detector.profile import calibration, learn, promised, scaling, sets, trying
 from detector.profile.artefact import Level
 from detector.profile.groups import FEWEST
 from detector.profile.nulls import fit_honest
@@ -129,10 +129,10 @@ def _learned(
     if name in LEAKS_BY_TRADE:
         measured = measured._replace(leaked=unexposed(len(measured.owner)))
     nulls = _own_nulls(measured.of(of == sets.LEARN), people.nulls)
-    law = learn.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
+    law = scaling.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
     standing = np.zeros(len(clients), np.bool_)
     standing[members] = drawn.stands
-    suprema = np.sort(learn.try_clients(measured.of(standing), law).suprema)
+    suprema = np.sort(trying.try_clients(measured.of(standing), law).suprema)
     kind = level_of_class(name)
     fired = calibration.threshold(suprema, share, confidence=confidence)
     return Classed(name, promised.level(kind, share, counts[:2], suprema, fired, 0, confidence), law, suprema)
@@ -153,13 +153,13 @@ def _borrowed(name: str, clients: int, people: People, share: float | None, conf
     """The honest law is that a client is only like itself: turning from one's own past is all that is left to weigh."""
     weight, alpha = learn.blank_honest(len(people.nulls.active))
     alone = people.nulls._replace(weight=weight, alpha=HALF * alpha)
-    law = learn.learn_scale(people.scaling, alone, alone.active)
+    law = scaling.learn_scale(people.scaling, alone, alone.active)
     for channel in (KT, DILUTION_BET):
-        law.centre[:, channel], law.knee[:, channel] = learn.OUT_OF_REACH, 2 * learn.OUT_OF_REACH
+        law.centre[:, channel], law.knee[:, channel] = scaling.OUT_OF_REACH, 2 * scaling.OUT_OF_REACH
     calibrating = people.calibrating
     if name in LEAKS_BY_TRADE:
         calibrating = calibrating._replace(leaked=unexposed(len(calibrating.owner)))
-    suprema = np.sort(learn.try_clients(calibrating, law).suprema)
+    suprema = np.sort(trying.try_clients(calibrating, law).suprema)
     fired = None if share is None else calibration.threshold(suprema, share, confidence=confidence)
     level = promised.level(level_of_class(name), None, (0, 0), suprema, fired, 0, confidence)
     note = BORROWS.format(clients=clients, exposure="" if name in LEAKS_BY_TRADE else _EXPOSURE)

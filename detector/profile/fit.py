@@ -30,8 +30,10 @@ from detector.profile import (
     projection,
     promised,
     rings,
+    scaling,
     sequencing,
     sets,
+    trying,
     watching,
 )
 from detector.profile.artefact import (
@@ -164,9 +166,9 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     scalers = measured.of(drawn.of == SCALE)
     known = exposing.scaled(known, scalers.owner, scalers.taught)
     measured = measured.exposed(known)
-    teaching, scaling = measured.of(teachers), measured.of(drawn.of == SCALE)
+    teaching, scalers = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
-    law = learn.learn_scale(scaling, found, found.active)
+    law = scaling.learn_scale(scalers, found, found.active)
     spoken, unspoken = None, ""
     if kit is not NUMBERS:
         say("making sweeps, and teaching what they look like")
@@ -177,13 +179,13 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
             if half.any()
         ]
         known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
-        spoken, unspoken = sequencing.learn_sequences(halves, scaling, known_by, options.seed)
-        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scaling)
+        spoken, unspoken = sequencing.learn_sequences(halves, scalers, known_by, options.seed)
+        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scalers)
     say("teaching the one-class model")
-    watched, unwatched = _watched(teaching, scaling, law, _units(survey, kinds[:1], secret), secret, options)
+    watched, unwatched = _watched(teaching, scalers, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")
     watch = watched.watch(law.slope) if watched else None
-    trial = learn.try_clients(measured.of(drawn.stands), law, watch)
+    trial = trying.try_clients(measured.of(drawn.stands), law, watch)
     of_people = measured.of(people) if options.classes else measured
     asking = groups.Asking(of_people, asked.groups, dict(zip(kinds, asked.names, strict=True)))
     grouped = groups.learn_levels(asking, drawn, kept, found, span.share, options.confidence, options.seed)
@@ -199,7 +201,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         least = calibration.smallest_share(len(trial.suprema), excluded, options.confidence)
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
-    borrowed = classing.People(scaling, measured.of(drawn.stands), found)
+    borrowed = classing.People(scalers, measured.of(drawn.stands), found)
     classed = classing.learn_classes(
         measured, survey.clients, classes, span.closed & kept, borrowed, left, options.confidence, options.seed
     )
@@ -239,7 +241,7 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         versions=() if survey.version is None else (survey.version,),
         only=options.only,
         embedder=embedder,
-        seen=lessons.seen(kit, learned, taught, scaling),
+        seen=lessons.seen(kit, learned, taught, scalers),
         rings=ringed.learned if ringed else None,
         classes=tuple(one.name for one in classed),
         swept=spoken.swept if spoken else (),
@@ -400,7 +402,7 @@ def _referring(
 def _client_level(
     survey: honest.Survey,
     drawn: sets.Sets,
-    trial: learn.Trial,
+    trial: trying.Trial,
     share: float | None,
     referees: NDArray[np.bool_],
     excluded: int,

@@ -15,7 +15,8 @@ from detector.evidence.law import Law
 from detector.levels import TICK_US, run_starts
 from detector.profile import calibration, nulls, promised
 from detector.profile.artefact import Level, group_row
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, scaled, unscaled, with_made
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, with_made
+from detector.profile.scaling import scaled, unscaled
 from detector.profile.sets import CALIBRATE, LEARN, SCALE, Sets, keyed
 from features.kit import Kit
 

@@ -17,7 +17,8 @@ from detector.evidence.law import Law
 from detector.levels import TICK_US, Asked
 from detector.profile import calibration, promised
 from detector.profile.artefact import Level, account_row, ring_row
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, unscaled, with_scale
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of
+from detector.profile.scaling import unscaled, with_scale
 from detector.profile.sets import CALIBRATE, SCALE, Sets, keyed
 from detector.rings.accounts import ACCOUNT, RING
 from detector.rings.judging import FEWEST, Judging, Together, no_suprema

@@ -25,7 +25,7 @@ from detector.learned import row_sweeps, sequences, sweeps
 from detector.learned.sequences import Stood, Taught
 from detector.learned.sweeps import People, Sweeps
 from detector.logs.contract import Decode
-from detector.profile import honest, learn
+from detector.profile import honest, learn, scaling
 from detector.profile.artefact import Swept, client_row
 from detector.profile.learn import Measured, Nulls
 from detector.profile.projection import Projection
@@ -133,7 +133,7 @@ def heard(model: Taught, found: Nulls, judged: Measured) -> NDArray[np.float64]:
     spoke = ordinals >= sequence.FIRST
     reaches = np.minimum(np.log2(ordinals[spoke]).astype(np.int64), REACHES - 1)
     np.maximum.at(highest, (owner[spoke], reaches), logits[spoke])
-    return np.array([model.bias, *learn.scale_of(highest)])
+    return np.array([model.bias, *scaling.scale_of(highest)])
 
 
 def _left_out(honest: Stood, stood: Stood, made: _Made, scalers: Measured, known: Known) -> tuple[Swept, ...]:

@@ -21,7 +21,8 @@ from detector.learned.successor import First, scales_of
 from detector.learned.teaching import Caps, Teaching, packed
 from detector.levels import Watch
 from detector.profile.artefact import Profile
-from detector.profile.learn import Measured, looks_at
+from detector.profile.learn import Measured
+from detector.profile.trying import looks_at
 
 MOST_SCALING = 3_000  # looks
 Units = Sequence[tuple[bytes, bytes]]  # of each client: its key, and its group's or b""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detector.profile import honest, learn
+from detector.profile import honest, learn, scaling, trying
 from detector.profile.report import report
 from tests import people
 from tests.conftest import fitted
@@ -26,7 +26,8 @@ class Seen:
         self.referees: NDArray[np.bool_] = np.empty(0, np.bool_)
         self.inputs: NDArray[np.float64] = np.empty((0, 0))
         self.measured: set[int] = set()
-        sample, nulls, scale, tried = honest.sample, learn.learn_nulls, learn.learn_scale, learn.try_clients
+        sample, nulls = honest.sample, learn.learn_nulls
+        scale, tried = scaling.learn_scale, trying.try_clients
 
         def sampled(read: Any, decode: Any, survey: Any, wanted: Any, seed: int, reader: Any) -> Any:
             self.referees = wanted
@@ -42,8 +43,8 @@ class Seen:
 
         monkeypatch.setattr(honest, "sample", sampled)
         monkeypatch.setattr(learn, "learn_nulls", noted(nulls))
-        monkeypatch.setattr(learn, "learn_scale", noted(scale))
-        monkeypatch.setattr(learn, "try_clients", noted(tried))
+        monkeypatch.setattr(scaling, "learn_scale", noted(scale))
+        monkeypatch.setattr(trying, "try_clients", noted(tried))
 
 
 def of_clients(inputs: Sequence[Sequence[float]], asked: Sequence[people.Asked]) -> Counter[str]:

@@ -15,7 +15,7 @@ from detector.errors import ProfileError
 from detector.levels import Looked, Watch
 from detector.logs.native import decode_many
 from detector.pipeline import Pipeline
-from detector.profile import artefact, fit, honest, learn, watching
+from detector.profile import artefact, fit, honest, learn, trying, watching
 from detector.profile.artefact import Profile
 from detector.profile.report import report
 from detector.query import Chunk
@@ -81,7 +81,7 @@ def of_calibration(profile: Profile, records: Sequence[bytes], watch: Watch | No
     salts = np.array([fit._salt(survey.model, client, profile.secret) for client in survey.clients], np.uint64)
     known = profile.known
     measured = learn.signals(profile.kit, batch, salts, profile.learned, known, HORIZON_US, word)
-    trial = learn.try_clients(measured.exposed(known), profile.laws["client"], watch)
+    trial = trying.try_clients(measured.exposed(known), profile.laws["client"], watch)
     clients = [survey.clients[owner] for owner in trial.owners]
     return dict(zip(clients, trial.suprema.tolist(), strict=True))
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from detector.entities import BINS, Entities
 from detector.evidence.law import KINDS, Law
-from detector.profile.learn import Nulls, unscaled
+from detector.profile.learn import Nulls
+from detector.profile.scaling import unscaled
 from detector.rings.accounts import ACCOUNT, account_dtype
 from features import NUMBERS
 from features.contract import STAGES
