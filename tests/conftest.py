@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from detector.cli import main
 from detector.logs.native import decode_many
@@ -26,6 +27,10 @@ from tests import people
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers have a core each: the threads of two would wait for each other
+    threadpool_limits(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of their children
 
 Call = Callable[..., tuple[int, str, str]]
 HORIZON_US = 4 * people.DAY_US
