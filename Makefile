@@ -15,7 +15,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check bench fuzz docs lock splunk-app check-splunk-app clean
+.PHONY: help setup demo test check lint kernels bench fuzz docs lock splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
@@ -46,15 +46,23 @@ test: $(READY)
 	$(BIN)/python -m tests.servers
 	$(MAKE) check
 	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 	# plain: the difference of two stores, drawn by pytest, takes longer than all tests
-	$(BIN)/python -m pytest -m "server or slow" --assert=plain
+	$(BIN)/python -m pytest -m server --assert=plain
 
 check: $(READY)
+	$(MAKE) -j2 lint kernels
+	$(BIN)/python -m pytest -n $(WORKERS) tests/docs
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(WORKERS) tests/docs
+
+# Compiled once, beside the linters, which have one core: the workers of the tests would each do it.
+kernels: $(READY)
+	$(BIN)/python -m tests.kernels
 
 bench: $(READY)
 	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done

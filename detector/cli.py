@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, call, text in (
         ("run", _run, "read the log, detect, deliver alerts; for months"),
         ("check", _check, "reach the source and every sink, send a test alert, say what is wrong"),
+        ("topics", _topics, "create and check the topics of workers (Kafka)"),
+        ("worker", _worker, "one of many processes that share a Kafka topic (docs/cluster.md)"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("--config", required=True, type=Path, help="the TOML file (docs/settings.md)")
@@ -279,6 +281,32 @@ def _run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()
+    return 0
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from detector.cluster import alone
+
+    alone.need_faust()
+    from detector.cluster.worker import Worker
+
+    settings = _settings(arguments.config, dict(os.environ))
+    journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    Worker(settings).run()
+    return 0
+
+
+def _topics(arguments: argparse.Namespace) -> int:
+    from detector.cluster import alone
+
+    alone.need_faust()
+    from detector.cluster import topics
+    from detector.profile import artefact
+
+    settings = _settings(arguments.config, dict(os.environ))
+    path = settings.profile.path
+    source, _ = alone.check(settings, artefact.load(Path(path)) if path else None)
+    _say(*topics.settle(settings, source))
     return 0
 
 

@@ -241,9 +241,10 @@ def weighed(
     )
     vector = np.zeros(0 if watch is None else width)
     state = rows, lines, sums.desk(width)
+    words = np.ascontiguousarray(leaked.told[:, : len(MEASURES)])  # of one query it is anyway: one layout to compile
+    columns = slots, clock, values, stages, words, leaked.stepped
     at, seen = 0, False
     while at < n:
-        columns = slots, clock, values, stages, leaked.told[:, : len(MEASURES)], leaked.stepped
         at = kernels.weigh(at, seen, *columns, law, epoch_us, *state, *found[:5], vector)
         if at < n and watch is not None:
             queries = int(rows["n_counted"][slots[at]]) + 1

@@ -61,8 +61,8 @@ def distances(point, centres, squared):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def nearest(x, centres, found):  # type: ignore[no-untyped-def]
-    """found (n,): how far each of x (n, DIMS) lies from the nearest of centres (DIMS, m)."""
+    """The first column of found (n, ...): how far each of x (n, DIMS) lies from the nearest of centres (DIMS, m)."""
     squared = np.empty(centres.shape[1], np.uint32)
     for i in range(x.shape[0]):
         distances(x[i], centres, squared)
-        found[i] = np.sqrt(np.float64(squared.min()))
+        found[i, 0] = np.sqrt(np.float64(squared.min()))

@@ -58,7 +58,7 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
-    nearest(batch.x, learned["references"], values[:, 0])
+    nearest(batch.x, learned["references"], values)
     values[:, 1] = batch.residual
     values[:, 2:] = batch.roughness[:, None]
     stages[:] = 0

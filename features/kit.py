@@ -38,7 +38,7 @@ class Kit:
         for feature in self.features:
             of = slice(start, start + len(feature.signals))
             if feature.unread or len(read) == len(batch):
-                feature.measure(batch, rows, learned, values[:, of], stages[:, of])
+                values[:, of], stages[:, of] = _measured(feature, batch, rows, learned)
             else:
                 values[read, of], stages[read, of] = _measured(feature, batch.taken(read), rows, learned)
             start = of.stop
@@ -48,6 +48,9 @@ class Kit:
 def _measured(
     feature: Feature, batch: Batch, rows: Rows, learned: Learned
 ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Into arrays of its own: columns of larger ones are laid out in another way, but for batches of one query, and
+    every layout that a kernel meets is compiled for seconds.
+    """
     values = np.empty((len(batch), len(feature.signals)))
     stages = np.zeros((len(batch), len(feature.signals)), np.int8)
     feature.measure(batch, rows, learned, values, stages)

@@ -47,7 +47,7 @@ def learn(reference: Reference) -> dict[str, NDArray[Any]]:
 
 
 def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float64], stages: NDArray[np.int8]) -> None:
-    nearest(batch.x, learned["matter"], values[:, 0])
+    nearest(batch.x, learned["matter"], values)
     values[:, 1] = batch.residual
     stages[:] = 0
 

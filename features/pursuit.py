@@ -151,7 +151,7 @@ def measure(batch: Batch, rows: Rows, learned: Learned, values: NDArray[np.float
     stages[:] = 0
     bits, (seed, shift) = learned["pursuit_bits"], learned["pursuit_grids"]
     if len(bits):
-        _look_up(batch.x, seed, np.int64(shift), bits, values[:, 0])
+        _look_up(batch.x, seed, np.int64(shift), bits, values)
     else:
         values[:, 0] = np.nan
     near, natural = learned["pursuit_near"][0], learned["pursuit_natural"]
@@ -192,10 +192,10 @@ def _enter(points, seed, shift, bits):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _look_up(points, seed, shift, bits, found):  # type: ignore[no-untyped-def]
-    """found (n,): in how many grids a training record lies in the same cell."""
+    """The first column of found (n, ...): in how many grids a training record lies in the same cell."""
     last = np.uint64(bits.size * 64 - 1)
     for i in range(points.shape[0]):
-        found[i] = 0.0
+        found[i, 0] = 0.0
         for grid in range(GRIDS):
             h = _cell(points[i], seed, grid, shift)
             inside = True
@@ -205,7 +205,7 @@ def _look_up(points, seed, shift, bits, found):  # type: ignore[no-untyped-def]
                     inside = False
                     break
                 h = _mixed(h)
-            found[i] += inside
+            found[i, 0] += inside
 
 
 @numba.njit(cache=True)

@@ -20,6 +20,7 @@ from tests.driving import Outcome, drive, pipeline
 
 LATER = people.START_US + 300 * people.DAY_US
 MACHINES = 100
+PEOPLE_ASKED = 240
 
 
 def machine(client: str, seed: int, n: int = 80, at: int = people.START_US) -> list[people.Asked]:
@@ -50,13 +51,13 @@ def opened(found: Outcome) -> set[str]:
 @pytest.fixture(scope="module")
 def of_few() -> Profile:
     """Of people, and of three machines, too few for a law of their own."""
-    asked = people.honest(1, 420) + [q for i in range(3) for q in machine(f"svc-{i}", i)]
+    asked = people.honest(1, PEOPLE_ASKED) + [q for i in range(3) for q in machine(f"svc-{i}", i)]
     return fitted(people.log_of(people.in_order(asked)), classes=tuple(_of_machines(3)))
 
 
 @pytest.fixture(scope="module")
 def of_many() -> Profile:
-    asked = people.honest(1, 420) + [q for i in range(MACHINES) for q in machine(f"svc-{i}", i)]
+    asked = people.honest(1, PEOPLE_ASKED) + [q for i in range(MACHINES) for q in machine(f"svc-{i}", i)]
     return fitted(people.log_of(people.in_order(asked)), classes=tuple(_of_machines(MACHINES)))
 
 

@@ -7,24 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from detector.profile import artefact
-from detector.profile.artefact import Profile
 from detector.pseudonyms import Pseudonyms
 from detector.run.local import LocalRunner
 from detector.run.store import Reader
 from detector.settings import load
 from tests import people
-from tests.conftest import Call, fitted
+from tests.conftest import Call
 
 KEY = "a key that nobody knows"
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Path:
+def day(tmp_path_factory: pytest.TempPathFactory, saved: Path, other_saved: Path) -> Path:
     """A folder with two profiles of one model, and a log in which c9 copies."""
     folder = tmp_path_factory.mktemp("day")
-    artefact.save(profile, folder / "profile")
-    artefact.save(fitted(people.log_of(people.honest(2, 420))), folder / "new")
+    (folder / "profile").symlink_to(saved)
+    (folder / "new").symlink_to(other_saved)
     asked = [*people.honest(3, 60)[:200], *people.noise("c9")]
     (folder / "log.jsonl").write_bytes(b"\n".join(people.log_of(asked)))
     return folder

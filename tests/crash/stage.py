@@ -113,10 +113,11 @@ class Stage:
         self._producer.close()
         self._producer = _producer(self.kafka)  # which asks the broker anew how many there are
 
-    def new_run(self, name: str, **sections: Any) -> Run:
+    def new_run(self, name: str, *, namespace: str = "", **sections: Any) -> Run:
+        """namespace: of the data stream; its own, where it is not another run's."""
         folder = self._folder / name
         folder.mkdir()
-        namespace = "".join(c for c in f"{self.topic}_{name}".lower() if c.isalnum() or c == "_")[:80]
+        namespace = namespace or "".join(c for c in f"{self.topic}_{name}".lower() if c.isalnum() or c == "_")[:80]
         sinks = [
             {"type": "file", "path": str(folder / "alerts.jsonl"), "batch_size": 3},
             {
@@ -139,8 +140,12 @@ class Stage:
         return Run(folder, configured(folder / "run.toml", made), namespace)
 
     def start(self, run: Run) -> Child:
-        self._children.append(Child(run.config, run.folder / "run.log"))
-        return self._children[-1]
+        return self.started(Child(run.config, run.folder / "run.log"))
+
+    def started(self, child: Child) -> Child:
+        """Notes a process that must not outlive the test."""
+        self._children.append(child)
+        return child
 
     def finish(self, run: Run, child: Child, up_to: int) -> int:
         """Waits until so many records are stored and all alerts are with the sinks, then stops the runner in good

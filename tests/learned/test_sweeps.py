@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from detector.learned import sweeps
@@ -25,14 +27,20 @@ def made(seed: int = 1, *, worded: bool = True) -> Sweeps:
     return sweeps.of_people(PEOPLE, 4, seed, worded=worded)
 
 
+@cache
+def of_one_seed() -> Sweeps:
+    """Made once: a kind, and each of its prompts, is looked up in it."""
+    return made()
+
+
 def of_kind(kind: str, share: float = 1.0) -> list[list[int]]:
-    found = made()
+    found = of_one_seed()
     kinds = zip(found.kinds, found.shares, found.places, strict=True)
     return [places.tolist() for name, its, places in kinds if (name, its) == (kind, share)]
 
 
 def text(place: int) -> str:
-    return str(made().queries[place].input)
+    return str(of_one_seed().queries[place].input)
 
 
 def test_the_same_seed_makes_the_same_sweeps() -> None:

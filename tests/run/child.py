@@ -24,14 +24,14 @@ Metrics = dict[tuple[str, ...], float]  # name and label values -> value
 
 
 class Child:
-    """Starts when made. What it logs goes to `log`, behind what earlier ones wrote there."""
+    """Starts when made. What it logs goes to `log`, behind what earlier ones wrote there. name: the command."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, name: str = "run") -> None:
         self.log = log
         self._log_begins = log.stat().st_size if log.exists() else 0
         self._port = json.loads(config.with_suffix(".json").read_text())["telemetry"]["port"]
         with log.open("ab") as out:
-            command = [sys.executable, "-m", "detector.cli", "run", "--config", str(config)]
+            command = [sys.executable, "-m", "detector.cli", name, "--config", str(config)]
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
 
     def kill(self) -> None:
@@ -75,6 +75,18 @@ class Child:
 
     def tail(self, lines: int = 25) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def command(name: str, config: Path) -> tuple[int, str]:
+    """Runs a command to its end: status, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "detector.cli", name, "--config", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def total(metrics: Metrics, name: str) -> float:

@@ -21,8 +21,6 @@ from detector.run.outbox import Outbox
 from detector.run.rivals import horizon_us, shadow_report
 from detector.run.shadow import MARK, Mark
 from detector.run.store import Reader
-from tests import people
-from tests.conftest import fitted
 from tests.run.hour import STREAMS, hour
 from tests.run.kept import Kept, kept
 from tests.run.scene import Scene, Turn
@@ -32,11 +30,8 @@ REST = [Turn(stream, 10_000, 1.5) for stream in STREAMS]
 
 
 @pytest.fixture(scope="module")
-def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another profile of the same model, and its folder."""
-    folder = tmp_path_factory.mktemp("new")
-    artefact.save(fitted(people.log_of(people.honest(2, 420))), folder)
-    return folder
+def new(other_saved: Path) -> Path:
+    return other_saved
 
 
 def beside(folder: Path, new: Path) -> dict[str, Any]:

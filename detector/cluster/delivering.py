@@ -1,0 +1,66 @@
+"""Stage 3: alerts from their topic into this worker's outbox, and from there to the sinks as everywhere.
+
+Offsets are committed only when all sinks have everything: an outbox that is lost with its machine is filled again by
+another worker. What had been delivered then comes again under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CommitFailedError, IllegalStateError
+
+from detector.alert import Alert
+from detector.cluster.names import Names
+from detector.run.outbox import Outbox
+from detector.settings import Settings
+from detector.sources.kafka import KafkaSettings
+
+READ_MS = 500
+HEARTBEATS = 5
+
+
+async def deliver(
+    settings: Settings, source: KafkaSettings, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
+) -> None:
+    """Until `stopping`. `ring` is called when there are new alerts."""
+    names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
+    decode = msgspec.msgpack.Decoder(Alert).decode
+    consumer = AIOKafkaConsumer(
+        names.alerts,
+        bootstrap_servers=list(source.brokers),
+        group_id=names.delivering,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // HEARTBEATS,
+    )
+    sinks = [sink.name for sink in settings.sinks]
+    reached: dict[Any, int] = {}  # in the outbox, not committed
+    async with consumer:
+        while not stopping():
+            got = await consumer.getmany(timeout_ms=READ_MS)
+            alerts = [decode(record.value) for records in got.values() for record in records]
+            if alerts and outbox.put(alerts):
+                ring()
+            reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
+            if reached and _delivered(outbox, sinks):
+                await _commit(consumer, reached)
+                reached.clear()
+
+
+def _delivered(outbox: Outbox, sinks: Sequence[str]) -> bool:
+    return not any(outbox.backlog(sink) for sink in sinks)
+
+
+async def _commit(consumer: Any, reached: dict[Any, int]) -> None:
+    ours = {tp: at for tp, at in reached.items() if tp in consumer.assignment()}
+    try:
+        if ours:
+            await consumer.commit(ours)
+    except (CommitFailedError, IllegalStateError):
+        return  # given away meanwhile: the next owner delivers them again

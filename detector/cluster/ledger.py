@@ -1,0 +1,123 @@
+"""What is durable of a partition: entries of a compacted topic, written in transactions that fence earlier owners.
+
+The transactional id is the partition's, not the worker's. `open` makes the broker refuse every later write of an
+earlier owner and ends what he had begun; only then is the partition read, so what is read is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from detector.cluster.names import LARGEST_BYTES, Names
+from detector.cluster.partition import TOLD, Partition
+
+TRANSACTION_MS = 300_000  # a snapshot of many rows; what a dead owner had begun is ended by the next one
+READ_MS = 200
+POINTS = 500  # of the tape in one message
+
+__all__ = ["Ledger", "Owned", "ProducerFenced"]
+
+
+class Ledger:
+    """The partitions of some workers. `made` gives a partition of which nothing is known yet."""
+
+    def __init__(self, brokers: list[str], names: Names, made: Callable[[int], Partition]) -> None:
+        self.brokers, self.names = brokers, names
+        self._made = made
+
+    async def open(self, number: int) -> Owned:
+        """Takes a partition over from whoever had it. Raises StoreError when its state is another profile's."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.brokers,
+            transactional_id=self.names.writer(number),
+            transaction_timeout_ms=TRANSACTION_MS,
+            max_request_size=LARGEST_BYTES,
+        )
+        await producer.start()  # from here on we are the only writer
+        partition = self._made(number)
+        tp = TopicPartition(self.names.state, number)
+        async with self._reader() as reader:
+            reader.assign([tp])
+            await reader.seek_to_beginning(tp)
+            end = (await reader.end_offsets([tp]))[tp]
+            while await reader.position(tp) < end:
+                for record in (await reader.getmany(tp, timeout_ms=READ_MS)).get(tp, ()):
+                    partition.restore(record.key, record.value)
+        partition.restored()
+        return Owned(self, producer, number, partition, end)
+
+    async def end(self, number: int) -> int:
+        tp = TopicPartition(self.names.state, number)
+        async with self._reader() as reader:
+            return int((await reader.end_offsets([tp]))[tp])
+
+    def _reader(self) -> Any:
+        return AIOKafkaConsumer(bootstrap_servers=self.brokers, isolation_level="read_committed")
+
+
+class Owned:
+    """A partition that is ours, and the only ways to make durable what it found."""
+
+    def __init__(self, ledger: Ledger, producer: Any, number: int, partition: Partition, end: int) -> None:
+        self.partition = partition
+        self.number = number
+        self._ledger, self._producer = ledger, producer
+        self._end = end  # of our partition of the state, behind our last write
+
+    async def tell(self) -> None:
+        """Makes alerts, scores and letters durable, and that they were told: each is in its topic once.
+
+        Raises ProducerFenced when someone else has opened the partition.
+        """
+        async with self._producer.transaction():
+            last = await self._told()
+        self._wrote(await last)
+
+    async def snapshot(self) -> int:
+        """Makes the whole state durable, with the place to go on from; returns how many entries it wrote.
+
+        Rows, cases, mark, what was found, and the group's offset become visible together or not at all. Raises
+        ProducerFenced.
+        """
+        partition, names = self.partition, self._ledger.names
+        partition.renew()
+        written = 0
+        async with self._producer.transaction():
+            last = await self._told()
+            for key, value in partition.entries():
+                last = await self._producer.send(names.state, value, key=key, partition=self.number)
+                written += 1
+            source = TopicPartition(names.queries, self.number)
+            await self._producer.send_offsets_to_transaction({source: partition.applied + 1}, names.judging)
+        self._wrote(await last)
+        partition.settled()
+        return written
+
+    async def still_ours(self) -> bool:
+        """False when another worker wrote the partition since our last write."""
+        return await self._ledger.end(self.number) == self._end
+
+    async def close(self) -> None:
+        await self._producer.stop()
+
+    async def _told(self) -> Any:
+        """Sends what was found and how far that is; returns what to wait for when the transaction is over."""
+        names, partition = self._ledger.names, self.partition
+        found, upto = partition.telling, max(partition.applied, partition.told)
+        points = [found.points[i : i + POINTS] for i in range(0, len(found.points), POINTS)]
+        for topic, values in ((names.alerts, found.alerts), (names.tape, points), (names.letters, found.letters)):
+            for value in values:
+                await self._producer.send(topic, _ENCODER.encode(value), partition=self.number)
+        return await self._producer.send(names.state, _ENCODER.encode(upto), key=TOLD, partition=self.number)
+
+    def _wrote(self, last: Any) -> None:
+        self._end = last.offset + 2  # behind the last entry and the transaction's own marker
+        self.partition.all_told()
+
+
+_ENCODER = msgspec.msgpack.Encoder()

@@ -1,0 +1,210 @@
+"""`querywarden worker`: Faust gives membership, assignment and supervision; what counts as done is decided here.
+
+Nothing is acknowledged to Faust (`acks=False`), and no table of Faust's is used: an offset is committed by the stage
+that made durable what it stands for. Crash-only: an error that nobody expected ends the process, and whoever supervises
+it starts it again; what is durable is the one state that is known to be right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from detector.cluster import alone, topics
+from detector.cluster.delivering import deliver
+from detector.cluster.judging import Judging
+from detector.cluster.ledger import Ledger
+from detector.cluster.names import Names
+from detector.cluster.partition import Partition
+from detector.cluster.projecting import Projecting
+from detector.cluster.quiet import quieten
+from detector.cluster.wire import Routes
+from detector.errors import QuerywardenError
+from detector.pipeline import Step
+from detector.profile import artefact
+from detector.pseudonyms import decoder
+from detector.run.delivery import Courier, Couriers
+from detector.run.health import Health
+from detector.run.judge import use_of
+from detector.run.lock import WriterLock
+from detector.run.outbox import Outbox
+from detector.run.telemetry import Endpoint, Telemetry
+from detector.settings import Settings
+
+TAKE = 64  # messages at a time, of all partitions
+TAKE_WITHIN_S = 0.1
+BUFFER = 256  # messages that Faust reads ahead
+LOOK_S = 1.0
+HEARTBEATS = 5  # in a session
+METADATA_MS = 10_000  # a topic that the group's leader has not seen yet is assigned to nobody
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One process of many. Raises SettingsError, SourceBusy or SourceRefused when it cannot start."""
+
+    def __init__(self, settings: Settings) -> None:
+        path = settings.profile.path
+        loaded = artefact.load(Path(path)) if path else None
+        self.settings = settings
+        self.source, self.profile = alone.check(settings, loaded)
+        self.names = Names(settings.cluster.name)
+        self.telemetry = Telemetry()
+        self._ready = False
+        self._assigned: set[int] = set()
+        decode = decoder(settings.log.format, settings.entities.pseudonyms, *use_of(settings, self.profile))
+        self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode)
+        self.policy = settings.policy.over(self.profile.summary.policy.thresholds)
+        ledger = Ledger(list(self.source.brokers), self.names, self._made)
+        self.judging = Judging(ledger, self.profile.summary.id, settings.store.snapshot_s, self._count)
+
+    def run(self) -> None:
+        """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
+        folder = Path(self.settings.store.path)
+        folder.mkdir(parents=True, exist_ok=True)
+        quieten()
+        with ExitStack() as opened:
+            opened.callback(WriterLock(folder / "outbox.sqlite").release)
+            topic_id = topics.check(self.settings, self.source)
+            outbox = opened.enter_context(closing(Outbox(folder / "outbox.sqlite")))
+            couriers = self._couriers(folder / "outbox.sqlite")
+            couriers.start()
+            opened.callback(couriers.stop, self.settings.delivery.drain_s)
+            self._serve(opened)
+            app = self._app(folder)
+            self._stages(app, topic_id, outbox, couriers)
+            log.info("A worker starts", profile=self.profile.summary.id, cluster=self.names.name)
+            worker = faust.Worker(
+                app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True, workdir=Path.cwd()
+            )
+            worker.spinner = None  # it draws on the terminal
+            worker.execute_from_commandline()
+
+    def _made(self, number: int) -> Partition:
+        made = alone.pipelines(self.settings, self.profile, self.routes.only(number))
+        return Partition(self.profile.summary.id, self.routes.partitions, self.policy, made)
+
+    def _app(self, folder: Path) -> Any:
+        cluster = self.settings.cluster
+        return faust.App(
+            self.names.judging,
+            broker=[f"kafka://{broker}" for broker in self.source.brokers],
+            topic_partitions=cluster.partitions,
+            topic_replication_factor=cluster.replication,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=self.source.partition_fetch_max_bytes,
+            consumer_metadata_max_age_ms=METADATA_MS,
+            broker_session_timeout=cluster.session_s,
+            broker_heartbeat_interval=cluster.session_s / HEARTBEATS,
+            stream_wait_empty=False,  # nothing is ever acknowledged, so a rebalance must not wait for it
+            stream_buffer_maxsize=BUFFER,
+            web_enabled=False,
+            datadir=str(folder / "faust"),
+        )
+
+    def _stages(self, app: Any, topic_id: str, outbox: Outbox, couriers: Couriers) -> None:
+        queries = app.topic(self.names.queries, value_serializer="raw", partitions=self.routes.partitions, acks=False)
+        projecting = Projecting(self.settings, self.source, topic_id, self.profile.summary.id, self.routes)
+
+        async def project(_app: Any) -> None:
+            await projecting.run(lambda: bool(app.should_stop))
+
+        async def tell(_app: Any) -> None:
+            await deliver(self.settings, self.source, outbox, couriers.ring, lambda: bool(app.should_stop))
+
+        async def judge(stream: Any) -> None:
+            async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):
+                taken: dict[int, list[tuple[int, bytes]]] = {}
+                for event in events:
+                    message = event.message
+                    if message.generation_id == app.consumer_generation_id:  # else of an assignment that is over
+                        taken.setdefault(message.partition, []).append((message.offset, message.value))
+                for number, messages in taken.items():
+                    await self.judging.take(number, messages)
+
+        async def look(_app: Any) -> None:
+            await self.judging.look(self._assigned)
+            self._look(couriers, outbox)
+
+        async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
+            self._assigned = {tp.partition for tp in assigned if tp.topic == self.names.queries}
+            self._ready = True
+
+        async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
+            self.judging.suspect({tp.partition for tp in revoked if tp.topic == self.names.queries})
+
+        app.on_partitions_assigned.connect(assigned, weak=False)
+        app.on_partitions_revoked.connect(revoked, weak=False)
+        app.task(_crash_only(project))
+        app.task(_crash_only(tell))
+        app.timer(LOOK_S)(_crash_only(look))
+        app.agent(queries, name="judge")(_crash_only(judge))
+
+    def _couriers(self, outbox: Path) -> Couriers:
+        instance = f"{socket.gethostname()}:{self.settings.store.path}"
+        heartbeat_s = self.settings.delivery.heartbeat_s
+        return Couriers(
+            Courier(sink, outbox, self.health, instance=instance, heartbeat_s=heartbeat_s)
+            for sink in self.settings.sinks
+        )
+
+    def _serve(self, opened: ExitStack) -> None:
+        where = self.settings.telemetry
+        if where.port:
+            endpoint = Endpoint(self.telemetry, self.health, host=where.host, port=where.port)
+            opened.callback(endpoint.close)
+
+    def health(self) -> Health:
+        summary = self.profile.summary
+        return Health(ready=self._ready, model=summary.model, profile=summary.id, policy=self.policy.version)
+
+    def _look(self, couriers: Couriers, outbox: Outbox) -> None:
+        pipelines = [own.partition.pipeline for own in self.judging.owned.values()]
+        self.telemetry.entities.set(sum(pipeline.known for pipeline in pipelines))
+        self.telemetry.watermark_s.set(max((p.newest_clock for p in pipelines), default=0) / 1e6)
+        for standing in couriers.standings():
+            self.telemetry.sink(standing, outbox.backlog(standing.sink))
+
+    def _count(self, step: Step) -> None:
+        t = self.telemetry
+        t.records.inc(step.records)
+        t.queries.inc(step.judged)
+        t.points.inc(len(step.points))
+        t.without_identity.inc(step.unidentified)
+        t.other_versions.inc(step.other_versions)
+        t.unanswered.inc(step.unanswered)
+        for letter in step.letters:
+            t.dead_letters.labels(letter.reason).inc()
+        for alert in step.alerts:
+            t.alerts.labels(alert.kind, alert.severity).inc()
+
+
+def _crash_only(stage: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """A failed stage ends the process. Faust would log the error, acknowledge the event, and go on behind it."""
+
+    async def run(argument: Any) -> None:
+        try:
+            await stage(argument)
+        except asyncio.CancelledError:
+            raise
+        except QuerywardenError as error:
+            log.error("A stage ends the worker", stage=stage.__name__, reason=str(error))
+            os._exit(CRASHED)
+        except BaseException as error:
+            log.error("A stage ends the worker", stage=stage.__name__, exc_info=error)
+            os._exit(CRASHED)
+
+    run.__name__ = run.__qualname__ = stage.__name__
+    return run
