@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, betabinom
 
 from detector.errors import PromiseRefused
 from detector.learned.successor import InForce, Rules, Successor, succeed
@@ -47,7 +47,9 @@ def test_of_an_unchanged_population_it_takes_over_by_itself(now: InForce) -> Non
     assert found.after.judges == len(found.suprema) == found.threshold.entities
     assert found.after.attacks is not None
     assert found.after.attacks > 0.8
-    assert found.before.low < RULES.share < found.before.high
+    m, k = now.threshold.entities, now.threshold.rank  # what was in force is a draw, too
+    law = betabinom(found.before.judges, m + 1 - k, k)
+    assert law.ppf(0.005) <= found.before.named <= law.ppf(0.995)
 
 
 def test_a_snapshot_brings_it_back_and_it_scores_the_same(now: InForce) -> None:
