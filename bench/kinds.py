@@ -164,10 +164,8 @@ def drawn(found: Mapping[str, Any]) -> Any:
     """Of the accounts that were named, which share was called by its right name, attack by attack."""
     drawing, axes = figure(9, 7, ncols=len(found["worlds"]), sharey=True)
     for axis, (name, world) in zip(axes, found["worlds"].items(), strict=True):
-        kinds = [
-            kind for kind in reversed(world) if kind != "honest" and world[kind]["last"][NONE] < world[kind]["accounts"]
-        ]
-        right = [world[k]["last"][aim_of(k)] / (world[k]["accounts"] - world[k]["last"][NONE]) for k in kinds]
+        kinds = [kind for kind in reversed(world) if kind != "honest"]  # all: the axes share their names
+        right = [world[k]["last"][aim_of(k)] / max(world[k]["accounts"] - world[k]["last"][NONE], 1) for k in kinds]
         axis.barh(range(len(kinds)), right, color=OURS)
         axis.set_yticks(range(len(kinds)), kinds)
         axis.set(title=name, xlim=(0, 1), xlabel="called by the right name")

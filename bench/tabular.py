@@ -308,9 +308,9 @@ def _page(found: dict[str, Any]) -> str:
     rows.append(["honest clients named", *(f"{of['honest']} of {of['honest_of']}" for of in found.values())])
     return f"""# Tables
 
-`python -m bench.tabular` (Adult census: `--adult adult.data`). Promise {PROMISE:.0%} of honest clients; {CAMPAIGNS} accounts of {BUDGET}
-queries an attack; share named / median queries until then. {HONEST} honest clients, each with its own mix of kinds of
-rows, taught and calibrated; the rows of the attackers come from the same half as theirs.
+`python -m bench.tabular` (Adult census: `--adult adult.data`). Promise {PROMISE:.0%} of honest clients; {CAMPAIGNS}
+accounts of {BUDGET} queries an attack; share named / median queries until then. {HONEST} honest clients, each with its own
+mix of kinds of rows, taught and calibrated; the rows of the attackers come from the same half as theirs.
 
 {table(head, rows)}
 
