@@ -165,11 +165,17 @@ def drawn(found: Mapping[str, Any]) -> Any:
     drawing, axes = figure(9, 7, ncols=len(found["worlds"]), sharey=True)
     for axis, (name, world) in zip(axes, found["worlds"].items(), strict=True):
         kinds = [kind for kind in reversed(world) if kind != "honest"]  # all: the axes share their names
-        right = [world[k]["last"][aim_of(k)] / max(world[k]["accounts"] - world[k]["last"][NONE], 1) for k in kinds]
+        right = [_called_right(world[k], aim_of(k)) for k in kinds]
         axis.barh(range(len(kinds)), right, color=OURS)
         axis.set_yticks(range(len(kinds)), kinds)
         axis.set(title=name, xlim=(0, 1), xlabel="called by the right name")
     return drawing
+
+
+def _called_right(row: Mapping[str, Any], aim: str) -> float:
+    """Of the accounts that were named, the share that was called by its right name; 0 where none was."""
+    last = row["last"]
+    return float(last.get(aim, 0) / max(row["accounts"] - last.get(NONE, 0), 1))
 
 
 if __name__ == "__main__":

@@ -309,8 +309,8 @@ def _page(found: dict[str, Any]) -> str:
     return f"""# Tables
 
 `python -m bench.tabular` (Adult census: `--adult adult.data`). Promise {PROMISE:.0%} of honest clients; {CAMPAIGNS}
-accounts of {BUDGET} queries an attack; share named / median queries until then. {HONEST} honest clients, each with its own
-mix of kinds of rows, taught and calibrated; the rows of the attackers come from the same half as theirs.
+accounts of {BUDGET} queries an attack; share named / median queries until then. {HONEST} honest clients, each with a
+mix of its own of kinds of rows, taught and calibrated; the rows of the attackers come from the same half as theirs.
 
 {table(head, rows)}
 
