@@ -97,7 +97,10 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-version", help="its version; default: the one that was asked most often")
     parser.add_argument("--only", type=_only, metavar="GROUP=VALUE", help="one use of the model: groups.GROUP is VALUE")
     parser.add_argument("--group", action="append", default=[], metavar="KIND", help="groups to judge; default: all")
-    parser.add_argument("--embedder", choices=("words", "log"), default="words", help="of text: our own, or the log's")
+    parser.add_argument(
+        "--embedder", default="words", metavar="words|log|python:MODULE:NAME",
+        help="of text: our own, the log's, or a function of yours that takes one text and gives its numbers",
+    )  # fmt: skip
     parser.add_argument("--rings", action="store_true", help="look for accounts that are one hand, too")
     parser.add_argument("--watch", metavar="CLASS", help="River's detector that watches beside the signals, or none")
     parser.add_argument("--watch-parameter", action="append", default=[], metavar="NAME=VALUE", help="of that class")
@@ -169,6 +172,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from detector.progress import Progress
     from detector.run.replay import read_logs
 
+    upkeep.trusted(arguments.embedder)
     key = upkeep.secret_of(arguments.pseudonyms)
     decode = _decoder(arguments, only=arguments.only, model=arguments.model)
     options = fit.Options(
@@ -393,7 +397,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _settings(path: Path, environ: dict[str, str] | None = None):  # type: ignore[no-untyped-def]
     from detector.settings import load
 
-    return load(path, os.environ if environ is None else environ)
+    settings = load(path, os.environ if environ is None else environ)
+    upkeep.trusted(settings.profile.embedder)
+    return settings
 
 
 def _decoder(arguments: argparse.Namespace, *, only, model):  # type: ignore[no-untyped-def]

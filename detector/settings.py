@@ -60,10 +60,13 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     path: the folder of the profile. Without one nothing is judged: the log is only recorded, for `fit`.
     also_versions: versions of the served model for which it holds, beside the one that it was fitted for. Queries of
     others are counted and not weighed, until you name them here.
+    embedder: where text is embedded by a function of your own, `python:MODULE:NAME`, as `fit --embedder` was told: it
+    takes one text and gives its numbers. It is imported, so name nothing that you would not run.
     """
 
     path: str | None = None
     also_versions: tuple[str, ...] = ()
+    embedder: str | None = None
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

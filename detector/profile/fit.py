@@ -17,6 +17,7 @@ from detector.errors import ProfileError, PromiseRefused
 from detector.evidence.law import Law
 from detector.learned.kinds import Choice
 from detector.logs.contract import Decode
+from detector.named import PYTHON
 from detector.only import Only
 from detector.policy import Policy, Threshold
 from detector.profile import (
@@ -259,8 +260,10 @@ def _kind(survey: honest.Survey, options: Options) -> tuple[Kit, str | None]:
         return TABLE, None
     if 2 * survey.texts <= survey.queries:
         return NUMBERS, None
-    if options.embedder not in EMBEDDERS:
-        raise ProfileError(f"the embedder is {options.embedder}, not one of {', '.join(EMBEDDERS)}")
+    if options.embedder not in EMBEDDERS and not options.embedder.startswith(PYTHON):
+        raise ProfileError(
+            f"the embedder is {options.embedder}, not one of {', '.join(EMBEDDERS)}, {PYTHON}MODULE:NAME"
+        )
     if options.embedder == LOG and 2 * survey.embedded <= survey.texts:
         raise ProfileError(f"{survey.embedded} of {survey.texts} prompts of the log carry an `embedding`: too few")
     return TEXT, options.embedder

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from detector.errors import SettingsError
+from detector.named import PYTHON, named
 from detector.query import F64
-from detector.redteam.named import PYTHON, named
 
 TIMEOUT_S = 30.0
 MOST_BYTES = 1 << 20  # of an answer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from detector.errors import SettingsError, nearest_name
+from detector.named import PYTHON, named
 from detector.redteam.detectors.contract import Asked, Detector
 from detector.redteam.detectors.mmd import Mmd
 from detector.redteam.detectors.prada import Prada
-from detector.redteam.named import PYTHON, named
 
 __all__ = ["BASELINES", "OURS", "Asked", "Detector", "detector_named"]
 
