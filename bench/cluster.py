@@ -26,7 +26,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.results import BUILD, save, say, table
+from bench.results import BUILD, save, say, spread, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
 from detector.cluster import alone, topics
 from detector.cluster.ledger import Ledger
@@ -266,9 +266,9 @@ def page(found: Mapping[str, Any]) -> str:
     rows = [
         (
             name,
-            _cell(found["rates"][name], "{:,.0f}"),
-            _cell(found["processor_us"][name], "{:.1f}"),
-            _cell(found["broker_us"][name], "{:.1f}"),
+            spread(found["rates"][name], "{:,.0f}"),
+            spread(found["processor_us"][name], "{:.1f}"),
+            spread(found["broker_us"][name], "{:.1f}"),
         )
         for name in found["rates"]
     ]
@@ -283,19 +283,14 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             table(["", "records a second", "µs of processor time a record", "µs of the broker's"], rows),
             "",
-            f"Of the throughput of reading alone, one worker has {_cell(found['ratio'], '{:.2f}')}; by processor time "
-            f"{_cell(found['processor_ratio'], '{:.2f}')}. Two workers have {_cell(found['second'], '{:.2f}')} times "
+            f"Of the throughput of reading alone, one worker has {spread(found['ratio'], '{:.2f}')}; by processor time "
+            f"{spread(found['processor_ratio'], '{:.2f}')}. Two workers have {spread(found['second'], '{:.2f}')} times "
             "the throughput of one, on a machine whose cores they share with the broker.",
             "",
             f"A partition of {found['entities']:,} clients, all of them changed, is saved in {found['saved_s']:.1f} s, "
             f"and opened by another worker in {found['opened_s']:.1f} s.",
         ]
     )
-
-
-def _cell(spread: list[float], form: str) -> str:
-    middle, least, most = (form.format(value) for value in spread)
-    return f"{middle} [{least}, {most}]"
 
 
 if __name__ == "__main__":

@@ -101,13 +101,18 @@ class Log(NamedTuple):
         return self.path.parent
 
 
+def honest_log(world: World, seed: int, clients: int, folder: Path) -> Log:
+    """Honest clients to learn from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"simulating {clients:,} honest clients for the fit")
+    log = Log(simulate(world, seed=seed, honest=clients), folder / "honest.jsonl")
+    log.traffic.write(log.path)
+    return log
+
+
 def logs(world: World, quick: bool) -> tuple[Log, Traffic]:
     """The honest log that is learned from, and fresh honest clients with attackers among them."""
-    folder = BUILD / "detect"
-    folder.mkdir(parents=True, exist_ok=True)
-    say(f"simulating {HONEST_FIT:,} honest clients for the fit")
-    learned = Log(simulate(world, seed=SEED_FIT, honest=HONEST_FIT), folder / "honest.jsonl")
-    learned.traffic.write(learned.path)
+    learned = honest_log(world, SEED_FIT, HONEST_FIT, BUILD / "detect")
     attackers = dict.fromkeys(GOALS, 3 if quick else CAMPAIGNS)
     attackers |= {} if quick else dict.fromkeys(BEYOND, BEYOND_CAMPAIGNS)
     say(f"simulating {HONEST_TEST:,} fresh honest clients and {sum(attackers.values())} campaigns")

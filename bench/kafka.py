@@ -19,7 +19,7 @@ import numpy as np
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from bench.results import BUILD, save, say, table
+from bench.results import BUILD, save, say, spread, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
 from detector.logs import DECODERS
 from detector.profile import artefact
@@ -214,7 +214,7 @@ def _spread(values: np.ndarray) -> list[float]:
 
 def page(found: Mapping[str, Any]) -> str:
     rows = [
-        (name, _cell(found["rates"][name], "{:,.0f}"), _cell(found["processor_us"][name], "{:.1f}"))
+        (name, spread(found["rates"][name], "{:,.0f}"), spread(found["processor_us"][name], "{:.1f}"))
         for name in found["rates"]
     ]
     return "\n".join(
@@ -229,15 +229,10 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             table(["", "records a second", "µs of processor time a record"], rows),
             "",
-            f"Of the throughput of reading alone, querywarden has {_cell(found['ratio'], '{:.2f}')} (asked for: at "
-            f"least {found['at_least']:.2f}); by processor time {_cell(found['processor_ratio'], '{:.2f}')}.",
+            f"Of the throughput of reading alone, querywarden has {spread(found['ratio'], '{:.2f}')} (asked for: at "
+            f"least {found['at_least']:.2f}); by processor time {spread(found['processor_ratio'], '{:.2f}')}.",
         ]
     )
-
-
-def _cell(spread: list[float], form: str) -> str:
-    middle, least, most = (form.format(value) for value in spread)
-    return f"{middle} [{least}, {most}]"
 
 
 if __name__ == "__main__":

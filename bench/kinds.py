@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.detect import Log, fitted, replayed, title
-from bench.results import BUILD, OURS, figure, save, save_plot, say, table
+from bench.detect import fitted, honest_log, replayed, title
+from bench.results import BUILD, OURS, figure, save, save_plot, table
 from bench.worlds import mnist_world
 from detector.alert import ATTACKS as NAMES
 from detector.alert import Alert
@@ -62,12 +62,8 @@ def main() -> None:
 def confusion(world: World, half: str, kinds: Sequence[str], campaigns: int, honest: int) -> dict[str, Any]:
     """By campaign: what the first alert called each account, what the last did, and after how many queries."""
     folder = BUILD / "kinds"
-    folder.mkdir(parents=True, exist_ok=True)
     fit_seed, test_seed = SEEDS[half]
-    say(f"simulating {honest:,} honest clients for the fit")
-    log = Log(simulate(world, seed=fit_seed, honest=honest), folder / "honest.jsonl")
-    log.traffic.write(log.path)
-    profile, _ = fitted(world, log)
+    profile, _ = fitted(world, honest_log(world, fit_seed, honest, folder))
     attackers = dict.fromkeys(kinds, campaigns)
     today = simulate(world, seed=test_seed, honest=HONEST_TEST, attackers=attackers, budget=BUDGET)
     names = names_of(replayed(profile, today, folder).alerts)

@@ -6,12 +6,12 @@ python -m bench.levels
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.stats import betabinom, kstest
 
+from bench.laws import Count, held
 from bench.logs import reader
 from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
@@ -75,18 +75,12 @@ def _judged(profile: Profile, level: str, n: int, named: int) -> Judged:
     return Judged(level, known.share, known.calibrated, known.rank, n, named)
 
 
-def _law(j: Judged) -> Any:
-    return betabinom(j.n, j.m + 1 - j.k, j.k)
-
-
 def _row(of: list[Judged]) -> tuple[str, ...]:
-    draws = np.random.default_rng(SEED)
-    places = [_law(j).cdf(j.named - 1) + draws.random() * _law(j).pmf(j.named) for j in of]
-    outside = sum(not _law(j).ppf(0.025) <= j.named <= _law(j).ppf(0.975) for j in of)
+    outside, uniform = held([Count(j.m, j.k, j.n, j.named) for j in of], SEED)
     named, tested = sum(j.named for j in of), sum(j.n for j in of)
     return (
         of[0].level, f"{of[0].share:.1%}", f"{min(j.m for j in of)}", f"{named / tested:.2%} of {tested:,}",
-        f"{outside} of {len(of)}", f"{kstest(places, 'uniform').pvalue:.2f}",
+        f"{outside} of {len(of)}", f"{uniform:.2f}",
     )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom, kstest
 
+from bench.laws import Count, held
 from bench.results import INK, LINE, OURS, QUIET, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.entities import Name, entity_key
@@ -27,7 +27,7 @@ SEED = 8101  # and one more for each refit
 FIT, TEST, REFITS = 1_500, 600, 24
 SHARES = (0.05, 0.02, 0.01, 0.005, 0.002)
 FOREVER_US = 2**61
-VOLUMES = (0, 32, 64, 128, 256, 10**9)
+VOLUMES = (*trying.VOLUMES, 10**9)
 
 
 class Judged(NamedTuple):
@@ -159,17 +159,13 @@ def _refit(seen: Seen, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDA
     return found, loosest, asked.volume[reached.owners]
 
 
-def _law(j: Judged) -> Any:
-    """How many fresh clients pass: beta-binomial, since the calibration clients were a draw too."""
-    return betabinom(j.n, j.m + 1 - j.k, j.k)
+def _count(j: Judged) -> Count:
+    return Count(j.m, j.k, j.n, j.passed)
 
 
 def _row(of: list[Judged]) -> tuple[str, ...]:
-    draws = np.random.default_rng(SEED)
     passed, tested = sum(j.passed for j in of), sum(j.n for j in of)
-    # A count is discrete: its place in the law is drawn between that of fewer and that of as many.
-    places = [_law(j).cdf(j.passed - 1) + draws.random() * _law(j).pmf(j.passed) for j in of]
-    outside = sum(not _law(j).ppf(0.025) <= j.passed <= _law(j).ppf(0.975) for j in of)
+    outside, uniform = held([_count(j) for j in of], SEED)
     kept = sum(j.passed <= j.share * j.n for j in of)
     first = of[0]
     name = f"{first.share:.1%}" + (f" with confidence {first.confidence:.0%}" if first.confidence else "")
@@ -179,7 +175,7 @@ def _row(of: list[Judged]) -> tuple[str, ...]:
         f"{passed / tested:.2%}",
         f"{outside} of {len(of)}",
         f"{kept} of {len(of)}",
-        f"{kstest(places, 'uniform').pvalue:.2f}",
+        f"{uniform:.2f}",
     )
 
 
@@ -212,7 +208,7 @@ def _draw(judged: list[Judged]) -> None:
     drawn, axes = figure(8, 3.6, ncols=len(SHARES))
     for axis, share in zip(axes, SHARES, strict=True):
         of = [j for j in judged if j.share == share and j.confidence is None]
-        law = _law(of[0])
+        law = _count(of[0]).law
         axis.axhspan(100 * law.ppf(0.025) / of[0].n, 100 * law.ppf(0.975) / of[0].n, color=QUIET, alpha=0.2, lw=0)
         axis.axhline(100 * share, color=LINE, linewidth=1)
         axis.plot([100 * j.passed / j.n for j in of], "o", color=OURS, markersize=4)

@@ -46,6 +46,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(str(cell) for cell in row)} |" for row in (head, ruled, *rows))
 
 
+def spread(of: Sequence[float], form: str) -> str:
+    """Median, least and most, as one cell.
+
+    >>> spread([2.0, 1.0, 3.0], "{:.0f}")
+    '2 [1, 3]'
+    """
+    middle, least, most = (form.format(value) for value in of)
+    return f"{middle} [{least}, {most}]"
+
+
 def figure(width: float = 8.0, height: float = 4.0, **of: Any) -> tuple[Any, Any]:
     """A figure and its axes, drawn to be read at the width of a page."""
     import matplotlib

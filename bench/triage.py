@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bench.detect import Log, fitted, title
+from bench.detect import fitted, honest_log, title
 from bench.results import BUILD, INK, OURS, QUIET, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
 from detector.alert import ATTACKS
@@ -85,10 +85,7 @@ def opened(half: str, month: int = 1) -> list[Case]:
 def _opened(half: str, month: int) -> list[Case]:
     world, folder = mnist_world(half), BUILD / "triage"  # type: ignore[arg-type]
     fit_seed, test_seed = SEEDS[half][0], SEEDS[half][month]
-    say(f"simulating {HONEST_FIT:,} honest clients for the fit")
-    log = Log(simulate(world, seed=fit_seed, honest=HONEST_FIT), folder / "honest.jsonl")
-    log.traffic.write(log.path)
-    profile, _ = fitted(world, log)
+    profile, _ = fitted(world, honest_log(world, fit_seed, HONEST_FIT, folder))
     attackers = dict.fromkeys(FAMILIES, CAMPAIGNS)
     today = simulate(world, seed=test_seed, honest=HONEST_TEST, attackers=attackers, budget=BUDGET)
     path = folder / "today.jsonl"

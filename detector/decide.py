@@ -128,11 +128,10 @@ def _cooling_down(policy: Policy, case: Case, point: Point, reached: Threshold) 
 
 
 def _budget(policy: Policy, case: Case, point: Point) -> tuple[Case, Decision | None]:
-    hard = policy.budget.hard if not point.of_class else _hard(policy, point.of_class)
-    limits: list[tuple[Severity, int | None]] = [
-        ("high", hard),
-        ("low", None if point.of_class else policy.budget.soft),
-    ]
+    soft, hard = policy.budget.soft, policy.budget.hard
+    if point.of_class:
+        soft, hard = None, _hard(policy, point.of_class)
+    limits: list[tuple[Severity, int | None]] = [("high", hard), ("low", soft)]
     passed = next(((s, limit) for s, limit in limits if limit is not None and point.asked_today >= limit), None)
     if passed is None:
         return case, None

@@ -120,8 +120,9 @@ class ClientLevel:
         state = self.entities.rows, self._lines
         found = weighed(taken.slots, clock, values, stages, leaked, self._law, self._epoch_us, *state, self.watch)
         moved = np.flatnonzero(found.moved)
-        evidence = evidence_of(found.nats[moved], *telling(found.told[moved], self._law))
-        said = told_of(found.told[moved], self._law.tables).tolist()
+        counts = found.told[moved]
+        evidence = evidence_of(found.nats[moved], *telling(counts, self._law))
+        said = told_of(counts, self._law.tables).tolist()
         told = found.levels[moved].tolist(), evidence, exposed(leaked.told[moved]), said
         for i, *columns in zip(kept[moved].tolist(), *told, strict=True):
             points.append((i, under_its_name(self._point(batch, admission, i, naming, *columns), self.kit.signals)))

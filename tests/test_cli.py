@@ -12,6 +12,7 @@ from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.run.store import Reader
 from tests import people
+from tests.configured import settings_file
 from tests.conftest import Call
 from tests.servers.kafka.server import free_port
 
@@ -29,22 +30,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Path:
 
 @pytest.fixture
 def config(day: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "querywarden.toml"
-    path.write_text(f"""
-[source]
-type = "file"
-paths = ["{day}/log.jsonl"]
-[profile]
-path = "{day}/profile"
-[store]
-path = "{tmp_path}/store"
-[telemetry]
-port = 0
-[[sinks]]
-type = "file"
-path = "{tmp_path}/alerts.jsonl"
-""")
-    return path
+    return settings_file(tmp_path, day, f'[[sinks]]\ntype = "file"\npath = "{tmp_path}/alerts.jsonl"\n')
 
 
 def test_fit_makes_a_profile_and_says_what_it_promises(call: Call, day: Path, tmp_path: Path) -> None:

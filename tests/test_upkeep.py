@@ -12,6 +12,7 @@ from detector.run.local import LocalRunner
 from detector.run.store import Reader
 from detector.settings import load
 from tests import people
+from tests.configured import settings_file
 from tests.conftest import Call
 
 KEY = "a key that nobody knows"
@@ -30,19 +31,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, saved: Path, other_saved: Path
 
 @pytest.fixture
 def config(day: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "querywarden.toml"
-    path.write_text(f"""
-[source]
-type = "file"
-paths = ["{day}/log.jsonl"]
-[profile]
-path = "{day}/profile"
-[store]
-path = "{tmp_path}/store"
-[telemetry]
-port = 0
-""")
-    return path
+    return settings_file(tmp_path, day)
 
 
 def append(config: Path, text: str) -> None:

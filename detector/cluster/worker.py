@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -28,10 +27,9 @@ from detector.cluster.projecting import Projecting
 from detector.cluster.quiet import quieten
 from detector.cluster.wire import Routes
 from detector.errors import QuerywardenError
-from detector.pipeline import Step
 from detector.profile import artefact
 from detector.pseudonyms import decoder
-from detector.run.delivery import Courier, Couriers
+from detector.run.delivery import Couriers, couriers_of
 from detector.run.health import Health
 from detector.run.judge import use_of
 from detector.run.lock import WriterLock
@@ -66,7 +64,7 @@ class Worker:
         self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode)
         self.policy = settings.policy.over(self.profile.summary.policy.thresholds)
         ledger = Ledger(list(self.source.brokers), self.names, self._made)
-        self.judging = Judging(ledger, self.profile.summary.id, settings.store.snapshot_s, self._count)
+        self.judging = Judging(ledger, self.profile.summary.id, settings.store.snapshot_s, self.telemetry.count)
 
     def run(self) -> None:
         """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
@@ -77,7 +75,7 @@ class Worker:
             opened.callback(WriterLock(folder / "outbox.sqlite").release)
             topic_id = topics.check(self.settings, self.source)
             outbox = opened.enter_context(closing(Outbox(folder / "outbox.sqlite")))
-            couriers = self._couriers(folder / "outbox.sqlite")
+            couriers = couriers_of(self.settings, folder / "outbox.sqlite", self.health)
             couriers.start()
             opened.callback(couriers.stop, self.settings.delivery.drain_s)
             self._serve(opened)
@@ -152,14 +150,6 @@ class Worker:
         app.timer(LOOK_S)(_crash_only(look))
         app.agent(queries, name="judge")(_crash_only(judge))
 
-    def _couriers(self, outbox: Path) -> Couriers:
-        instance = f"{socket.gethostname()}:{self.settings.store.path}"
-        heartbeat_s = self.settings.delivery.heartbeat_s
-        return Couriers(
-            Courier(sink, outbox, self.health, instance=instance, heartbeat_s=heartbeat_s)
-            for sink in self.settings.sinks
-        )
-
     def _serve(self, opened: ExitStack) -> None:
         where = self.settings.telemetry
         if where.port:
@@ -176,19 +166,6 @@ class Worker:
         self.telemetry.watermark_s.set(max((p.newest_clock for p in pipelines), default=0) / 1e6)
         for standing in couriers.standings():
             self.telemetry.sink(standing, outbox.backlog(standing.sink))
-
-    def _count(self, step: Step) -> None:
-        t = self.telemetry
-        t.records.inc(step.records)
-        t.queries.inc(step.judged)
-        t.points.inc(len(step.points))
-        t.without_identity.inc(step.unidentified)
-        t.other_versions.inc(step.other_versions)
-        t.unanswered.inc(step.unanswered)
-        for letter in step.letters:
-            t.dead_letters.labels(letter.reason).inc()
-        for alert in step.alerts:
-            t.alerts.labels(alert.kind, alert.severity).inc()
 
 
 def _crash_only(stage: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

@@ -27,12 +27,12 @@ def of_honest(rows: Sequence[Row], owner: NDArray[np.int64], n: int, seed: int) 
     one column   a row with one value of another row
     """
     rng = np.random.default_rng(seed)
-    columns = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+    columns = columns_of(rows)
     a, b = same_owner(owner, n, rng)
     yield BLEND, [blended(rows[i], rows[j], rng) for i, j in zip(a.tolist(), b.tolist(), strict=True)]
     ways: dict[str, Callable[[], Row]] = {
         "columns": partial(_drawn, columns, rng),
-        "corners": partial(_corner, {name: _ends(values) for name, values in columns.items()}, rng),
+        "corners": partial(_corner, {name: ends_of(values) for name, values in columns.items()}, rng),
         "one column": partial(_nudged, rows, list(columns), rng),
     }
     for kind, make in ways.items():
@@ -64,7 +64,13 @@ def _corner(ends: Mapping[str, Sequence[Value]], rng: np.random.Generator) -> Ro
     return _drawn(ends, rng)
 
 
-def _ends(values: Sequence[Value]) -> Sequence[Value]:
+def columns_of(rows: Sequence[Row]) -> dict[str, list[Value]]:
+    """By name, in the order of names, the values of all rows; None where one has none."""
+    return {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+
+
+def ends_of(values: Sequence[Value]) -> Sequence[Value]:
+    """The least and the largest number; all values where there is none."""
     numbers = [value for value in values if is_number(value)]
     return [min(numbers), max(numbers)] if numbers else values  # type: ignore[type-var]  # all are numbers
 

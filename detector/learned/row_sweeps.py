@@ -5,14 +5,14 @@ A row that was never asked got no answer, and `fit` cannot ask the model: the an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.learned.made_rows import Row, Value, blended, is_number
+from detector.learned.made_rows import Row, Value, blended, columns_of, ends_of, is_number
 from detector.learned.sweeps import LENGTH, Rng, Sweeps, of_kinds
 from detector.query import Query
 
@@ -53,11 +53,8 @@ class _Maker:
     def __init__(self, queries: Sequence[Query], rng: Rng) -> None:
         self._rng, self._own = rng, len(queries)
         self.queries = list(queries)
-        rows = [cast(Row, query.input) for query in queries]
-        self._values: Mapping[str, list[Value]] = {
-            name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))
-        }
-        self._ends = {name: _ends(values) for name, values in self._values.items()}
+        self._values = columns_of([cast(Row, query.input) for query in queries])
+        self._ends = {name: ends_of(values) for name, values in self._values.items()}
         self._known = {name: sorted({*values} - {None}, key=str) or [None] for name, values in self._values.items()}
 
     def shuffled(self) -> NDArray[np.int64]:
@@ -116,9 +113,3 @@ class _Maker:
         whole = float(cast(float, low)).is_integer() and float(cast(float, high)).is_integer()
         value = float(self._rng.uniform(cast(float, low), cast(float, high)))
         return float(np.rint(value)) if whole else value
-
-
-def _ends(values: Sequence[Value]) -> list[Value]:
-    """The least and the largest number; all values where there is none."""
-    numbers = [cast(float, value) for value in values if is_number(value)]
-    return [min(numbers), max(numbers)] if numbers else list(values)

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from detector.classes import CLASSES, LEAKS_BY_TRADE
 from detector.errors import SettingsError, nearest_name
 from detector.evidence.law import DILUTION_BET, HALF, KT, Law
-from detector.exposure.exposed import unexposed
 from detector.policy import level_of_class
 from detector.profile import calibration, learn, promised, scaling, sets, trying
 from detector.profile.artefact import Level
 from detector.profile.groups import FEWEST
-from detector.profile.nulls import fit_honest
 
 BORROWS = (
     "borrows from people: {clients} clients of the class are too few for a law of its own, so only change against "
@@ -44,7 +42,7 @@ class Membership(msgspec.Struct, frozen=True):
 
 
 class Classed(NamedTuple):
-    """What was learned of a class; suprema: ascending, empty where it borrows."""
+    """What was learned of a class; suprema: ascending, those of people where it borrows."""
 
     name: str
     level: Level
@@ -89,78 +87,61 @@ class People(NamedTuple):
     nulls: learn.Nulls
 
 
-def learn_classes(
-    measured: learn.Measured,
-    clients: Sequence[str],
-    classes: NDArray[np.int64],
-    closed: NDArray[np.bool_],
-    people: People,
-    share: float | None,
-    confidence: float | None,
-    seed: int,
-) -> list[Classed]:
-    """A level for each class that has clients in the log; `share` is promised to each class of its own clients."""
-    found = []
-    for place, name in enumerate(CLASSES):
-        members = np.flatnonzero(classes == place)
-        if len(members):
-            found.append(_learned(name, measured, clients, members, closed, people, share, confidence, seed))
-    return found
+class Asking(NamedTuple):
+    """Whose queries are whose: clients and their `classes`, see classes_of; `closed` (clients,): who may calibrate.
+    `share` is promised to each class of its own clients.
+    """
+
+    measured: learn.Measured
+    clients: Sequence[str]
+    classes: NDArray[np.int64]
+    closed: NDArray[np.bool_]
+    people: People
+    share: float | None
+    confidence: float | None
+    seed: int
 
 
-def _learned(
-    name: str,
-    measured: learn.Measured,
-    clients: Sequence[str],
-    members: NDArray[np.int64],
-    closed: NDArray[np.bool_],
-    people: People,
-    share: float | None,
-    confidence: float | None,
-    seed: int,
-) -> Classed:
+def learn_classes(asking: Asking) -> list[Classed]:
+    """A level for each class that has clients in the log."""
+    members = {name: np.flatnonzero(asking.classes == place) for place, name in enumerate(CLASSES)}
+    return [_learned(name, of, asking) for name, of in members.items() if len(of)]
+
+
+def _learned(name: str, members: NDArray[np.int64], asking: Asking) -> Classed:
+    share, confidence = asking.share, asking.confidence
     need = calibration.entities_needed(share, confidence) if share is not None else FEWEST
-    drawn = sets.draw([clients[i] for i in members], {}, closed[members], seed, [need])
-    of = np.full(len(clients), -1, np.int8)
+    drawn = sets.draw([asking.clients[i] for i in members], {}, asking.closed[members], asking.seed, [need])
+    of = np.full(len(asking.clients), -1, np.int8)
     of[members] = drawn.of
     counts = [int(np.count_nonzero(of == which)) for which in (sets.LEARN, sets.SCALE, sets.CALIBRATE)]
     if share is None or min(counts[:2]) < FEWEST or counts[2] < need:
-        return _borrowed(name, len(members), people, share, confidence)
-    if name in LEAKS_BY_TRADE:
-        measured = measured._replace(leaked=unexposed(len(measured.owner)))
-    nulls = _own_nulls(measured.of(of == sets.LEARN), people.nulls)
+        return _borrowed(name, len(members), asking)
+    measured = _judged(name, asking.measured)
+    teachers, known = measured.of(of == sets.LEARN), asking.people.nulls
+    nulls = learn.in_bins_of(known, teachers.owner, learn.bins_of(teachers, known.edges), teachers.kit.signals)
     law = scaling.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
-    standing = np.zeros(len(clients), np.bool_)
+    standing = np.zeros(len(asking.clients), np.bool_)
     standing[members] = drawn.stands
     suprema = np.sort(trying.try_clients(measured.of(standing), law).suprema)
-    kind = level_of_class(name)
     fired = calibration.threshold(suprema, share, confidence=confidence)
-    return Classed(name, promised.level(kind, share, counts[:2], suprema, fired, 0, confidence), law, suprema)
+    level = promised.level(level_of_class(name), share, counts[:2], suprema, fired, 0, confidence)
+    return Classed(name, level, law, suprema)
 
 
-def _own_nulls(teachers: learn.Measured, of_people: learn.Nulls) -> learn.Nulls:
-    """What the class does, in the bins of people: a client keeps its counts when its class changes."""
-    weight, alpha, shares = of_people.weight.copy(), of_people.alpha.copy(), of_people.shares.copy()
-    bins = learn.bins_of(teachers, of_people.edges)
-    for f, signal in enumerate(teachers.kit.signals):
-        if of_people.active[f]:
-            counts = learn.per_client(teachers.owner, bins[:, f])
-            weight[f], alpha[f], shares[f] = fit_honest(learn.with_made(signal, counts))
-    return of_people._replace(weight=weight, alpha=alpha, shares=shares)
-
-
-def _borrowed(name: str, clients: int, people: People, share: float | None, confidence: float | None) -> Classed:
+def _borrowed(name: str, clients: int, asking: Asking) -> Classed:
     """The honest law is that a client is only like itself: turning from one's own past is all that is left to weigh."""
+    people, share, confidence = asking.people, asking.share, asking.confidence
     weight, alpha = learn.blank_honest(len(people.nulls.active))
     alone = people.nulls._replace(weight=weight, alpha=HALF * alpha)
-    law = scaling.learn_scale(people.scaling, alone, alone.active)
-    for channel in (KT, DILUTION_BET):
-        law.centre[:, channel], law.knee[:, channel] = scaling.OUT_OF_REACH, 2 * scaling.OUT_OF_REACH
-    calibrating = people.calibrating
-    if name in LEAKS_BY_TRADE:
-        calibrating = calibrating._replace(leaked=unexposed(len(calibrating.owner)))
-    suprema = np.sort(trying.try_clients(calibrating, law).suprema)
+    law = scaling.silenced(scaling.learn_scale(people.scaling, alone, alone.active), slice(None), KT, DILUTION_BET)
+    suprema = np.sort(trying.try_clients(_judged(name, people.calibrating), law).suprema)
     fired = None if share is None else calibration.threshold(suprema, share, confidence=confidence)
     level = promised.level(level_of_class(name), None, (0, 0), suprema, fired, 0, confidence)
     note = BORROWS.format(clients=clients, exposure="" if name in LEAKS_BY_TRADE else _EXPOSURE)
     return Classed(name, msgspec.structs.replace(level, note=note, calibrated=0), law, suprema)
+
+
+def _judged(name: str, measured: learn.Measured) -> learn.Measured:
+    """What the class is judged by."""
+    return measured.unexposed() if name in LEAKS_BY_TRADE else measured

@@ -203,9 +203,8 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
         weekly = promised.alerts_a_week(least, len(survey.index), days)
         raise PromiseRefused(f"{refusal}, which is {weekly:.2g} false alerts a week; {OBSERVE}") from refusal
     borrowed = classing.People(scalers, measured.of(drawn.stands), found)
-    classed = classing.learn_classes(
-        measured, survey.clients, classes, span.closed & kept, borrowed, left, options.confidence, options.seed
-    )
+    of_classes = measured, survey.clients, classes, span.closed & kept, borrowed
+    classed = classing.learn_classes(classing.Asking(*of_classes, left, options.confidence, options.seed))
     others: list[groups.Grouped | rings.Ringed | classing.Classed] = [*grouped, *([ringed] if ringed else []), *classed]
     levels = (client, *(one.level for one in others))
     all_laws = {"client": law} | {one.level.kind: one.law for one in others}

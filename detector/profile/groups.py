@@ -13,11 +13,12 @@ from detector.entities import BINS
 from detector.evidence import kernels, sums
 from detector.evidence.law import Law
 from detector.levels import TICK_US, run_starts
-from detector.profile import calibration, nulls, promised
+from detector.profile import calibration, promised
 from detector.profile.artefact import Level, group_row
-from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, with_made
-from detector.profile.scaling import scaled, unscaled
+from detector.profile.learn import FOREVER_US, Measured, Nulls, bins_of, in_bins_of
+from detector.profile.scaling import unscaled, with_scale
 from detector.profile.sets import CALIBRATE, LEARN, SCALE, Sets, keyed
+from detector.profile.trying import suprema_of
 from features.kit import Kit
 
 FEWEST = 20  # groups in each set, below which there is no level for that kind at all
@@ -168,22 +169,14 @@ def learn_group_law(teachers: Ticked, scalers: Ticked, clients: Nulls) -> Law:
     """The groups' own honest law, on the clients' bins of the additive signals, and its scale."""
     additive = teachers.kit.additive
     signals = [teachers.kit.signals[f] for f in additive]
-    edges, shares = clients.edges[additive], clients.shares[additive].copy()
-    weight, alpha = clients.weight[additive].copy(), clients.alpha[additive].copy()
-    active = clients.active[additive].copy()
-    for f in np.flatnonzero(active):
-        present = teachers.bins[:, f] != kernels.NO_BIN
-        active[f] = present.any()
-        if not active[f]:
-            continue
-        counts = np.zeros((int(teachers.group.max()) + 1, BINS), np.int64)
-        np.add.at(counts, (teachers.group[present], teachers.bins[present, f]), 1)
-        weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(signals[f], counts))
-    law = unscaled(Nulls(active, edges, weight, alpha, shares, ()), active, signals)
+    of_queries = clients.edges[additive], clients.weight[additive], clients.alpha[additive], clients.shares[additive]
+    summed = Nulls(clients.active[additive], *of_queries, ())
+    found = in_bins_of(summed, teachers.group, teachers.bins, signals)
+    law = unscaled(found, found.active, signals)
     starts = run_starts(scalers.tick, scalers.group)
     stops = np.append(starts[1:], len(scalers.tick))
     rows = np.zeros(int(scalers.group.max()) + 1, group_row(scalers.kit))
-    return scaled(law, starts, stops, scalers.group, scalers.bins, rows)
+    return with_scale(law, suprema_of(law, starts, stops, scalers.group, scalers.bins, rows))
 
 
 def try_groups(judged: Ticked, law: Law) -> NDArray[np.int64]:

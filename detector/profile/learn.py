@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,10 @@ class Measured(NamedTuple):
         ids, clock = (self.query[rows], self.owner[rows]), self.clock[rows]
         leaked = Exposing(self.leaked.told[rows], self.leaked.stepped[rows])
         return Measured(self.kit, *ids, clock, self.values[rows], self.stages[rows], self.taught[rows], leaked)
+
+    def unexposed(self) -> Measured:
+        """Without what exposure says."""
+        return self._replace(leaked=unexposed(len(self.owner)))
 
     def exposed(self, known: Known) -> Measured:
         """With what exposure says of each query."""
@@ -132,6 +137,20 @@ def learn_nulls(teachers: Measured) -> Nulls:
             "no signal can be learned from this log: " + "; ".join(f"{o.signal}: {o.reason}" for o in off)
         )
     return Nulls(active, edges, weight, alpha, shares, tuple(off))
+
+
+def in_bins_of(known: Nulls, owner: NDArray[np.int64], bins: NDArray[np.uint8], signals: Sequence[Signal]) -> Nulls:
+    """The honest law of other entities, owner (n,), in bins (n, F) that were cut for those of `known`. A signal that
+    their queries do not carry is off.
+    """
+    active, weight = known.active.copy(), known.weight.copy()
+    alpha, shares = known.alpha.copy(), known.shares.copy()
+    for f in np.flatnonzero(active).tolist():
+        counts = per_client(owner, bins[:, f])
+        active[f] = counts.any()
+        if active[f]:
+            weight[f], alpha[f], shares[f] = nulls.fit_honest(with_made(signals[f], counts))
+    return known._replace(active=active, weight=weight, alpha=alpha, shares=shares)
 
 
 def blank_honest(width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -12,7 +12,6 @@ from detector.errors import ProfileError
 from detector.evidence import law as laws
 from detector.evidence import polya
 from detector.evidence.law import CHANNELS, DILUTION_BET, REACHES, TURN, Law
-from detector.exposure.exposed import unexposed
 from detector.profile import calibration
 from detector.profile.artefact import client_row
 from detector.profile.learn import Measured, Nulls, bins_of
@@ -45,11 +44,19 @@ def learn_scale(judged: Measured, found: Nulls, active: NDArray[np.bool_]) -> La
     return law._replace(slope=flat_slope(*blind))
 
 
+def silenced(law: Law, signals: Any, *channels: int) -> Law:
+    """The law without these channels of some signals (an index of F). They are no more than out of reach: what they
+    found is still told.
+    """
+    centre, knee = law.centre.copy(), law.knee.copy()
+    for channel in channels:
+        centre[signals, channel], knee[signals, channel] = OUT_OF_REACH, 2 * OUT_OF_REACH
+    return law._replace(centre=centre, knee=knee)
+
+
 def _quiet(law: Law, habits: NDArray[np.bool_]) -> Law:
     """On habits nothing is bet but that the client is only like itself (Signal.habit)."""
-    for channel in (DILUTION_BET, TURN):
-        law.centre[habits, channel], law.knee[habits, channel] = OUT_OF_REACH, 2 * OUT_OF_REACH
-    return law
+    return silenced(law, habits, DILUTION_BET, TURN)
 
 
 def _blind(
@@ -65,7 +72,7 @@ def _blind(
         mine = np.arange(len(clients)) % FOLDS == fold
         others = law if mine.all() else _quiet(with_scale(law, highest[~mine]), habits)
         rows = np.flatnonzero(np.isin(judged.owner, clients[mine]))
-        taken = judged.taken(rows)._replace(leaked=unexposed(len(rows)))
+        taken = judged.taken(rows).unexposed()
         levels, ordinal, _ = levels_of(taken, others)
         found.append((score_at[levels], ordinal, np.searchsorted(clients, taken.owner)))
     scores, ordinals, owners = (np.concatenate(columns) for columns in zip(*found, strict=True))
@@ -79,24 +86,12 @@ def unscaled(found: Nulls, active: NDArray[np.bool_], signals: Sequence[Signal])
     return laws.make(active, *honest, flat, flat, ones, ones, ones, most, 0.0)
 
 
-def scaled(
-    law: Law,
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
-    owner: NDArray[np.int64],
-    bins: NDArray[np.uint8],
-    rows: NDArray[Any],
-) -> Law:
-    """The law with the scale of each channel (suprema.of_entities says what is given).
+def with_scale(law: Law, highest: NDArray[np.float64]) -> Law:
+    """The law with the scale of each channel, from honest suprema (entities, REACHES, F, CHANNELS).
 
     Evidence of what depends on the queries before rises with their number even when all is honest. What rises is taken
     off that channel alone, so that it does not cost the others.
     """
-    return with_scale(law, suprema_of(law, starts, stops, owner, bins, rows))
-
-
-def with_scale(law: Law, highest: NDArray[np.float64]) -> Law:
-    """The law with the scale of each channel, from honest suprema (entities, REACHES, F, CHANNELS)."""
     scale = np.empty((5, *highest.shape[2:]))
     for f, c in np.ndindex(highest.shape[2:]):
         scale[:, f, c] = scale_of(highest[:, :, f, c])

@@ -7,6 +7,7 @@ moves on. A crash before it moved repeats the batch with the same ids. A sink th
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ import structlog
 from detector.errors import SinkBusy, SinkRefused, StoreError
 from detector.run.health import Health, heartbeat
 from detector.run.outbox import Outbox, Waiting
+from detector.settings import Settings
 from sinks.contract import Delivery, SinkSettings
 
 BASE_S = 0.5  # the first pause; each further one may be twice as long
@@ -279,3 +281,12 @@ class Couriers:
             courier.stop(drain_s)
         until = time.monotonic() + drain_s + GRACE_S
         return tuple(c.name for c in self._couriers if not c.join(max(0.0, until - time.monotonic())))
+
+
+def couriers_of(settings: Settings, outbox: Path, health: Callable[[], Health]) -> Couriers:
+    """One for each sink of the settings. `health`: what their heartbeats say."""
+    instance = f"{socket.gethostname()}:{settings.store.path}"
+    heartbeat_s = settings.delivery.heartbeat_s
+    return Couriers(
+        Courier(sink, outbox, health, instance=instance, heartbeat_s=heartbeat_s) for sink in settings.sinks
+    )

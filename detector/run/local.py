@@ -9,7 +9,6 @@ where the log stood when a client was to be forgotten (forgetting.py).
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from detector.errors import QuerywardenError, SourceBusy, SourceRefused
 from detector.pipeline import Step
 from detector.profile import artefact
 from detector.profile.artefact import Profile
-from detector.run.delivery import Courier, Couriers, Standing
+from detector.run.delivery import Standing, couriers_of
 from detector.run.health import Health, Rate, of_other_versions
 from detector.run.idle import Silence
 from detector.run.judge import Judge, check_groups
@@ -80,7 +79,7 @@ class LocalRunner:
             for judge in self._judges:
                 closing.callback(judge.close)
             self._restore()
-            self._couriers = self._made_couriers()
+            self._couriers = couriers_of(self.settings, self._main.outbox_path, self.health)
             if endpoint := self._served():
                 closing.callback(endpoint.close)
             source: Source = self.settings.source.connect()
@@ -180,19 +179,8 @@ class LocalRunner:
         self._count(step)
 
     def _count(self, step: Step) -> None:
-        t = self.telemetry
-        t.records.inc(step.records)
-        t.queries.inc(step.judged)
-        t.points.inc(len(step.points))
-        t.without_identity.inc(step.unidentified)
-        t.other_versions.inc(step.other_versions)
-        t.unanswered.inc(step.unanswered)
-        for letter in step.letters:
-            t.dead_letters.labels(letter.reason).inc()
-        for alert in step.alerts:
-            t.alerts.labels(alert.kind, alert.severity).inc()
-        t.held.inc(len(step.held))
-        t.rate.set(self._rate.add(step.judged, self._now()))
+        self.telemetry.count(step)
+        self.telemetry.rate.set(self._rate.add(step.judged, self._now()))
 
     def _snapshot(self, source: Source) -> None:
         began = self._now()
@@ -264,14 +252,6 @@ class LocalRunner:
             entities=main.pipeline.known,
             streams=len(main.positions),
             shadow=self.settings.shadow.profile,
-        )
-
-    def _made_couriers(self) -> Couriers:
-        instance = f"{socket.gethostname()}:{self.settings.store.path}"
-        heartbeat_s = self.settings.delivery.heartbeat_s
-        return Couriers(
-            Courier(sink, self._main.outbox_path, self.health, instance=instance, heartbeat_s=heartbeat_s)
-            for sink in self.settings.sinks
         )
 
     def _served(self) -> Endpoint | None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from detector.errors import SettingsError
+from detector.pipeline import Step
 from detector.run.delivery import STATES, Standing
 from detector.run.health import Health
 
@@ -78,6 +79,20 @@ class Telemetry:
         self._state = Gauge(
             "querywarden_sink_state", "1 for the state that a sink is in.", ["sink", "state"], registry=registry
         )
+
+    def count(self, step: Step) -> None:
+        """What a step of the pipeline gave."""
+        self.records.inc(step.records)
+        self.queries.inc(step.judged)
+        self.points.inc(len(step.points))
+        self.without_identity.inc(step.unidentified)
+        self.other_versions.inc(step.other_versions)
+        self.unanswered.inc(step.unanswered)
+        for letter in step.letters:
+            self.dead_letters.labels(letter.reason).inc()
+        for alert in step.alerts:
+            self.alerts.labels(alert.kind, alert.severity).inc()
+        self.held.inc(len(step.held))
 
     def sink(self, standing: Standing, backlog: int) -> None:
         self._backlog.labels(standing.sink).set(backlog)

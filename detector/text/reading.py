@@ -64,11 +64,13 @@ class Text:
             inputs = words.directions(self._words.embed(asked) + self._words.embed(answers))
         elif self._own is not None:
             answers = [(query.text or "")[:ANSWER] for query in queries]
-            both = [_sum(self._own(one), self._own(other)) for one, other in zip(asked, answers, strict=True)]
-            inputs, misfit = _of_width(both, width)
+            prompted, misfit = _of_width([self._own(text) for text in asked], width)
+            answered, more = _of_width([self._own(text) for text in answers], prompted.shape[1])
+            inputs, misfit = words.directions(prompted + answered), misfit + more
             unfit = sorted({u.place: u for u in (*misfit, *unfit)}.values())
         else:
-            inputs, misfit = _of_width([query.embedding or [] for query in queries], width)
+            logged, misfit = _of_width([query.embedding or [] for query in queries], width)
+            inputs = words.directions(logged)
             unfit = sorted({u.place: u for u in (*misfit, *unfit)}.values())
         gone = [u.place for u in unfit]
         inputs[gone], form[gone] = 0.0, 0.0
@@ -80,16 +82,12 @@ def _no_text(query: Query) -> str:
     return f"the input is {len(query.input)} {kind}, this profile reads text"
 
 
-def _sum(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
-    return np.asarray(np.add(np.asarray(one, np.float64), np.asarray(other, np.float64))).ravel().tolist()
-
-
 def _of_width(found: Sequence[Sequence[float]], width: int | None) -> tuple[F64, list[Unfit]]:
-    width = next((len(vector) for vector in found if vector), 0) if width is None else width
+    width = next((len(vector) for vector in found if len(vector)), 0) if width is None else width
     inputs, unfit = np.zeros((len(found), width)), []
     for i, vector in enumerate(found):
         if len(vector) == width and np.isfinite(vector).all():
             inputs[i] = vector
         else:
             unfit.append(Unfit(i, WIDTH, f"the embedding has {len(vector)} numbers, this profile reads {width}"))
-    return words.directions(inputs), unfit
+    return inputs, unfit

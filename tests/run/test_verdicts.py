@@ -21,6 +21,7 @@ from detector.run.store import FIRST, FORGETTINGS, Reader, Store
 from detector.run.upgrade import upgrade
 from detector.run.verdicts import Made, Verdict, cases
 from tests import people
+from tests.configured import settings_file
 from tests.conftest import Call
 from tests.run.made import key
 
@@ -41,21 +42,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Path:
 
 
 def config_in(folder: Path, day: Path) -> Path:
-    path = folder / "querywarden.toml"
-    path.write_text(f"""
-[source]
-type = "file"
-paths = ["{day}/log.jsonl"]
-[profile]
-path = "{day}/profile"
-[store]
-path = "{folder}/store"
-[policy.storm]
-at_least = 0
-[telemetry]
-port = 0
-""")
-    return path
+    return settings_file(folder, day, "[policy.storm]\nat_least = 0\n")
 
 
 @pytest.fixture

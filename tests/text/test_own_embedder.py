@@ -45,9 +45,15 @@ def test_prompt_and_answer_are_added_and_a_batch_changes_nothing() -> None:
 
 def test_other_numbers_than_the_profile_reads_are_set_aside() -> None:
     trust(MINE, lambda text: [1.0] * (16 if text != "short" else 3) if text != "wild" else [np.inf] * 16)
-    found = Text(MINE).read([query("short", "short"), query("fine"), query("wild")], 16)
-    assert [(one.place, one.reason) for one in found.unfit] == [(0, WIDTH), (2, WIDTH)]
-    assert not found.inputs[[0, 2]].any()
+    asked = [query("short", "short"), query("fine"), query("wild"), query("short"), query("fine", "short")]
+    found = Text(MINE).read(asked, 16)
+    assert [(one.place, one.reason) for one in found.unfit] == [(i, WIDTH) for i in (0, 2, 3, 4)]
+    assert not found.inputs[[0, 2, 3, 4]].any()
+
+
+def test_it_may_give_arrays() -> None:
+    trust(MINE, lambda text: np.array(embed(text), np.float32))
+    assert Text(MINE).read([query("one two", "three")], None).inputs.shape == (1, 16)
 
 
 def test_a_profile_alone_never_has_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
