@@ -145,8 +145,8 @@ def page(found: Mapping[str, Any]) -> str:
         table(["windows", *whom], head),
         "",
         "A window of one person is about that person's matters, so honest windows are as far from the whole of honest "
-        "prompts as most sweeps are: that is what MMD measures. Where windows are drawn over all clients it sees more, and "
-        "judges no client. By kind of sweep:",
+        "prompts as most sweeps are: that is what MMD measures. Where windows are drawn over all clients it sees "
+        "more, and judges no client. By kind of sweep:",
         "",
         table(["windows", *whom], rows),
     ]
