@@ -16,7 +16,7 @@ from detector.run import journal_log
 if TYPE_CHECKING:
     from detector.settings import Settings
 
-PACKAGES = ("alembic", "argon2", "authlib", "httpx", "joserfc", "litestar", "psycopg", "sqlalchemy", "uvicorn")
+PACKAGES = ("alembic", "argon2", "httpx", "joserfc", "litestar", "psycopg", "sqlalchemy", "uvicorn")
 BESIDE = "--until-stdin-ends"
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from detector.dashboard.access.entrance import Entrance
 from detector.dashboard.access.pace import Pace
+from detector.dashboard.access.provider import Provider
 from detector.dashboard.api.app import make_app
 from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
@@ -87,6 +88,7 @@ def furnished(
         entrance=Entrance(settings, engine, now, link=link),
         drafting=Drafting(books, engine, review=settings.review, now=now),
         pace=Pace(monotonic),
+        provider=Provider(settings.oidc, now, monotonic) if settings.oidc else None,
         now=now,
         origins=frozenset(own),
         hosts=frozenset(named),
@@ -116,6 +118,8 @@ def serve(
         try:
             asyncio.run(_served(house, listening, until))
         finally:
+            if house.provider is not None:
+                house.provider.close()
             books.close()
             engine.dispose()
 

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from litestar.exceptions import HTTPException
 from litestar.exceptions.http_exceptions import ClientException
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 LIMIT = 100
 MOST = 1_000
 
-Limit = Annotated[int, Parameter(ge=1, le=MOST, description="At most so many.")]
-Cursor = Annotated[str | None, Parameter(max_length=1_000, description="`next` of the page before.")]
-Search = Annotated[str, Parameter(max_length=200)]
-Level = Annotated[str, Parameter(min_length=1, max_length=100)]
-Id = Annotated[str, Parameter(min_length=1, max_length=1_000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="At most so many.")]
+Cursor = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before.")]
+Search = Annotated[str, QueryParameter(max_length=200)]
+Level = Annotated[str, QueryParameter(min_length=1, max_length=100)]
+Id = Annotated[str, QueryParameter(min_length=1, max_length=1_000)]
 
 
 def number(cursor: str | None) -> int | None:

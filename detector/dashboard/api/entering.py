@@ -7,35 +7,35 @@ from typing import Annotated, Any
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Redirect
 
 from detector.dashboard.access.entrance import Locked
 from detector.dashboard.access.person import Person
 from detector.dashboard.api import asked
 from detector.dashboard.api.guarding import ANYBODY, address_of, cookie_name, role, ways_of
-from detector.dashboard.api.house import House
+from detector.dashboard.api.house import FromHouse, House
 from detector.dashboard.keeping import entering
 from detector.dashboard.shapes import Login, NewToken, Page, Session, Token, Ways
 
-TokenId = Annotated[str, Parameter(pattern="^[0-9a-f]{16}$")]
+TokenId = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 Asking = Request[Any, Any, Any]
 
 
 @get("/ways", opt=role(ANYBODY), sync_to_thread=False)
-def ways(house: House) -> Ways:
+def ways(house: FromHouse) -> Ways:
     return ways_of(house)
 
 
 @post("/login", opt=role(ANYBODY), status_code=200, sync_to_thread=True, raises=asked.raises(429))
-def login(house: House, request: Asking, data: Login) -> Response[Session]:
+def login(house: FromHouse, request: Asking, data: JSONBody[Login]) -> Response[Session]:
     paced(house, request)
     person = house.entrance.local(data.name, data.password, address_of(request))
     return Response(_session(person), cookies=[cookie_of(person, house)])
 
 
 @post("/logout", opt=role("viewer"), status_code=204, sync_to_thread=True)
-def logout(house: House, request: Asking) -> Response[None]:
+def logout(house: FromHouse, request: Asking) -> Response[None]:
     house.entrance.leave(request.user)
     return Response(None, cookies=[_cookie(house, "", 0)])
 
@@ -46,33 +46,33 @@ def session(request: Asking) -> Session:
 
 
 @get("/tokens", opt=role("admin"), sync_to_thread=True)
-def tokens(house: House, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[Token]:
+def tokens(house: FromHouse, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[Token]:
     with house.engine.begin() as db:
         found, total = entering.tokens(db, cursor, limit)
     return Page(found, total, found[-1].id if len(found) == limit else None)
 
 
 @post("/tokens", opt=role("admin"), status_code=201, sync_to_thread=True)
-def make_token(house: House, request: Asking, data: NewToken) -> Token:
+def make_token(house: FromHouse, request: Asking, data: JSONBody[NewToken]) -> Token:
     """The answer holds the secret, this once."""
     return house.entrance.make_token(data, request.user)
 
 
 @delete("/tokens/{token_id:str}", opt=role("admin"), sync_to_thread=True, raises=asked.raises(404))
-def revoke_token(house: House, request: Asking, token_id: TokenId) -> None:
+def revoke_token(house: FromHouse, request: Asking, token_id: TokenId) -> None:
     if not house.entrance.revoke(token_id, request.user):
         raise NotFoundException("there is no such token")
 
 
 @get("/link", opt=role(ANYBODY), include_in_schema=False, sync_to_thread=True)
-def link(house: House, request: Asking, token: Annotated[str, Parameter(max_length=200)] = "") -> Redirect:
+def link(house: FromHouse, request: Asking, token: Annotated[str, QueryParameter(max_length=200)] = "") -> Redirect:
     """The one-time link of a first start."""
     paced(house, request)
     person = house.entrance.by_link(token, address_of(request))
     return Redirect("/", status_code=303, cookies=[cookie_of(person, house)])
 
 
-def paced(house: House, request: Asking) -> None:
+def paced(house: FromHouse, request: Asking) -> None:
     """Raises Locked when this address, or everybody together, tried too often."""
     wait_s = house.pace.wait_s(address_of(request))
     if wait_s:
@@ -83,7 +83,7 @@ def cookie_of(person: Person, house: House) -> Cookie:
     return _cookie(house, person.secret, int(person.expires_at - house.now()))
 
 
-def _cookie(house: House, secret: str, seconds: int) -> Cookie:
+def _cookie(house: FromHouse, secret: str, seconds: int) -> Cookie:
     """Strict: no page of another site can have it sent, not even by a link; our own page asks for its data itself."""
     name = cookie_name(house.secure)
     return Cookie(

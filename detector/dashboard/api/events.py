@@ -83,7 +83,7 @@ class Watch:
         return len(self._listening) >= MOST
 
 
-@get("/events", opt=role("viewer"))
+@get("/events", opt=role("viewer"), media_type="text/event-stream")
 async def events(request: Request[Any, Any, Any]) -> ServerSentEvent:
     """The events `alerts`, `policy`, `tape`, `health`, `drafts`, each with a mark: something of it is new."""
     watch: Watch = request.app.state.watch

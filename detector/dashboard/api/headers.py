@@ -7,7 +7,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.dashboard.api.house import House
+from detector.dashboard.api.house import FromHouse
 from detector.dashboard.shapes import Problem
 
 CSP = (
@@ -27,7 +27,7 @@ HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
 MISDIRECTED = 421
 
 
-def headers(house: House):  # type: ignore[no-untyped-def]
+def headers(house: FromHouse):  # type: ignore[no-untyped-def]
     """Middleware around everything, errors too. A name that is not ours is refused: a page of another site could have
     its name lead to our address (DNS rebinding), and would then be of our origin.
     """

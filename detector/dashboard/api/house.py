@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from litestar.di import NamedDependency
 from sqlalchemy import Engine
 
 from detector.dashboard.access.entrance import Entrance
 from detector.dashboard.access.pace import Pace
+from detector.dashboard.access.provider import Provider
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
 from detector.dashboard_settings import DashboardSettings
@@ -26,7 +29,11 @@ class House:
     entrance: Entrance
     drafting: Drafting
     pace: Pace
+    provider: Provider | None
     now: Callable[[], float]
     origins: frozenset[str]
     hosts: frozenset[str]
     secure: bool
+
+
+FromHouse: TypeAlias = NamedDependency[House]

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, get, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 
 from detector.dashboard.access.person import Person
 from detector.dashboard.api import asked
 from detector.dashboard.api.guarding import role
-from detector.dashboard.api.house import House
+from detector.dashboard.api.house import FromHouse
 from detector.dashboard.keeping import audit
 from detector.dashboard.keeping.audit import Deed
 from detector.dashboard.shapes import (
@@ -33,27 +33,27 @@ from detector.dashboard.shapes import (
 )
 
 Asking = Request[Any, Any, Any]
-EntityId = Annotated[str, Parameter(query="id", min_length=1, max_length=1_000)]
-CaseId = Annotated[str, Parameter(min_length=1, max_length=100)]
+EntityId = Annotated[str, QueryParameter(name="id", min_length=1, max_length=1_000)]
+CaseId = Annotated[str, PathParameter(min_length=1, max_length=100)]
 NOT_THERE = asked.raises(404)
 
 
 @get("/overview", opt=role("viewer"), sync_to_thread=True)
-def overview(house: House) -> Overview:
+def overview(house: FromHouse) -> Overview:
     return msgspec.structs.replace(house.books.overview(), needs_review=house.settings.review)
 
 
 @get("/health", opt=role("viewer"), sync_to_thread=True)
-def health(house: House) -> HealthWord:
+def health(house: FromHouse) -> HealthWord:
     return house.books.health()
 
 
 @get("/entities", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
 def entities(
-    house: House,
-    level: Annotated[str | None, Parameter(max_length=100)] = None,
+    house: FromHouse,
+    level: Annotated[str | None, QueryParameter(max_length=100)] = None,
     search: asked.Search = "",
-    sort: Sort = "score",
+    sort: FromQuery[Sort] = "score",
     cursor: asked.Cursor = None,
     limit: asked.Limit = asked.LIMIT,
 ) -> Page[EntityRow]:
@@ -61,29 +61,29 @@ def entities(
 
 
 @get("/entity", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
-def entity(house: House, level: asked.Level, id_: EntityId) -> EntityView:
+def entity(house: FromHouse, level: asked.Level, id_: EntityId) -> EntityView:
     return house.books.entity(level, id_)
 
 
 @get("/entity/timeline", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
-def timeline(house: House, level: asked.Level, id_: EntityId) -> Timeline:
+def timeline(house: FromHouse, level: asked.Level, id_: EntityId) -> Timeline:
     return house.books.timeline(level, id_)
 
 
 @get("/entity/queries", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
-def queries(house: House, level: asked.Level, id_: EntityId) -> list[Mattered]:
+def queries(house: FromHouse, level: asked.Level, id_: EntityId) -> list[Mattered]:
     return list(house.books.mattered(level, id_))
 
 
 @get("/entity/map", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
-def map_(house: House, level: asked.Level, id_: EntityId) -> Map:
+def map_(house: FromHouse, level: asked.Level, id_: EntityId) -> Map:
     return house.books.map(level, id_)
 
 
 @get("/cases", opt=role("viewer"), sync_to_thread=True)
 def cases(
-    house: House,
-    of_state: Annotated[Literal["open", "resolved", "held", "all"], Parameter(query="state")] = "open",
+    house: FromHouse,
+    of_state: Annotated[Literal["open", "resolved", "held", "all"], QueryParameter(name="state")] = "open",
     search: asked.Search = "",
     cursor: asked.Cursor = None,
     limit: asked.Limit = asked.LIMIT,
@@ -92,12 +92,12 @@ def cases(
 
 
 @get("/cases/{case_id:str}", opt=role("viewer"), sync_to_thread=True, raises=NOT_THERE)
-def case(house: House, case_id: CaseId) -> CaseView:
+def case(house: FromHouse, case_id: CaseId) -> CaseView:
     return house.books.case(case_id)
 
 
 @post("/verdicts", opt=role("analyst"), status_code=200, sync_to_thread=True, raises=NOT_THERE)
-def verdicts(house: House, request: Asking, data: Say) -> Said:
+def verdicts(house: FromHouse, request: Asking, data: JSONBody[Say]) -> Said:
     """Written down before it is done, so that none is ever done and not written down."""
     person: Person = request.user
     subject = data.cases[0] if len(data.cases) == 1 else f"{len(data.cases)} cases"
@@ -117,7 +117,7 @@ def verdicts(house: House, request: Asking, data: Say) -> Said:
 
 
 @get("/audit", opt=role("viewer"), sync_to_thread=True)
-def entries(house: House, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[AuditEntry]:
+def entries(house: FromHouse, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[AuditEntry]:
     """The newest first."""
     with house.engine.begin() as db:
         found, total = audit.newest(db, asked.number(cursor), limit)
@@ -125,7 +125,7 @@ def entries(house: House, cursor: asked.Cursor = None, limit: asked.Limit = aske
 
 
 @get("/audit/state", opt=role("viewer"), sync_to_thread=True)
-def chain(house: House) -> AuditState:
+def chain(house: FromHouse) -> AuditState:
     with house.engine.begin() as db:
         return audit.state(db)
 

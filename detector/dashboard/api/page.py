@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 STATIC = Path(__file__).parents[1] / "static"
 INDEX = "index.html"
@@ -49,7 +50,7 @@ def page(folder: Path):  # type: ignore[no-untyped-def]
     known = files(folder)
 
     @get(["/", "/{path:path}"], opt={"role": "anybody"}, include_in_schema=False, sync_to_thread=False)
-    def answer(path: str = "") -> Response[bytes]:
+    def answer(path: FromPath[str] = "") -> Response[bytes]:
         name = path.strip("/")
         if name.startswith(("api/", "oidc/")) or name == "api":
             raise NotFoundException("the API has no such route")

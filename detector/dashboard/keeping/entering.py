@@ -142,8 +142,10 @@ def forgive(db: Connection, name: str) -> None:
 # -- logins that a provider has not answered yet
 
 
-def add_login(db: Connection, secret: str, row: LoginRow, expires_at: float) -> None:
-    db.execute(insert(LOGINS).values(secret=sha(secret), expires_at=expires_at, **row._asdict()))
+def add_login(db: Connection, secret: str, row: LoginRow, *, now: float, wait_s: float) -> None:
+    """Anybody may begin one, so those that expired go at once."""
+    db.execute(delete(LOGINS).where(LOGINS.c.expires_at <= now))
+    db.execute(insert(LOGINS).values(secret=sha(secret), expires_at=now + wait_s, **row._asdict()))
 
 
 def take_login(db: Connection, secret: str, now: float) -> LoginRow | None:
