@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import ranging, upkeep
+from detector import dashboarding, ranging, upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -67,11 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     _digest_arguments(commands.add_parser("digest", help="who is oddest, ranked, whether anything is promised or not"))
     _explain_arguments(commands.add_parser("explain", help="one client's evidence over time"))
     _policy_arguments(commands.add_parser("policy", help="ask a running querywarden for another policy"))
+    dashboarding.add_arguments(commands.add_parser("dashboard", help="see who asks how, tune thresholds, judge alerts"))
     config = commands.add_parser("config", help="about the settings").add_subparsers(required=True, metavar="WHAT")
     config.add_parser("schema", help="their JSON Schema").set_defaults(command=_config_schema)
     demo = commands.add_parser("demo", help="simulate clients and attacks, detect them, show the result")
     demo.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for everything that it writes")
     demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--dashboard", action="store_true", help="then keep the dashboard open on what it found")
     demo.set_defaults(command=_demo)
     ranging.add_arguments(commands.add_parser("range", help="attack a victim in every way we know, and report"))
     return parser
@@ -280,11 +282,13 @@ def _run(arguments: argparse.Namespace) -> int:
         source = msgspec.structs.replace(settings.source, start=arguments.start)
         settings = msgspec.structs.replace(settings, source=source)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    beside = dashboarding.beside(settings, arguments.config, environ)
     runner = LocalRunner(settings)
     check_groups(settings, runner.profile)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
-    runner.run()
+    with beside:
+        runner.run()
     return 0
 
 
@@ -388,9 +392,15 @@ def _config_schema(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from detector.redteam.demo import demo
+    from detector.redteam.demo import SETTINGS, demo
 
+    if arguments.dashboard:
+        dashboarding.need_extra()
     demo(arguments.out, arguments.seed)
+    config = str(arguments.out / SETTINGS)
+    if arguments.dashboard:
+        return main(["run", "--config", config])
+    _say(f"Look at it on the dashboard: querywarden run --config {config}  (or: make demo DASHBOARD=1)")
     return 0
 
 
