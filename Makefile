@@ -15,7 +15,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check lint kernels bench fuzz docs lock splunk-app check-splunk-app clean
+.PHONY: help setup demo test check lint kernels servers bench fuzz docs lock splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
@@ -42,13 +42,17 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/querywarden demo
 
+# What is fetched is waited for beside the linters; what workers share is made once, so all tests that need no server are
+# one run. Of those that do, tests that share their servers stay with one worker, and whatever kills servers has its own.
 test: $(READY)
 	$(BIN)/python -m tests.servers
-	$(MAKE) check
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(MAKE) -j3 lint kernels servers
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not server'
 	# plain: the difference of two stores, drawn by pytest, takes longer than all tests
-	$(BIN)/python -m pytest -m server --assert=plain
+	$(BIN)/python -m pytest -n $(WORKERS) -m server --dist loadscope --assert=plain
+
+servers: $(READY)
+	$(BIN)/python -m tests.servers fetch
 
 check: $(READY)
 	$(MAKE) -j2 lint kernels
