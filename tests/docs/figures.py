@@ -61,6 +61,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "hidden_text": lambda: tables("text")[3],
     "tabular": lambda: tables("tabular")[0],
     "rings": lambda: tables("rings")[0],
+    "sizing": lambda: tables("sizing")[0],
 }
 
 
