@@ -15,7 +15,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check lint kernels servers bench fuzz docs lock splunk-app check-splunk-app clean
+.PHONY: help setup demo test check lint kernels servers bench fuzz docs lock manifests check-deploy splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
@@ -25,6 +25,8 @@ help:
 	@echo "make fuzz    ten minutes of a coverage-guided fuzzer on the log formats"
 	@echo "make docs    write the schemas and docs/settings.md from the code"
 	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
+	@echo "make manifests    write deploy/kubernetes from the Helm chart"
+	@echo "make check-deploy let Helm, Docker Compose, hadolint and systemd look at deploy/"
 	@echo "make splunk-app        pack deploy/splunk/querywarden into build/querywarden.spl"
 	@echo "make check-splunk-app  let Splunk's own checker (splunk-appinspect) look at it"
 	@echo "make clean   remove what was built; the environment too"
@@ -82,6 +84,7 @@ fuzz: build/fuzz/ready
 
 docs: $(READY)
 	$(BIN)/python -m detector.schema docs
+	$(BIN)/python -m bench.sizing fit
 	$(BIN)/python -m tests.docs.figures
 
 lock: $(READY)
@@ -91,6 +94,13 @@ lock: $(READY)
 
 splunk-app:
 	$(PYTHON) deploy/splunk/package.py build/querywarden.spl
+
+# deploy/kubernetes is the chart with its defaults.
+manifests: $(READY)
+	$(BIN)/python -m tests.deploy.tools
+
+check-deploy: $(READY)
+	$(BIN)/python -m pytest -m "" tests/deploy
 
 check-splunk-app: $(READY)
 	$(BIN)/python -m pytest -m "" tests/sinks/test_splunk_app.py

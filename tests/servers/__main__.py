@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.deploy import tools as deploy_tools
 from tests.servers.elasticsearch import jars as elasticsearch_jars
 from tests.servers.elasticsearch.jars import JAVA, VERSION
 from tests.servers.fetched import cache_folder
@@ -46,6 +47,7 @@ def fetch() -> None:
             pool.submit(foreign.npm_client),
             pool.submit(foreign.pypi_client),
             pool.submit(appinspect.program),
+            pool.submit(deploy_tools.folder),
         ]
         for one in fetching:
             one.result()
