@@ -41,12 +41,14 @@ def dockerfile() -> list[Said]:
 
 SAID = dockerfile()
 LAST = {said.word: said.rest for said in SAID if said.stage == "last"}
+ARGS = dict(said.rest.split("=", 1) for said in SAID if said.word == "ARG" and "=" in said.rest)
 COPIED = [
-    source
+    source.replace("${PAGE}", ARGS["PAGE"])
     for said in SAID
     if said.word == "COPY" and not said.rest.startswith("--from")
     for source in said.rest.split()[:-1]
 ]
+PAGES = [path for path in ("dashboard", "detector/dashboard/page") if (ROOT / path / "package.json").exists()]
 
 
 def test_it_runs_as_a_number_that_is_not_root() -> None:
@@ -64,14 +66,13 @@ def test_packages_are_those_of_the_lock_by_their_hashes_and_nothing_else_is_fetc
 
 
 def test_its_extras_are_ours() -> None:
-    (extras,) = [said.rest.partition("=")[2] for said in SAID if said.rest.startswith("EXTRAS=")]
-    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+    assert set(ARGS["EXTRAS"].split(",")) <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("source", COPIED)
 def test_what_is_copied_is_there_and_reaches_the_build(source: str) -> None:
     name = source.rstrip("/")
-    if name.startswith("dashboard") and not (ROOT / "dashboard").exists():
+    if name.startswith(ARGS["PAGE"]) and not PAGES:
         pytest.skip("the dashboard's page is not in this tree")
     assert (ROOT / name).exists()
     let_in = [
