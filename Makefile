@@ -15,13 +15,14 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check lint kernels servers bench fuzz docs lock manifests check-deploy splunk-app check-splunk-app clean
+.PHONY: help setup demo test check lint kernels servers bench chaos fuzz docs lock manifests check-deploy splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
 	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
+	@echo "make chaos   kill workers and brokers for a long time, and count what it changed (docs/bench/chaos.md)"
 	@echo "make fuzz    ten minutes of a coverage-guided fuzzer on the log formats"
 	@echo "make docs    write the schemas and docs/settings.md from the code"
 	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
@@ -73,6 +74,9 @@ kernels: $(READY)
 bench: $(READY)
 	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 	$(MAKE) docs
+
+chaos: $(READY)
+	$(BIN)/python -m tests.crash.chaos
 
 # atheris is no part of the lock: it is large, and nothing that is shipped or tested needs it.
 build/fuzz/ready: $(READY)
