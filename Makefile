@@ -15,7 +15,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check lint kernels bench fuzz docs lock splunk-app check-splunk-app clean
+.PHONY: help setup demo test check lint kernels servers bench chaos fuzz docs lock manifests check-deploy splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo);"
@@ -23,9 +23,12 @@ help:
 	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
+	@echo "make chaos   kill workers and brokers for a long time, and count what it changed (docs/bench/chaos.md)"
 	@echo "make fuzz    ten minutes of a coverage-guided fuzzer on the log formats"
 	@echo "make docs    write the schemas and docs/settings.md from the code"
 	@echo "make lock    choose newer versions of the packages, within pyproject.toml"
+	@echo "make manifests    write deploy/kubernetes from the Helm chart"
+	@echo "make check-deploy let Helm, Docker Compose, hadolint and systemd look at deploy/"
 	@echo "make splunk-app        pack deploy/splunk/querywarden into build/querywarden.spl"
 	@echo "make check-splunk-app  let Splunk's own checker (splunk-appinspect) look at it"
 	@echo "make clean   remove what was built; the environment too"
@@ -43,13 +46,17 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/querywarden demo$(if $(DASHBOARD), --dashboard)
 
+# What is fetched is waited for beside the linters; what workers share is made once, so all tests that need no server are
+# one run. Of those that do, tests that share their servers stay with one worker, and whatever kills servers has its own.
 test: $(READY)
 	$(BIN)/python -m tests.servers
-	$(MAKE) check
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/docs
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(MAKE) -j3 lint kernels servers
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not server'
 	# plain: the difference of two stores, drawn by pytest, takes longer than all tests
-	$(BIN)/python -m pytest -m server --assert=plain
+	$(BIN)/python -m pytest -n $(WORKERS) -m server --dist loadscope --assert=plain
+
+servers: $(READY)
+	$(BIN)/python -m tests.servers fetch
 
 check: $(READY)
 	$(MAKE) -j2 lint kernels
@@ -69,6 +76,9 @@ bench: $(READY)
 	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 	$(MAKE) docs
 
+chaos: $(READY)
+	$(BIN)/python -m tests.crash.chaos
+
 # atheris is no part of the lock: it is large, and nothing that is shipped or tested needs it.
 build/fuzz/ready: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/fuzz atheris==3.0.0
@@ -79,6 +89,7 @@ fuzz: build/fuzz/ready
 
 docs: $(READY)
 	$(BIN)/python -m detector.schema docs
+	$(BIN)/python -m bench.sizing fit
 	$(BIN)/python -m tests.docs.figures
 
 lock: $(READY)
@@ -88,6 +99,13 @@ lock: $(READY)
 
 splunk-app:
 	$(PYTHON) deploy/splunk/package.py build/querywarden.spl
+
+# deploy/kubernetes is the chart with its defaults.
+manifests: $(READY)
+	$(BIN)/python -m tests.deploy.tools
+
+check-deploy: $(READY)
+	$(BIN)/python -m pytest -m "" tests/deploy
 
 check-splunk-app: $(READY)
 	$(BIN)/python -m pytest -m "" tests/sinks/test_splunk_app.py

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -83,21 +84,32 @@ def main() -> None:
 class Fleet:
     """Workers on a topic of their own."""
 
-    def __init__(self, server: KafkaServer, folder: Path, topic: str, count: int) -> None:
-        self._server, self._topic = server, topic
+    def __init__(
+        self, server: KafkaServer, folder: Path, topic: str, count: int, sinks: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self._server, self._topic, self._sinks = server, topic, list(sinks)
         admin: Any = KafkaAdminClient(bootstrap_servers=[server.bootstrap])
         admin.create_topics({topic: {"num_partitions": PARTITIONS, "replication_factor": 1}}, wait_for_metadata=True)
         admin.close()
         self._ports = [free_port() for _ in range(count)]
         self._configs = [self._configured(folder / f"{topic}-{i}", folder, port) for i, port in enumerate(self._ports)]
 
-    def timed(self, lines: Sequence[bytes]) -> Pass:
+    @contextmanager
+    def running(self) -> Iterator[list[subprocess.Popen[bytes]]]:
         command = [sys.executable, "-m", "detector.cli"]
         subprocess.run([*command, "topics", "--config", str(self._configs[0])], check=True, capture_output=True)
         workers = [subprocess.Popen([*command, "worker", "--config", str(config)]) for config in self._configs]
         try:
+            yield workers
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+
+    def timed(self, lines: Sequence[bytes]) -> Pass:
+        with self.running() as workers:
             write(self._server.bootstrap, self._topic, lines[:WARM_UP])
-            self._until(lambda: self._judged() >= WARM_UP)
+            self.until_judged(WARM_UP)
             for worker in workers:
                 worker.send_signal(signal.SIGSTOP)
             write(self._server.bootstrap, self._topic, lines[WARM_UP:])
@@ -105,14 +117,10 @@ class Fleet:
             began = time.perf_counter()
             for worker in workers:
                 worker.send_signal(signal.SIGCONT)
-            self._until(lambda: self._judged() >= WARM_UP + RECORDS)
+            self.until_judged(WARM_UP + RECORDS)
             wall_s = time.perf_counter() - began
             used = [_processor_s(worker.pid) for worker in workers]
             return Pass(wall_s, sum(used) - sum(before[0]), _processor_s(self._broker()) - before[1])
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
 
     def settings(self) -> Settings:
         return load(self._configs[0], {})
@@ -140,16 +148,14 @@ class Fleet:
                 "clients_only": True,
                 "session_s": SESSION_S,
             },
+            "sinks": self._sinks,
             "telemetry": {"port": port},
         }
         return configured(own / "worker.toml", document)
 
-    def _judged(self) -> float:
-        return sum(_judged(port) for port in self._ports)
-
-    def _until(self, condition: Callable[[], bool]) -> None:
+    def until_judged(self, records: int) -> None:
         end = time.monotonic() + PATIENCE_S
-        while not condition():
+        while sum(_judged(port) for port in self._ports) < records:
             assert time.monotonic() < end, "the workers do not come to the end"
             time.sleep(LOOK_S)
 

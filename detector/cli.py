@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import dashboarding, ranging, upkeep
+from detector import dashboarding, ranging, sized, upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--dashboard", action="store_true", help="then keep the dashboard open on what it found")
     demo.set_defaults(command=_demo)
     ranging.add_arguments(commands.add_parser("range", help="attack a victim in every way we know, and report"))
+    sized.add_arguments(
+        commands.add_parser("size", help="the workers, memory and brokers that a rate of queries needs")
+    )
     return parser
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers have a core each: the threads
 
 Call = Callable[..., tuple[int, str, str]]
 HORIZON_US = 4 * people.DAY_US
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `--dist loadscope`: who shares what (tests/sharing.py). Otherwise xdist's own."""
+    from tests.sharing import Sharing
+
+    return Sharing(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def fitted(log: list[bytes], *, trained: bool = True, sizes: Sequence[int] = (), **options: object) -> Profile:

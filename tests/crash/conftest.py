@@ -11,8 +11,10 @@ from elasticsearch import Elasticsearch
 
 from detector.logs.native import decode_many
 from detector.profile import artefact, fit
+from detector.profile.artefact import Profile
 from detector.redteam import World, digits_world, simulate
 from detector.run.replay import read_logs
+from tests.conftest import handed_over
 from tests.crash.stage import Record, Stage, keyed
 from tests.servers.elasticsearch import ElasticsearchServer, elasticsearch_server
 from tests.servers.kafka import KafkaServer, kafka_server
@@ -43,13 +45,17 @@ def digits() -> World:
 @pytest.fixture(scope="session")
 def profile(digits: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A promise of 10%, which 260 honest clients carry at two levels: clients and organisations."""
-    folder = tmp_path_factory.mktemp("range")
-    simulate(digits, seed=11, honest=260).write(folder / "honest.jsonl")
-    options = fit.Options(promise=0.1, horizon_us=None)
-    made = fit.fit(lambda: read_logs([str(folder / "honest.jsonl")]), decode_many, None, options, lambda text: None)
-    assert {level.kind for level in made.summary.levels if level.threshold is not None} == {"client", "organisation"}
-    artefact.save(made, folder / "profile")
-    return folder / "profile"
+
+    def made() -> Profile:
+        honest = tmp_path_factory.mktemp("range") / "honest.jsonl"
+        simulate(digits, seed=11, honest=260).write(honest)
+        options = fit.Options(promise=0.1, horizon_us=None)
+        return fit.fit(lambda: read_logs([str(honest)]), decode_many, None, options, lambda text: None)
+
+    folder = handed_over("range", tmp_path_factory, made)
+    judged = {level.kind for level in artefact.load(folder).summary.levels if level.threshold is not None}
+    assert judged == {"client", "organisation"}
+    return folder
 
 
 @pytest.fixture(scope="session")

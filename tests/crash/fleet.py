@@ -84,7 +84,7 @@ class Fleet:
                 self.ended += 1
                 self.start(number)
 
-    def drain(self) -> None:
+    def drain(self, patience_s: float = PATIENCE_S) -> None:
         """Until all that is in the log is judged and saved, and all sinks have all alerts."""
 
         def drained() -> bool:
@@ -97,7 +97,7 @@ class Fleet:
                 )
             )
 
-        until(drained, lambda: "\n".join(child.tail() for child in self.children.values()), PATIENCE_S)
+        until(drained, lambda: "\n".join(child.tail() for child in self.children.values()), patience_s)
 
     def left(self) -> Left:
         rows: dict[str, bytes] = {}

@@ -62,6 +62,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "windows": lambda: tables("windows")[0],
     "tabular": lambda: tables("tabular")[0],
     "rings": lambda: tables("rings")[0],
+    "sizing": lambda: tables("sizing")[0],
 }
 
 

@@ -1,15 +1,23 @@
-"""Says, before any test runs, whether this machine can start the test servers: `python -m tests.servers`."""
+"""Says, before any test runs, whether this machine can start the test servers: `python -m tests.servers`.
+
+`python -m tests.servers fetch` also fetches what they and the other server tests need, where it is not there yet.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+from tests.deploy import tools as deploy_tools
+from tests.servers.elasticsearch import jars as elasticsearch_jars
 from tests.servers.elasticsearch.jars import JAVA, VERSION
 from tests.servers.fetched import ServerUnavailable, cache_folder
+from tests.servers.hec import appinspect, foreign
 from tests.servers.java import NoJava, java_home
-from tests.servers.kafka.server import cache
+from tests.servers.kafka.server import cache, install_jars
+from tests.servers.opensearch import jars as opensearch_jars
 from tests.servers.opensearch.jars import VERSION as OPENSEARCH
 from tests.servers.postgres import program
 
@@ -34,14 +42,32 @@ def missing() -> Iterator[str]:
         yield "openssl, which makes the certificates of the TLS tests, is not on PATH"
 
 
-def main() -> int:
+def fetch() -> None:
+    """Side by side: it is waiting, mostly."""
+    with ThreadPoolExecutor() as pool:
+        fetching = [
+            pool.submit(install_jars, cache() / "kafka" / "jars"),
+            pool.submit(elasticsearch_jars.prepared),
+            pool.submit(opensearch_jars.prepared),
+            pool.submit(foreign.npm_client),
+            pool.submit(foreign.pypi_client),
+            pool.submit(appinspect.program),
+            pool.submit(deploy_tools.folder),
+        ]
+        for one in fetching:
+            one.result()
+
+
+def main(wanted: list[str]) -> int:
     found = list(missing())
     for sentence in found:
         sys.stderr.write(f"The server tests cannot run: {sentence}.\n")
     if found:
         sys.stderr.write("Without them: `make check`, and `.venv/bin/python -m pytest` for the tests that need none.\n")
+    if wanted == ["fetch"] and not found:
+        fetch()
     return len(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

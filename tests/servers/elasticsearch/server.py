@@ -91,6 +91,7 @@ def _command(jars: Path, home: Path) -> list[str]:
         "-Xms512m",
         "-Xmx512m",
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",  # these live for seconds: half the processor time until they answer
         "-Dfile.encoding=UTF-8",
         "-Djava.locale.providers=CLDR",
         f"-Djava.io.tmpdir={home / 'tmp'}",

@@ -15,12 +15,12 @@ PYPI = "splunk-appinspect==4.3.1"
 def inspected(package: Path, report: Path) -> dict[str, Any]:
     """The report of `splunk-appinspect inspect --mode precert` on a packaged app."""
     told = ["--mode", "precert", "--data-format", "json", "--output-file", str(report)]
-    run([str(_program()), "inspect", str(package), *told])
+    run([str(program()), "inspect", str(package), *told])
     found: dict[str, Any] = json.loads(report.read_text())
     return found
 
 
-def _program() -> Path:
+def program() -> Path:
     """Fetched once into the cache."""
     folder = cache_folder() / "splunk-appinspect"
     if not (folder / "ready").exists():

@@ -38,6 +38,7 @@ class OpenSearchServer(Node):
             "-Xms512m",
             "-Xmx512m",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",  # these live for seconds: half the processor time until they answer
             f"-Djava.io.tmpdir={self.home / 'tmp'}",
             "--enable-native-access=ALL-UNNAMED",
             "-cp",
