@@ -1,0 +1,48 @@
+/** Severities, answers, levels and states, in the words of the documents. */
+import type * as S from "../api/shapes";
+
+export type Severity = S.ThresholdAt["severity"];
+export type Answer = S.Say["answer"];
+
+/** Ascending, as thresholds are. */
+export const SEVERITIES: readonly Severity[] = ["informational", "low", "medium", "high", "critical"];
+export const ANSWERS: readonly Answer[] = ["attack", "honest", "automation", "unsure"];
+
+const SAID: Record<Answer, string> = {
+  attack: "attack",
+  honest: "honest",
+  automation: "honest automation",
+  unsure: "unsure",
+};
+
+export function answer(of: Answer): string {
+  return SAID[of];
+}
+
+/** "client" and "client:automation" are levels; so is any group that the log names. */
+export function level(name: string, many = false): string {
+  const [kind = name, of] = name.split(":");
+  const noun = many && !kind.endsWith("s") ? `${kind}s` : kind;
+  return of ? `${noun} declared as ${of}` : noun;
+}
+
+const KINDS: Record<string, string> = {
+  extraction: "copying the model",
+  membership: "finding out what it was taught on",
+  inversion: "drawing training data out of it",
+  evasion: "looking for inputs that deceive it",
+  unknown: "asking oddly",
+  exposure: "has learned much of the model",
+  ring: "accounts that ask as one hand",
+  budget: "asked more than its budget",
+  population: "the population moved",
+  health: "the detector itself",
+};
+
+export function kind(of: string): string {
+  return KINDS[of] ?? of;
+}
+
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
