@@ -6,8 +6,8 @@ import type * as S from "../api/shapes";
 import { EntityLink, Level, Time, Verdict } from "../parts/marks";
 import { Shown } from "../parts/states";
 import { Behind, Table } from "../parts/table";
-import { count, oneIn, percent, score, several, signed } from "../words/numbers";
-import { ANSWERS, answer, capital, kind, type Answer } from "../words/kinds";
+import { count, likely, oneIn, score, several, signed } from "../words/numbers";
+import { ANSWERS, answer, capital, horizon, kind, type Answer } from "../words/kinds";
 import { ofLog, ofWall } from "../words/times";
 
 interface Given {
@@ -119,7 +119,7 @@ function Alerts({ of }: { of: readonly S.Alert[] }) {
       <p class="muted">
         {last.promise.share === null || last.promise.share === undefined
           ? "Nothing is promised for this threshold."
-          : `At most ${oneIn(last.promise.share)} honest entities is named by this threshold within ${last.promise.horizon === "log" ? "the span of the log" : last.promise.horizon}${last.promise.state === "measured" ? "" : `, ${last.promise.state}`}.`}
+          : `At most ${oneIn(last.promise.share)} honest entities is named by this threshold within ${horizon(last.promise.horizon)}${last.promise.state === "measured" ? "" : `, ${last.promise.state}`}.`}
         {last.techniques.length > 0 && <> MITRE ATLAS: {last.techniques.join(", ")}.</>}
       </p>
       <h3>{several(of.length, "alert")}</h3>
@@ -148,7 +148,7 @@ function Triage({ of }: { of: S.CaseView }) {
       ) : (
         <>
           <p>
-            {percent(of.row.probability)} likely an attack, taught by {several(of.taught_by, "verdict")}. It orders the queue, and nothing that decides knows it.
+            {likely(of.row.probability)} likely an attack, taught by {several(of.taught_by, "verdict")}. It orders the queue, and nothing that decides knows it.
           </p>
           <Behind of="What speaks for and against, in decibans">
             <Table

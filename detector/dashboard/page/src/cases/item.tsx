@@ -1,7 +1,7 @@
 /** One case in the queue. */
 import type * as S from "../api/shapes";
 import { Level, Time, Verdict } from "../parts/marks";
-import { count, percent } from "../words/numbers";
+import { count, likely } from "../words/numbers";
 import { capital, kind, level } from "../words/kinds";
 import { ofLog } from "../words/times";
 
@@ -30,7 +30,7 @@ export function CaseItem({ of, open, picked, reachable, onFocus, onOpen, onPick 
           <span class="mono case-who">{who}</span>
           {of.said ? <Verdict of={of.said.answer} /> : of.state !== "open" && <span class={`state is-${of.state}`}>{of.state}</span>}
           <span class="case-odds" title="What triage says from the verdicts that were given">
-            {of.probability === null ? <span class="muted">no estimate</span> : <>{percent(of.probability)} attack</>}
+            {of.probability === null ? <span class="muted">no estimate</span> : <>{likely(of.probability)} attack</>}
           </span>
         </div>
         <p class="case-why">

@@ -30,6 +30,7 @@ export function AlertsADay({ days }: { days: readonly S.Day[] }) {
       axes: [
         axis(paint, {
           grid: { show: false },
+          size: 26,
           incrs: [1, 2, 5, 7, 14, 28, 56],
           space: 60,
           values: (_: uPlot, at: number[]) => at.map((day) => (from === undefined || day % 1 || day < 0 ? "" : dayShort(ofLog(from + day * 86_400_000_000)))),

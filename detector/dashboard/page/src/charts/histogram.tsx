@@ -44,7 +44,8 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
           splits: () => ticks(scoreAt(low), top).map(placed),
           values: (_: uPlot, at: number[]) => at.map((place) => String(Number(scoreAt(place).toPrecision(4)))),
           label: "highest score",
-          labelSize: 20,
+          labelSize: 18,
+          size: 26,
           grid: { show: false },
         }),
         axis(paint, {
@@ -122,20 +123,22 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
   );
 }
 
-/** Bars as wide as their bins. */
+/** Bars as wide as their bins, a pixel apart. */
 function bars(edges: readonly number[], fill: string): uPlot.Series {
-  const wide = edges.slice(1).map((edge, bin) => placed(edge) - placed(edges[bin] ?? edge));
-  return {
-    fill,
-    stroke: fill,
-    width: 0,
-    points: { show: false },
-    paths: uPlot.paths.bars?.({
-      gap: 1,
-      size: [1, Infinity],
-      disp: { x0: { unit: 1, values: (u) => Array.from(u.data[0] ?? [], (x, bin) => x - (wide[bin] ?? 0) / 2) }, size: { unit: 1, values: () => wide } },
-    }) as uPlot.Series.PathBuilder,
+  const paths: uPlot.Series.PathBuilder = (u, at, from, to) => {
+    const path = new Path2D();
+    const ground = u.valToPos(0, "y", true);
+    for (let bin = from; bin <= to; bin += 1) {
+      const height = u.data[at]?.[bin];
+      if (height === null || height === undefined) continue;
+      const left = u.valToPos(placed(edges[bin] ?? 0), "x", true);
+      const right = u.valToPos(placed(edges[bin + 1] ?? 0), "x", true);
+      const top = Math.min(u.valToPos(height, "y", true), ground - 2);
+      path.rect(left, top, Math.max(right - left - 1, 1), ground - top);
+    }
+    return { stroke: null, fill: path, clip: null, band: null, gaps: [], flags: 1 };
   };
+  return { fill, width: 0, points: { show: false }, paths };
 }
 
 interface Held {

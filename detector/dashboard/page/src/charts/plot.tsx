@@ -39,15 +39,19 @@ export function Plot({ label, height, options, data, onArea }: Given) {
     const div = place.current;
     if (!div) return undefined;
     const width = () => Math.max(120, div.clientWidth);
-    const area = (u: uPlot) =>
-      told.current?.({ left: u.over.offsetLeft, width: u.over.offsetWidth, top: u.over.offsetTop, height: u.over.offsetHeight });
-    const made = new uPlot({ ...options(colour), width: width(), height }, latest.current, div);
+    let last = "";
+    const area = ({ bbox }: uPlot) => {
+      if (last === (last = [bbox.left, bbox.width, bbox.top, bbox.height].join())) return;
+      const dpr = uPlot.pxRatio;
+      told.current?.({ left: bbox.left / dpr, width: bbox.width / dpr, top: bbox.top / dpr, height: bbox.height / dpr });
+    };
+    const drawn = options(colour);
+    const hooks = { ...drawn.hooks, draw: [...(drawn.hooks?.draw ?? []), area] };
+    const made = new uPlot({ ...drawn, hooks, width: width(), height }, latest.current, div);
     chart.current = made;
-    area(made);
     const observer = new ResizeObserver(() => {
       if (made.width === width()) return;
       made.setSize({ width: width(), height });
-      area(made);
     });
     observer.observe(div);
     return () => {

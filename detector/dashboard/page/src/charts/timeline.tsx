@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import type * as S from "../api/shapes";
 import type { Severity } from "../words/kinds";
 import { score } from "../words/numbers";
+import { dayShort, hourShort, ofWall } from "../words/times";
 import { axis, FONT, Plot, type Paint } from "./plot";
 import { placed, scoreAt, ticks } from "./scale";
 
@@ -40,7 +41,7 @@ export function EvidenceOverTime({ of, drawn }: Given) {
       padding: [10, 10, 0, 0] as [number, number, number, number],
       scales: { x: { time: true }, y: { range: [low, placed(top) * 1.05] as [number, number] } },
       axes: [
-        axis(paint, { grid: { show: false }, space: 70 }),
+        axis(paint, { grid: { show: false }, space: 80, size: 40, values: moments }),
         axis(paint, {
           size: 44,
           splits: () => ticks(0, top * 1.05).map(placed),
@@ -72,6 +73,12 @@ export function EvidenceOverTime({ of, drawn }: Given) {
       data={data}
     />
   );
+}
+
+/** Hours where the span is short, days where it is long; the zone is the viewer's. */
+function moments(_: uPlot, at: number[]): string[] {
+  const short = (at[at.length - 1] ?? 0) - (at[0] ?? 0) < 3 * 86_400;
+  return at.map((s) => (short ? hourShort(ofWall(s)) : dayShort(ofWall(s))));
 }
 
 function thresholds(u: uPlot, of: readonly S.ThresholdAt[], paint: Paint): void {

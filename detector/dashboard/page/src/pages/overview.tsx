@@ -8,7 +8,7 @@ import { Nothing, Shown } from "../parts/states";
 import { Table } from "../parts/table";
 import { Title } from "../parts/title";
 import { count, NONE, oneIn, percent, score, several, span } from "../words/numbers";
-import { capital, kind, level } from "../words/kinds";
+import { capital, horizon, kind, level } from "../words/kinds";
 import { ofLog } from "../words/times";
 
 export function Overview() {
@@ -88,7 +88,7 @@ export function Overview() {
                       <p>Nothing is promised. {one.note}</p>
                     ) : (
                       <p>
-                        At most <strong>{oneIn(one.share)}</strong> honest {level(one.level, true)} is named within {over.horizon === "log" ? "the span of the log" : over.horizon}.
+                        At most <strong>{oneIn(one.share)}</strong> honest {level(one.level, true)} is named within {horizon(over.horizon)}.
                         {one.low !== null && one.high !== null && <> This calibration really lets between {percent(one.low)} and {percent(one.high)} pass.</>}{" "}
                         <span class="muted">Calibrated by {count(one.calibrated)}; they can promise {oneIn(one.smallest)} at best.</span> {one.note}
                       </p>

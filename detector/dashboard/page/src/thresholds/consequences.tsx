@@ -122,6 +122,7 @@ function Flips({ name, rows, total, side, children }: Given) {
 /** What stands behind each threshold: the share with its interval, and what has to be said beside it. */
 export function Promises({ of, inForce }: { of: readonly S.Promised[]; inForce: S.LevelWord }) {
   const mine = of.filter((one) => one.level === inForce.level);
+  const common = (mine[0]?.words ?? []).filter((word) => mine.length > 1 && mine.every((one) => one.words.includes(word)));
   return (
     <section class="promises" aria-label="What is promised">
       <h3>What is promised</h3>
@@ -142,13 +143,22 @@ export function Promises({ of, inForce }: { of: readonly S.Promised[]; inForce: 
               .
             </p>
           )}
-          {one.words.map((word) => (
-            <p key={word} class="warn">
-              {word}
-            </p>
-          ))}
+          <Warnings of={one.words.filter((word) => !common.includes(word))} />
         </div>
       ))}
+      <Warnings of={common} />
     </section>
+  );
+}
+
+function Warnings({ of }: { of: readonly string[] }) {
+  return (
+    <>
+      {of.map((word) => (
+        <p key={word} class="warn">
+          {word}
+        </p>
+      ))}
+    </>
   );
 }

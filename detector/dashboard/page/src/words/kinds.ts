@@ -46,3 +46,11 @@ export function kind(of: string): string {
 export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** "30d" as the profile says it is "30 days"; "log" is the span of the log that calibrated. */
+export function horizon(of: string): string {
+  const found = /^(\d+(?:\.\d+)?)([dhm])$/.exec(of);
+  if (!found) return of === "log" ? "the span of the log" : of;
+  const unit = { d: "day", h: "hour", m: "minute" }[found[2] as "d" | "h" | "m"];
+  return `${found[1]} ${unit}${found[1] === "1" ? "" : "s"}`;
+}

@@ -36,6 +36,11 @@ export function percent(share: number | null | undefined): string {
   return `${Number(size.toPrecision(size >= 10 ? 3 : 2))}%`;
 }
 
+/** A probability that was estimated: no more digits than it is worth. */
+export function likely(p: number): string {
+  return p > 0.99 ? ">99%" : p < 0.01 ? "<1%" : `${Math.round(p * 100)}%`;
+}
+
 /** 0.002 is "1 in 500". Shares above a half are said as percent. */
 export function oneIn(share: number | null | undefined): string {
   if (share === null || share === undefined || share <= 0) return NONE;

@@ -32,6 +32,12 @@ export function local(at: Date, how: "day" | "minute" | "second" = "minute"): st
   return (how === "day" ? day : how === "minute" ? both : exact).format(at);
 }
 
+const hour = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+export function hourShort(at: Date): string {
+  return hour.format(at);
+}
+
 export function dayShort(at: Date): string {
   return brief.format(at);
 }
