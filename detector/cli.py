@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import ranging, upkeep
+from detector import dashboarding, ranging, upkeep
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _digest_arguments(commands.add_parser("digest", help="who is oddest, ranked, whether anything is promised or not"))
     _explain_arguments(commands.add_parser("explain", help="one client's evidence over time"))
     _policy_arguments(commands.add_parser("policy", help="ask a running querywarden for another policy"))
+    dashboarding.add_arguments(commands.add_parser("dashboard", help="see who asks how, tune thresholds, judge alerts"))
     config = commands.add_parser("config", help="about the settings").add_subparsers(required=True, metavar="WHAT")
     config.add_parser("schema", help="their JSON Schema").set_defaults(command=_config_schema)
     demo = commands.add_parser("demo", help="simulate clients and attacks, detect them, show the result")

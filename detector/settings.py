@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from detector.alert import SEVERITIES, UNNAMED, Severity, stable_id
+from detector.dashboard_settings import DashboardSettings
 from detector.errors import SettingsError, nearest_name
 from detector.logs import DECODERS
 from detector.misfit import is_text, misfit, type_at
@@ -319,6 +320,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cluster: ClusterSettings = ClusterSettings()
     run: RunSettings = RunSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

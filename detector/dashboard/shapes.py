@@ -12,11 +12,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from detector.alert import Action, Alert, Severity
+from detector.dashboard_settings import Role
 from detector.learned.triage import Answer
 
 T = TypeVar("T")
-Role = Literal["viewer", "analyst", "engineer", "admin"]
-ROLES: tuple[Role, ...] = ("viewer", "analyst", "engineer", "admin")  # each may do what those before it may
 Sort = Literal["score", "exposure", "queries", "last"]
 Score = Annotated[float, Meta(gt=-1_000, lt=1_000_000)]
 Text = Annotated[str, Meta(max_length=2_000)]

@@ -111,10 +111,15 @@ class Triage:
         for _ in range(self._passes):
             self._model.learn_one(self._scaler.transform_one(x), attacked)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether enough verdicts of either answer taught it."""
+        attacked = sum(attacked for _, attacked in self._seen)
+        return min(attacked, len(self._seen) - attacked) >= LEAST
+
     def word(self, of: Evidence, most: int = 3) -> Word | None:
         """None before LEAST verdicts of either answer taught. most: contributions that are told."""
-        attacked = sum(attacked for _, attacked in self._seen)
-        if min(attacked, len(self._seen) - attacked) < LEAST:
+        if not self.speaks:
             return None
         x = self._scaler.transform_one(vector(of))
         logit = self._logit(x)

@@ -112,14 +112,15 @@ def shown(store: Path) -> list[str]:
 def _lines(successor: Successor) -> list[str]:
     return [
         f"Successor {name_of(successor)}, of the epoch that closed {rfc3339(successor.closed_at)[:10]}:",
-        f"  before: {_side(successor.before)}",
-        f"  after:  {_side(successor.after)}",
+        f"  before: {told_side(successor.before)}",
+        f"  after:  {told_side(successor.after)}",
         *(f"  a person should look: {why}" for why in successor.why_not),
         "  approve it with: querywarden successor --config FILE --approve " + name_of(successor),
     ]
 
 
-def _side(side: Side) -> str:
+def told_side(side: Side) -> str:
+    """How judges fare under a model, in words."""
     return (
         f"threshold {side.threshold:.3f} names {side.named} of {side.judges} judges; the share of honest clients that "
         f"passes it lies between {side.low:.2%} and {side.high:.2%} with probability 90%"
@@ -137,7 +138,12 @@ def approve(store: Path, profile: Profile, name: str, base: Policy) -> int:
 def _read(store: Path) -> list[Successor]:
     reader = Reader(store)
     try:
-        body = reader.saved_extra(NAME)
+        return kept_in(reader)
     finally:
         reader.close()
+
+
+def kept_in(reader: Reader) -> list[Successor]:
+    """Those of the last snapshot, the oldest first."""
+    body = reader.saved_extra(NAME)
     return [] if body is None else _DECODER.decode(body)

@@ -31,7 +31,9 @@ JUDGED = (*ATTACKS, "ring", "exposure")  # kinds of alerts that call somebody so
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """at: log time of the case's newest alert, as alerts write it; said_at: wall clock, seconds."""
+    """at: log time of the case's newest alert, as alerts write it; said_at, expires_at: wall clock, seconds; None: it
+    does not expire. After it the case waits again; what it taught stays, since it was said of the evidence of its time.
+    """
 
     case_id: str
     answer: Answer
@@ -41,6 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     said_at: float
     profile: str
     evidence: Evidence
+    expires_at: float | None = None
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +85,9 @@ class Cases:
         self._outbox.close()
         self._reader.close()
 
-    def say(self, case_id: str, answer: Answer, *, by: str, note: str, said_at: float) -> Verdict:
+    def say(
+        self, case_id: str, answer: Answer, *, by: str, note: str, said_at: float, expires_at: float | None = None
+    ) -> Verdict:
         """Keeps a verdict; durable when it returns. Raises StoreError for a case that is not known, or whose evidence
         is not kept.
         """
@@ -98,6 +103,7 @@ class Cases:
         verdict = Verdict(
             case_id=case_id, answer=answer, by=by, note=note, at=told[case_id].newest.at, said_at=said_at,
             profile=self._profile.summary.id, evidence=evidence_of(point, self._profile.kit.names),
+            expires_at=expires_at,
         )  # fmt: skip
         with self._reader.db.transaction("could not keep a verdict") as db:
             kept = db.execute(
@@ -131,7 +137,8 @@ class Cases:
         """The open cases: the likeliest attack first, those without a probability by their score behind them, and at
         the end those that somebody has judged.
         """
-        triage, said = self.triage(), {one.case_id: one for one in counting(self.verdicts())}
+        now, count = time.time(), counting(self.verdicts())
+        triage, said = self.triage(), {one.case_id: one for one in count if holds(one, now)}
         found = []
         for case_id, told in self._told().items():
             if told.newest.action != "resolve":
@@ -151,16 +158,18 @@ class Cases:
         return found
 
     def _point(self, told: _Told) -> Point | None:
-        """Where the entity's score was highest since the case was opened, until it was resolved."""
-        of = told.first
-        key = entity_key(Name(of.model, of.entity.kind, of.entity.id), self._profile.secret)
-        last = told.newest.queries if told.newest.action == "resolve" else I64_MOST
-        rows = self._reader.db.read(
-            "SELECT point FROM tape WHERE key = ? AND n BETWEEN ? AND ? AND budget = 0"
-            " ORDER BY level DESC, n DESC LIMIT 1",
-            *(key, of.queries, last),
-        )
-        return _POINT.decode(rows[0][0]) if rows else None
+        return highest(self._reader, self._profile, told.first, told.newest)
+
+
+def highest(reader: Reader, profile: Profile, first: Alert, newest: Alert) -> Point | None:
+    """Where the score of a case's entity was highest since its first alert, until its newest where that resolves it."""
+    key = entity_key(Name(first.model, first.entity.kind, first.entity.id), profile.secret)
+    last = newest.queries if newest.action == "resolve" else I64_MOST
+    rows = reader.db.read(
+        "SELECT point FROM tape WHERE key = ? AND n BETWEEN ? AND ? AND budget = 0 ORDER BY level DESC, n DESC LIMIT 1",
+        *(key, first.queries, last),
+    )
+    return _POINT.decode(rows[0][0]) if rows else None
 
 
 class _Told(NamedTuple):
@@ -180,6 +189,11 @@ def counting(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The last verdict of each case."""
     last = {one.case_id: place for place, one in enumerate(verdicts)}
     return [one for place, one in enumerate(verdicts) if last[one.case_id] == place]
+
+
+def holds(verdict: Verdict, now: float) -> bool:
+    """Whether it has not expired at wall clock `now`."""
+    return verdict.expires_at is None or now < verdict.expires_at
 
 
 @contextmanager

@@ -1,0 +1,58 @@
+"""The application: all routes, each with its least role, around one house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from detector.dashboard.api import entering, events, looking, oidc, policies
+from detector.dashboard.api.described import config, described, document
+from detector.dashboard.api.events import Watch
+from detector.dashboard.api.guarding import authentication, guard
+from detector.dashboard.api.headers import headers
+from detector.dashboard.api.house import FromHouse
+from detector.dashboard.api.page import STATIC, page
+from detector.dashboard.api.problem import HANDLERS
+
+API = "/api/v1"
+LARGEST_BODY = 2**20
+
+
+def make_app(house: FromHouse, *, static: Path = STATIC) -> Litestar:
+    """The ASGI application; serves until its lifespan ends."""
+    watch = Watch(house)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        looking_on = asyncio.create_task(watch.run())
+        try:
+            yield
+        finally:
+            looking_on.cancel()
+            await asyncio.gather(looking_on, return_exceptions=True)
+
+    api = Router(
+        API,
+        route_handlers=[*entering.HANDLERS, *policies.HANDLERS, *looking.HANDLERS, events.events],
+        middleware=[authentication(house)],
+    )
+    app = Litestar(
+        route_handlers=[api, document, entering.link, oidc.begin, oidc.finish, page(static)],
+        dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
+        guards=[guard],
+        middleware=[headers(house)],
+        exception_handlers=HANDLERS,
+        state=State({"house": house, "watch": watch}),
+        lifespan=[lifespan],
+        openapi_config=config(API),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+    app.state.described = described(app)
+    return app
