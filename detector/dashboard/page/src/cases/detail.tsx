@@ -6,7 +6,7 @@ import type * as S from "../api/shapes";
 import { EntityLink, Level, Time, Verdict } from "../parts/marks";
 import { Shown } from "../parts/states";
 import { Behind, Table } from "../parts/table";
-import { count, likely, oneIn, score, several, signed } from "../words/numbers";
+import { likely, oneIn, score, several, signed } from "../words/numbers";
 import { ANSWERS, answer, capital, horizon, kind, type Answer } from "../words/kinds";
 import { ofLog, ofWall } from "../words/times";
 
@@ -45,7 +45,7 @@ export function CaseDetail({ id, onClose, onSay }: Given) {
             <p class="detail-line">
               <Level of={of.row.severity} />
               <span>
-                score <strong>{score(of.row.score)}</strong> after {count(of.row.queries)} queries
+                score <strong>{score(of.row.score)}</strong> after {several(of.row.queries, "query", "queries")}
               </span>
               <span class="muted">
                 opened <Time at={ofLog(of.row.opened_at)} />, last <Time at={ofLog(of.row.at)} />

@@ -1,7 +1,7 @@
 /** One case in the queue. */
 import type * as S from "../api/shapes";
 import { Level, Time, Verdict } from "../parts/marks";
-import { count, likely } from "../words/numbers";
+import { likely, several } from "../words/numbers";
 import { capital, kind, level } from "../words/kinds";
 import { ofLog } from "../words/times";
 
@@ -37,7 +37,7 @@ export function CaseItem({ of, open, picked, reachable, onFocus, onOpen, onPick 
           <strong>{capital(kind(of.kind))}.</strong> {of.reason}
         </p>
         <p class="case-when muted">
-          <Time at={ofLog(of.at)} />, after {count(of.queries)} queries
+          <Time at={ofLog(of.at)} />, after {several(of.queries, "query", "queries")}
         </p>
       </div>
     </li>

@@ -6,9 +6,15 @@ import type { Severity } from "../words/kinds";
 import { count, score as said } from "../words/numbers";
 import { Behind, Table } from "../parts/table";
 import { axis, Plot, type Area, type Paint } from "./plot";
-import { countTicks, placed, scoreAt, snapped, stepped, tall, ticks } from "./scale";
+import { countTicks, snapped, stepped, tall, ticks } from "./scale";
 
-const HEIGHT = 300;
+const HEIGHT = 320;
+const ROW = 22; // of the handles' words
+const WORD = 74; // a word is at most this wide
+
+// All that is drawn lies above the tape's floor, so the scale may be a plain logarithm.
+const placed = Math.log;
+const scoreAt = Math.exp;
 
 interface Given {
   of: S.Histogram;
@@ -23,12 +29,12 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
   const last = of.edges[of.edges.length - 1] ?? 1;
   // In doublings, so that a drag to the right does not draw the whole chart anew at each step.
   const top = Math.max(last, 2 ** Math.ceil(Math.log2(Math.max(1, ...[...thresholds, ...inForce].map((one) => one.score * 1.05)))));
-  const low = placed(of.edges[0] ?? 0);
+  const low = placed(of.edges[0] ?? 1);
   const high = placed(top);
   const most = Math.max(1, ...of.counts);
 
   const data = useMemo<uPlot.AlignedData>(() => {
-    const middle = of.counts.map((_, at) => (placed(of.edges[at] ?? 0) + placed(of.edges[at + 1] ?? 0)) / 2);
+    const middle = of.counts.map((_, at) => (placed(of.edges[at] ?? 1) + placed(of.edges[at + 1] ?? 1)) / 2);
     const drawn = (counts: readonly number[]) => counts.map((n) => (n === 0 ? null : tall(n)));
     return [middle, drawn(of.counts), drawn(of.honest), drawn(of.attacks)];
   }, [of]);
@@ -37,7 +43,7 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
     (paint: Paint) => ({
       legend: { show: false },
       cursor: { show: false },
-      padding: [26, 8, 0, 0] as [number, number, number, number],
+      padding: [ROW * 2 + 4, 8, 0, 0] as [number, number, number, number],
       scales: { x: { time: false, range: [low, high] as [number, number] }, y: { range: [0, tall(most) * 1.06] as [number, number] } },
       axes: [
         axis(paint, {
@@ -60,11 +66,17 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
   );
 
   const at = (score: number) => (area ? area.left + ((placed(score) - low) / (high - low)) * area.width : 0);
-  const least = of.edges[0] ?? 0;
+  const least = of.edges[0] ?? 1;
   const scoreOf = (x: number) => {
     const part = area ? (x - area.left) / area.width : 0;
     return snapped(scoreAt(low + Math.min(Math.max(part, 0), 1) * (high - low)));
   };
+
+  const rows: number[] = [];
+  thresholds.forEach((one, n) => {
+    const before = thresholds[n - 1];
+    rows.push(before && at(one.score) - at(before.score) < WORD && rows[n - 1] === 0 ? 1 : 0);
+  });
 
   return (
     <figure class="chart">
@@ -81,12 +93,13 @@ export function ScoreHistogram({ of, thresholds, inForce, onMove }: Given) {
             {inForce.map((one) => (
               <span key={`now-${one.severity}`} class="in-force" style={{ left: `${at(one.score)}px`, top: `${area.top}px`, height: `${area.height}px` }} />
             ))}
-            {thresholds.map((one) => (
+            {thresholds.map((one, n) => (
               <Handle
                 key={one.severity}
                 of={one}
                 x={at(one.score)}
                 area={area}
+                row={rows[n] ?? 0}
                 most={top}
                 least={least}
                 scoreOf={scoreOf}
@@ -131,8 +144,8 @@ function bars(edges: readonly number[], fill: string): uPlot.Series {
     for (let bin = from; bin <= to; bin += 1) {
       const height = u.data[at]?.[bin];
       if (height === null || height === undefined) continue;
-      const left = u.valToPos(placed(edges[bin] ?? 0), "x", true);
-      const right = u.valToPos(placed(edges[bin + 1] ?? 0), "x", true);
+      const left = u.valToPos(placed(edges[bin] ?? 1), "x", true);
+      const right = u.valToPos(placed(edges[bin + 1] ?? 1), "x", true);
       const top = Math.min(u.valToPos(height, "y", true), ground - 2);
       path.rect(left, top, Math.max(right - left - 1, 1), ground - top);
     }
@@ -145,6 +158,8 @@ interface Held {
   of: S.ThresholdAt;
   x: number;
   area: Area;
+  /** Of its word: words that would lie over each other stand in two rows. */
+  row: number;
   least: number;
   most: number;
   scoreOf: (x: number) => number;
@@ -152,7 +167,7 @@ interface Held {
 }
 
 /** A slider: dragged by hand, or moved by the grid's steps with the arrow keys (Page Up and Down: by eight). */
-function Handle({ of, x, area, least, most, scoreOf, onMove }: Held) {
+function Handle({ of, x, area, row, least, most, scoreOf, onMove }: Held) {
   const held = useRef<{ off: number; frame: number; to: number } | null>(null);
 
   function down(event: PointerEvent) {
@@ -194,7 +209,7 @@ function Handle({ of, x, area, least, most, scoreOf, onMove }: Held) {
   return (
     <div
       class={`handle is-${of.severity}`}
-      style={{ left: `${x}px`, top: `${area.top - 24}px`, height: `${area.height + 24}px` }}
+      style={{ left: `${x}px`, top: `${area.top - ROW * (row + 1)}px`, height: `${area.height + ROW * (row + 1)}px` }}
       role="slider"
       tabIndex={0}
       aria-label={`Threshold of ${of.severity}`}

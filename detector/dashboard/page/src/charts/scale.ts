@@ -25,11 +25,11 @@ export function stepped(score: number, steps: number): number {
   return Number(found.toPrecision(7));
 }
 
-const TICKS = [0, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+const TICKS = [0, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
 export function ticks(low: number, high: number): number[] {
   const inside = TICKS.filter((tick) => tick >= low && tick <= high);
-  return inside.length > 10 ? inside.filter((tick) => tick !== 0.75 && tick !== 1.5 && tick !== 6 && tick !== 12 && tick !== 24) : inside;
+  return inside.length > 9 ? inside.filter((tick) => ![1.5, 3, 6, 12, 24].includes(tick)) : inside;
 }
 
 /** Counts from one to a hundred thousand in one picture: log of one more. */

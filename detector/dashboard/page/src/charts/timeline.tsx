@@ -41,7 +41,7 @@ export function EvidenceOverTime({ of, drawn }: Given) {
       padding: [10, 10, 0, 0] as [number, number, number, number],
       scales: { x: { time: true }, y: { range: [low, placed(top) * 1.05] as [number, number] } },
       axes: [
-        axis(paint, { grid: { show: false }, space: 80, size: 40, values: moments }),
+        axis(paint, { grid: { show: false }, space: 80, size: 28, values: moments }),
         axis(paint, {
           size: 44,
           splits: () => ticks(0, top * 1.05).map(placed),
@@ -87,6 +87,7 @@ function thresholds(u: uPlot, of: readonly S.ThresholdAt[], paint: Paint): void 
   ctx.save();
   ctx.font = FONT.replace("12px", `${11 * dpr}px`);
   ctx.textBaseline = "bottom";
+  ctx.textAlign = "left";
   for (const one of of) {
     const y = u.valToPos(placed(one.score), "y", true);
     if (y < bbox.top || y > bbox.top + bbox.height) continue;

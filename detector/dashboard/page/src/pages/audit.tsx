@@ -25,7 +25,7 @@ export function Audit() {
               <>
                 <strong>The chain holds</strong>
                 <p>
-                  Each of {several(of.entries, "entry", "entries")} follows from the one before.
+                  {of.entries === 0 ? "It has no entry yet." : `Each of ${several(of.entries, "entry", "entries")} follows from the one before.`}
                   {of.head && (
                     <>
                       {" "}

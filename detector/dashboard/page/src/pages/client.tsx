@@ -44,11 +44,11 @@ function One({ level, id }: { level: string; id: string }) {
       </Shown>
       <Over at={at} signals={view.value?.signals ?? []} />
       <Shown of={view} tall={24}>{(of) => <Signals of={of} />}</Shown>
+      <Queries at={at} />
       <div class="halves">
-        <Queries at={at} />
         <OnMap at={at} />
+        <Shown of={view} tall={8}>{(of) => <Others of={of} />}</Shown>
       </div>
-      <Shown of={view} tall={8}>{(of) => <Others of={of} />}</Shown>
     </>
   );
 }
@@ -251,7 +251,7 @@ function OnMap({ at }: { at: string }) {
 
 function Others({ of }: { of: S.EntityView }) {
   return (
-    <div class="halves">
+    <>
       <section class="panel" aria-labelledby="others">
         <h2 id="others">{of.members.length > 0 ? "Members" : "Groups and rings"}</h2>
         {of.members.length + of.groups.length === 0 ? (
@@ -289,6 +289,6 @@ function Others({ of }: { of: S.EntityView }) {
           </ol>
         )}
       </section>
-    </div>
+    </>
   );
 }

@@ -9,7 +9,7 @@ import { Choose, Switch } from "../parts/fields";
 import { Hint, Time } from "../parts/marks";
 import { Nothing, Shown } from "../parts/states";
 import { Title } from "../parts/title";
-import { Consequences, Promises } from "../thresholds/consequences";
+import { Consequences, InAWord, Promises } from "../thresholds/consequences";
 import { Drafting } from "../thresholds/drafting";
 import { Drafts } from "../thresholds/drafts";
 import { changeOf, isEmpty, moved, sameThresholds, withoutSeverity, withSeverity, workingWith } from "../thresholds/editing";
@@ -114,6 +114,7 @@ function Workplace({ over, inForce, policies, onPolicy }: Given) {
               )
             }
           </Shown>
+          <InAWord of={preview.value} />
           <Editor
             level={level}
             thresholds={mine}

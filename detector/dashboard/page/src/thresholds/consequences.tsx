@@ -57,6 +57,21 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
   );
 }
 
+/** The same in one sentence, under the hand that drags: where the page is narrow the rest is further down. */
+export function InAWord({ of }: { of: S.Preview | undefined }) {
+  return (
+    <p class="in-a-word" role="status">
+      {of && (
+        <>
+          <strong>{several(sum(of.would), "alert")}</strong> in {days(of.history_days)}
+          {sum(of.would) !== sum(of.was) && <> instead of {count(sum(of.was))}</>}; {several(of.flips_in_total, "entity", "entities")} more, {count(of.flips_out_total)} fewer;{" "}
+          {of.judged.lost > 0 ? <strong class="bad">{several(of.judged.lost, "judged attack")} lost</strong> : "no judged attack lost"}.
+        </>
+      )}
+    </p>
+  );
+}
+
 function change(would: number, was: number, changed: boolean): string {
   return changed || would !== was ? `${count(was)} in force now, ${signed(would - was, 0)}` : "as in force now";
 }

@@ -19,7 +19,8 @@ interface Given {
 }
 
 export function Editor({ level, thresholds, inForce, promised, onMove, onAdd, onDrop }: Given) {
-  const more = missing(thresholds);
+  // Only a level that the policy names can be alerted on.
+  const more = thresholds.length + inForce.length > 0 ? missing(thresholds) : [];
   return (
     <div class="editor">
       {thresholds.map((one) => (

@@ -46,7 +46,8 @@ export function oneIn(share: number | null | undefined): string {
   if (share === null || share === undefined || share <= 0) return NONE;
   if (share > 0.5) return percent(share);
   const n = 1 / share;
-  return `1 in ${whole.format(n < 10 ? Math.round(n * 10) / 10 : n < 1_000 ? Math.round(n) : Number(n.toPrecision(3)))}`;
+  if (n < 9.95) return `1 in ${Number(n.toFixed(1))}`;
+  return `1 in ${whole.format(n < 1_000 ? Math.round(n) : Number(n.toPrecision(3)))}`;
 }
 
 /** What a person types for a share: "1 in 500", "1/500", "500" (one in so many), "0.2%", "0.002". */
