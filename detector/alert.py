@@ -6,11 +6,22 @@ import hashlib
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 SCHEMA = 1
 
 Kind = Literal[
-    "extraction", "membership", "inversion", "evasion", "unknown", "exposure", "ring", "budget", "population", "health"
+    "extraction",
+    "membership",
+    "inversion",
+    "evasion",
+    "unknown",
+    "exposure",
+    "ring",
+    "budget",
+    "population",
+    "health",
+    "audit",
 ]
 Attack = Literal["extraction", "membership", "inversion", "evasion", "unknown"]
 ATTACKS: tuple[Attack, ...] = ("extraction", "membership", "inversion", "evasion", "unknown")
@@ -33,6 +44,7 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {
     "budget": ("AML.T0034.000",),
     "population": (),
     "health": (),
+    "audit": (),
 }
 
 
@@ -73,11 +85,28 @@ class Reason(msgspec.Struct, frozen=True):
     text: str
 
 
+class Audited(msgspec.Struct, frozen=True):
+    """What somebody did on the dashboard. before, after: JSON text, "" where there is none. seq, hash: its number and
+    its place in the chain, so that whoever is sent all of them can tell when some are gone.
+    """
+
+    seq: int
+    who: str
+    role: str
+    what: str
+    subject: str
+    why: str
+    before: str
+    after: str
+    hash: str
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """The decision that goes out. The same crossing always has the same `id`; all alerts of one case share `case_id`.
 
     `score` and `threshold` have no unit (honest median 0, honest 99th percentile 1, per signal, then the maximum).
-    `queries`: how many of the entity's queries had been seen. `query_id`: the one that crossed.
+    `queries`: how many of the entity's queries had been seen. `query_id`: the one that crossed. `audit`: of the kind
+    `audit` alone, which is about a person at the dashboard, and no attack.
     """
 
     schema: int = SCHEMA
@@ -99,6 +128,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     policy: str
     message: str
+    audit: Audited | UnsetType = UNSET
 
 
 def stable_id(*parts: str) -> str:

@@ -48,7 +48,7 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     if arguments.verify_audit:
         return _verify_audit(settings)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
-    from detector.dashboard.reading import make_books  # type: ignore[import-untyped, unused-ignore]
+    from detector.dashboard.reading.books import make_books
     from detector.dashboard.serving import check, serve
 
     check(settings.dashboard)

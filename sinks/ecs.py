@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
-from detector.alert import TACTIC, Alert, Entity, Severity
+from detector.alert import TACTIC, Alert, Audited, Entity, Severity
 
 ECS_VERSION = "8.17.0"
 SEVERITY: dict[Severity, int] = {"informational": 21, "low": 21, "medium": 47, "high": 73, "critical": 99}
@@ -27,6 +28,7 @@ RULES = {
     "budget": "Query budget spent",
     "population": "Client population moved",
     "health": "Detection health",
+    "audit": "Dashboard audit",
 }
 # MITRE ATLAS names and, per technique, the tactics that ATLAS files it under.
 TACTICS = {
@@ -49,6 +51,9 @@ SUBTECHNIQUES = {
     "AML.T0034.000": "Excessive Queries",
     "AML.T0008.005": "AI Service Proxies",
 }
+PERSON = "person"  # who did something on the dashboard
+CATEGORIES = {"login": "authentication", "logout": "authentication", "token": "iam"}
+FAILED = (".failed", ".locked", ".refused", ".not_asked")
 ORGANISATIONS = frozenset(("organisation", "organization", "org", "tenant", "company", "customer"))
 
 Document = dict[str, Any]
@@ -74,6 +79,8 @@ def document(alert: Alert, *, dataset: str, namespace: str) -> Document:
 
 
 def _event(alert: Alert, dataset: str) -> Document:
+    if alert.audit is not UNSET:
+        return _deed(alert, alert.audit, dataset)
     event: Document = {
         "kind": "event" if alert.action == "resolve" else "alert",
         "type": ["info"],
@@ -89,6 +96,23 @@ def _event(alert: Alert, dataset: str) -> Document:
     if alert.reasons:
         event["reason"] = "; ".join(reason.text for reason in alert.reasons)
     return event
+
+
+def _deed(alert: Alert, audited: Audited, dataset: str) -> Document:
+    """What a person did is no alert, whatever it was."""
+    return {
+        "kind": "event",
+        "category": [CATEGORIES.get(audited.what.partition(".")[0], "configuration")],
+        "type": ["info"],
+        "action": audited.what,
+        "outcome": "failure" if audited.what.endswith(FAILED) else "success",
+        "id": alert.id,
+        "severity": SEVERITY[alert.severity],
+        "risk_score": RISK[alert.severity],
+        "module": "querywarden",
+        "dataset": dataset,
+        "reason": audited.why,
+    }
 
 
 def _threat(techniques: tuple[str, ...]) -> Document:
@@ -110,6 +134,8 @@ def _who(entity: Entity) -> Document:
     """The names that a SIEM pivots on. Only a client is a user; a subnet or a ring is nobody's `user.id`."""
     who: Document = {}
     users = entity.members or ()
+    if entity.kind == PERSON:
+        return {"user": {"name": entity.id}, "related": {"user": [entity.id]}}
     if entity.kind == "client":
         who["user"] = {"id": entity.id}
         users = (entity.id, *users)
@@ -121,7 +147,9 @@ def _who(entity: Entity) -> Document:
 
 
 def _ours(alert: Alert) -> Document:
+    audited = {} if alert.audit is UNSET else {"audit": msgspec.to_builtins(alert.audit)}
     return {
+        **audited,
         "schema": alert.schema,
         "kind": alert.kind,
         "action": alert.action,

@@ -27,10 +27,11 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def event(alert: Alert, metadata: Mapping[str, str]) -> Event:
-    """metadata: `index`, `source`, `sourcetype`, `host`, as far as they are given."""
+    """metadata: `index`, `source`, `sourcetype`, `host`, as far as given. The audit has a sourcetype of its own."""
     at = seconds(alert.at)
     time = {} if at is None else {"time": at}  # without one Splunk takes the time at which it arrives
-    envelope: dict[str, Any] = {**time, **metadata, "event": cim.event(alert)}
+    kind = {"sourcetype": AUDIT} if alert.kind == "audit" else {}
+    envelope: dict[str, Any] = {**time, **metadata, **kind, "event": cim.event(alert)}
     return Event(alert.id, msgspec.json.encode(envelope))
 
 

@@ -140,6 +140,8 @@ class Drafting:
         found = next((policy for policy in self._books.policies() if policy.version == version), None)
         if found is None:
             raise NoDraft(f"the journal has no policy {version}")
+        if found.in_force:
+            raise NotNow(f"policy {version} is in force")
         change = Change(found.thresholds, found.cool_down_s, found.suppressions)
         return self._at_once(f"Back to policy {version}", change, why, by, reviewed=True)
 
@@ -187,6 +189,8 @@ class Drafting:
             raise NotNow(
                 f"it was drafted over policy {kept.draft.base}, and {in_force.version} is in force: look at it again"
             )
+        if same(kept.draft.change, in_force):
+            raise NotNow("the policy in force is already so")
         if others := drafts.waiting(db):
             raise NotNow(f"the detector has not answered yet about draft {others[0].draft.id}")
         self._revise(db, kept, applied_by=by.name, applied_at=self._now(), outcome=WAITING, waiting=1)
@@ -228,6 +232,8 @@ class Drafting:
             return False
         taken = state == "taken"
         policy = self._books.policies()[0] if taken else None
+        if policy is not None and policy.version == kept.draft.base:
+            return False  # books may be half a second old
         with self._engine.begin() as db:
             changed: dict[str, Any] = {"state": "applied" if taken else "refused", "outcome": reason or state}
             if policy is not None:
@@ -322,6 +328,16 @@ def unfit(change: Change, policy: PolicyWord | None) -> dict[str, str]:
         if ranks != sorted(set(ranks)) or scores != sorted(scores):
             errors[f"change.thresholds.{level}"] = "each severity once, and scores must rise with the severity"
     return errors
+
+
+def same(change: Change, policy: PolicyWord) -> bool:
+    """Whether the policy would be what it is."""
+    given = () if change.thresholds is UNSET else change.thresholds.items()
+    return (
+        all(policy.thresholds.get(level) == thresholds for level, thresholds in given)
+        and change.cool_down_s in (UNSET, policy.cool_down_s)
+        and change.suppressions in (UNSET, policy.suppressions)
+    )
 
 
 def _json(value: object) -> str:

@@ -26,6 +26,7 @@ from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
 from detector.dashboard.keeping.opening import file_url, opened
+from detector.dashboard.telling import Telling
 from detector.dashboard_settings import DashboardSettings
 from detector.errors import SettingsError
 
@@ -71,14 +72,18 @@ def furnished(
     settings: DashboardSettings,
     books: Books,
     engine: Engine,
+    store: Path,
     port: int,
     *,
     link: str | None = None,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> House:
-    """port: on which it listens. link: the secret of the one-time link, where one is given out."""
+    """store: the folder, into whose outbox the audit goes. port: on which it listens. link: the secret of the one-time
+    link, where one is given out.
+    """
     public = settings.public_url
+    model = books.overview()
     named = {_bracketed(settings.host).lower(), *LOOPBACK} | ({_host_of(public)} if public else set())
     own = {f"http://{name}:{port}" for name in named} | ({public.lower()} if public else set())
     return House(
@@ -87,6 +92,7 @@ def furnished(
         engine=engine,
         entrance=Entrance(settings, engine, now, link=link),
         drafting=Drafting(books, engine, review=settings.review, now=now),
+        telling=Telling(engine, store / "outbox.sqlite", model=model.model, profile=model.profile),
         pace=Pace(monotonic),
         provider=Provider(settings.oidc, now, monotonic) if settings.oidc else None,
         now=now,
@@ -113,11 +119,12 @@ def serve(
     link = secrets.token_urlsafe(32) if settings.local is None and settings.oidc is None else None
     with _listening(settings) as listening:
         port = int(listening.getsockname()[1])
-        house = furnished(settings, books, engine, port, link=link)
+        house = furnished(settings, books, engine, store, port, link=link)
         _tell(house, port, link, say)
         try:
             asyncio.run(_served(house, listening, until))
         finally:
+            house.telling.tell()
             if house.provider is not None:
                 house.provider.close()
             books.close()

@@ -150,8 +150,10 @@ class Outbox:
             raise StoreError(f"the outbox {self.db.path} knows no sink {sink}: it has to join first")
 
     def kept(self) -> Iterator[Alert]:
-        """The alerts that were not pruned, oldest first."""
-        rows = self.db.stream("SELECT seq, payload FROM outbox WHERE payload IS NOT NULL ORDER BY seq")
+        """The alerts that were not pruned, oldest first; not what people did, which has no place in log time."""
+        rows = self.db.stream(
+            "SELECT seq, payload FROM outbox WHERE payload IS NOT NULL AND kind <> 'audit' ORDER BY seq"
+        )
         return (self._alert(seq, payload) for seq, payload in rows)
 
     def latest(self) -> str:

@@ -53,12 +53,15 @@ class Browser(TestClient[Any]):
 class Scene:
     """Everything about one dashboard. browser(role): somebody of that role, by the provider."""
 
-    def __init__(self, settings: DashboardSettings, engine: Engine, stack: ExitStack, link: str | None) -> None:
+    def __init__(
+        self, settings: DashboardSettings, engine: Engine, store: Path, stack: ExitStack, link: str | None
+    ) -> None:
+        self.store = store
         self.clock = Clock()
         self.books = MemoryBooks()
         self.engine = engine
         self.house: House = furnished(
-            settings, self.books, engine, PORT, link=link, now=self.clock, monotonic=self.clock
+            settings, self.books, engine, store, PORT, link=link, now=self.clock, monotonic=self.clock
         )
         self.app = make_app(self.house, static=Path("/nowhere"))
         self._stack = stack
@@ -105,7 +108,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap_hash: str) -> It
         def made(*, link: str | None = None, url: str | None = None, **changed: Any) -> Scene:
             engine = opened(url or file_url(tmp_path))
             stack.callback(engine.dispose)
-            return Scene(msgspec.structs.replace(usual, **changed), engine, stack, link)
+            return Scene(msgspec.structs.replace(usual, **changed), engine, tmp_path, stack, link)
 
         yield made
 

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from detector.alert import ATTACKS, TECHNIQUES, Alert, Attack, Entity, Promise, Reason, stable_id
+from detector.alert import ATTACKS, TECHNIQUES, Alert, Attack, Audited, Entity, Promise, Reason, stable_id
 
 MEASURED = Promise(share=0.01, confidence=None, horizon="30d", state="measured")
 NO_PROMISE = Promise(share=None, confidence=None, horizon="30d", state="none")
@@ -121,7 +121,30 @@ def golden() -> list[Alert]:
         policy="8",
         message="the log has been silent for two hours",
     )
-    return [client, group, ring, budget, health, *map(renamed, ATTACKS[1:])]
+    audit = Alert(
+        id=stable_id("golden", "audit"),
+        kind="audit",
+        action="open",
+        case_id=stable_id("case", "audit"),
+        at="2026-03-05T00:00:00.000Z",
+        model="chat",
+        entity=Entity("person", "anna [oidc:8f3a]"),
+        severity="informational",
+        score=0.0,
+        threshold=0.0,
+        queries=0,
+        query_id="",
+        promise=NO_PROMISE,
+        reasons=(),
+        techniques=TECHNIQUES["audit"],
+        profile="chat-1",
+        policy="8",
+        message="anna [oidc:8f3a]: policy.asked draft 3: too many false alarms",
+        audit=Audited(
+            7, "anna [oidc:8f3a]", "admin", "policy.asked", "draft 3", "too many false alarms", "{}", "{}", "f" * 64
+        ),
+    )
+    return [client, group, ring, budget, health, audit, *map(renamed, ATTACKS[1:])]
 
 
 def renamed(kind: Attack) -> Alert:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Watch:
-    """Looks at the marks for all listeners together, and settles drafts that wait for the detector."""
+    """Looks at the marks for all listeners together, settles drafts that wait for the detector, and tells the audit."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -57,6 +57,7 @@ class Watch:
 
     def _found(self) -> dict[str, str]:
         self._house.drafting.settle()
+        self._house.telling.tell()
         return {**self._house.books.seen(), "drafts": self._house.drafting.mark()}
 
     async def listen(self, request: Request[Any, Any, Any]) -> AsyncIterator[ServerSentEventMessage]:
