@@ -17,7 +17,7 @@ from typing import Any
 from urllib.error import URLError
 
 import msgspec
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from detector.alert import Alert
 from detector.dashboard.access.entrance import Entrance
@@ -131,7 +131,7 @@ class Seat:
 
     def settled(self) -> None:
         """Until nothing waits for an answer any more."""
-        self.page.wait_for_function("!document.querySelector('.waiting, [aria-busy=true]')")
+        expect(self.page.locator(".waiting, [aria-busy=true]")).to_have_count(0)
 
     def api(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """What the API answers to a request of this page, with its cookie and its CSRF token."""

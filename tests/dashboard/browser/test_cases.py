@@ -39,7 +39,7 @@ def test_a_verdict_is_given_by_keys_alone_and_others_are_told(sit: Sit) -> None:
     dialog.wait_for(state="detached")
     _, kept = seat.api("GET", f"/cases/{name}")
     assert [(one["answer"], one["by"], one["note"]) for one in kept["verdicts"]] == [
-        ("attack", "anna", "uniform noise, nothing else")
+        ("attack", "anna [oidc:anna]", "uniform noise, nothing else")
     ]
     expect(page.get_by_role("region", name="Case", exact=True)).to_contain_text("uniform noise, nothing else")
     expect(watching.get_by_text("There is news")).to_be_visible()

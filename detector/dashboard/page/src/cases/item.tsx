@@ -24,7 +24,7 @@ export function CaseItem({ of, open, picked, reachable, onFocus, onOpen, onPick 
         <span class="unseen">Pick the case of {who}</span>
         <input type="checkbox" checked={picked} onChange={onPick} />
       </label>
-      <div class="case-body" data-case={of.case_id} tabIndex={reachable ? 0 : -1} role="button" aria-label={`${of.severity}: ${kind(of.kind)}, ${who}. ${of.reason}`} onFocus={onFocus} onClick={onOpen}>
+      <div class="case-body" data-case={of.case_id} tabIndex={reachable ? 0 : -1} role="button" onFocus={onFocus} onClick={onOpen}>
         <div class="case-line">
           <Level of={of.severity} />
           <span class="mono case-who">{who}</span>
