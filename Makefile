@@ -18,7 +18,8 @@ FUZZ_S ?= 600
 .PHONY: help setup demo test check lint kernels bench fuzz docs lock splunk-app check-splunk-app clean
 
 help:
-	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo)"
+	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo);"
+	@echo "             make demo DASHBOARD=1 keeps the dashboard open on it"
 	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
@@ -40,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 demo: $(READY)
-	$(BIN)/querywarden demo
+	$(BIN)/querywarden demo$(if $(DASHBOARD), --dashboard)
 
 test: $(READY)
 	$(BIN)/python -m tests.servers

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="simulate clients and attacks, detect them, show the result")
     demo.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for everything that it writes")
     demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--dashboard", action="store_true", help="then keep the dashboard open on what it found")
     demo.set_defaults(command=_demo)
     ranging.add_arguments(commands.add_parser("range", help="attack a victim in every way we know, and report"))
     return parser
@@ -281,11 +282,13 @@ def _run(arguments: argparse.Namespace) -> int:
         source = msgspec.structs.replace(settings.source, start=arguments.start)
         settings = msgspec.structs.replace(settings, source=source)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    beside = dashboarding.beside(settings, arguments.config, environ)
     runner = LocalRunner(settings)
     check_groups(settings, runner.profile)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
-    runner.run()
+    with beside:
+        runner.run()
     return 0
 
 
@@ -389,9 +392,15 @@ def _config_schema(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from detector.redteam.demo import demo
+    from detector.redteam.demo import SETTINGS, demo
 
+    if arguments.dashboard:
+        dashboarding.need_extra()
     demo(arguments.out, arguments.seed)
+    config = str(arguments.out / SETTINGS)
+    if arguments.dashboard:
+        return main(["run", "--config", config])
+    _say(f"Look at it on the dashboard: querywarden run --config {config}  (or: make demo DASHBOARD=1)")
     return 0
 
 

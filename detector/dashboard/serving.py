@@ -137,6 +137,7 @@ def _listening(settings: DashboardSettings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        listening.listen(128)  # so that who follows the printed address at once waits, and is not refused
     except OSError as error:
         listening.close()
         place = f"{settings.host}:{settings.port}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,7 @@ CAMPAIGNS = 5  # of each attack
 HONEST_FIT, HONEST_TEST = 900, 300
 BUDGET = 500  # queries of one campaign
 SPAN_DAYS = 10.0
+SETTINGS = "querywarden.toml"  # for whoever goes on from there
 PIECE = 2_000  # lines that the log grows by at a time
 
 
@@ -58,6 +61,7 @@ def demo(out: Path, seed: int) -> list[Row]:
         profile = _fitted(world, out, seed, progress)
         progress.stage("streaming today's log through the runner")
         _stream(today, _settings(out), progress)
+    _write_settings(out)
     alerts = _alerts(out / "alerts.jsonl")
     rows = _table(today, alerts)
     _say(*report(profile), "", *_told(rows, profile, alerts, out))
@@ -96,6 +100,22 @@ def _settings(out: Path) -> Settings:
         "telemetry": {"port": 0},
     }
     return settings_of(document)
+
+
+def _write_settings(out: Path) -> None:
+    """For `querywarden run`, which goes on where the demo ended, with the dashboard beside it."""
+    here = out.resolve()
+    with socket.socket() as free:  # the Health page asks the runner there
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    quoted = {name: json.dumps(str(here / name)) for name in ("today.jsonl", "profile", "store", "alerts.jsonl")}
+    (out / SETTINGS).write_text(
+        f'[source]\ntype = "file"\npaths = [{quoted["today.jsonl"]}]\nfollow = true\n\n'
+        f"[profile]\npath = {quoted['profile']}\n\n[store]\npath = {quoted['store']}\n\n"
+        f'[[sinks]]\ntype = "file"\npath = {quoted["alerts.jsonl"]}\n\n'
+        f'[telemetry]\nport = {port}\nlog_level = "warning"\nlog_json = false\n\n[dashboard]\nserve = true\n',
+        encoding="utf-8",
+    )
 
 
 def _stream(today: Traffic, settings: Settings, progress: Progress) -> None:

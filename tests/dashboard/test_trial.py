@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detector.alert import ATTACKS
 from detector.dashboard.whatif.columns import Columns, Gathering, Slim
-from detector.dashboard.whatif.trial import trial
+from detector.dashboard.whatif.trial import in_full, trial
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.policy import Dated, in_force
 from detector.tape import Point
@@ -32,7 +32,9 @@ def slim(point: Point) -> Slim:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(point), type=Slim)
 
 
-def asked_of_all(points: Sequence[Point], journal: Sequence[Dated], alerts_from: int = 0) -> list[Decision]:
+def asked_of_all(
+    points: Sequence[Point], journal: Sequence[Dated], alerts_from: int = 0
+) -> list[tuple[Point, Decision]]:
     """As the pipeline asks: about every point, each under the policy of its time."""
     cases: dict[bytes, Case] = {}
     found = []
@@ -41,7 +43,7 @@ def asked_of_all(points: Sequence[Point], journal: Sequence[Dated], alerts_from:
             continue
         cases[point.key], decision = decide(in_force(journal, point.at), cases.get(point.key, NO_CASE), point)
         if decision is not None:
-            found.append(decision)
+            found.append((point, decision))
     return found
 
 
@@ -80,7 +82,21 @@ journals = strategies.journals(strategies.policies(st.sampled_from([(w[1], w[2])
 @given(tape=tapes(), journal=journals, cuts=st.integers(1, 3), later=st.sampled_from((0, people.START_US + 10**10)))
 def test_a_trial_decides_what_decide_does(tape: list[Point], journal: list[Dated], cuts: int, later: int) -> None:
     columns = columns_of(tape, cuts)
-    found = trial(columns, journal, later)
-    assert sorted(found.decisions) == sorted(asked_of_all(tape, journal, later))
-    for entity, place in zip(found.entity, found.place, strict=True):
-        assert columns.points["entity"][place] == entity
+    asked = asked_of_all(tape, journal, later)
+    assert sorted(found_by(columns, journal, later)) == sorted(map(ruled, asked))
+    in_their_own = [in_full(columns, journal, entity, later) for entity in range(columns.entities)]
+    assert sorted(decision for found in in_their_own for _, decision in found) == sorted(told for _, told in asked)
+
+
+def found_by(columns: Columns, journal: Sequence[Dated], alerts_from: int = 0) -> list[tuple[object, ...]]:
+    found = trial(columns, journal, alerts_from)
+    assert found.entity.tolist() == columns.points.entity[found.place].tolist()
+    asked = [columns.point(place) for place in found.place.tolist()]
+    rulings = [found.rulings[ruling] for ruling in found.ruling.tolist()]
+    return [(*ruling, point.kind, point.id, point.n) for ruling, point in zip(rulings, asked, strict=True)]
+
+
+def ruled(one: tuple[Point, Decision]) -> tuple[object, ...]:
+    point, decision = one
+    said = decision.kind, decision.action, decision.severity, decision.threshold
+    return (*said, point.kind, point.id, point.n)

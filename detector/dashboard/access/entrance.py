@@ -91,7 +91,7 @@ class Entrance:
             if self._link is None or not hmac.compare_digest(_bytes(self._link), _bytes(given)):
                 self._write(Deed(who=SOMEBODY, role="", what="login.failed", subject="link", after=_json(address)))
                 raise NotLetIn("this link was used, or is none; a restart of the dashboard prints a new one")
-            self._link = ""  # opens nothing any more; sessions begun by it stay
+            self._link = secrets.token_urlsafe(32)  # known to nobody
         return self._begin("link", "first-start", "admin", LINK, address)
 
     def by_provider(self, subject: str, name: str, role: Role, address: str) -> Person:

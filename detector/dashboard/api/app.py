@@ -10,13 +10,14 @@ from pathlib import Path
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from detector.dashboard.api import entering, events, looking, oidc, policies
 from detector.dashboard.api.described import config, described, document
 from detector.dashboard.api.events import Watch
 from detector.dashboard.api.guarding import authentication, guard
 from detector.dashboard.api.headers import headers
-from detector.dashboard.api.house import FromHouse
+from detector.dashboard.api.house import House
 from detector.dashboard.api.page import STATIC, page
 from detector.dashboard.api.problem import HANDLERS
 
@@ -24,7 +25,7 @@ API = "/api/v1"
 LARGEST_BODY = 2**20
 
 
-def make_app(house: FromHouse, *, static: Path = STATIC) -> Litestar:
+def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
     """The ASGI application; serves until its lifespan ends."""
     watch = Watch(house)
 
@@ -46,7 +47,6 @@ def make_app(house: FromHouse, *, static: Path = STATIC) -> Litestar:
         route_handlers=[api, document, entering.link, oidc.begin, oidc.finish, page(static)],
         dependencies={"house": Provide(lambda: house, sync_to_thread=False)},
         guards=[guard],
-        middleware=[headers(house)],
         exception_handlers=HANDLERS,
         state=State({"house": house, "watch": watch}),
         lifespan=[lifespan],
@@ -55,4 +55,4 @@ def make_app(house: FromHouse, *, static: Path = STATIC) -> Litestar:
         logging_config=None,
     )
     app.state.described = described(app)
-    return app
+    return headers(house, app)

@@ -64,6 +64,8 @@ def _complete(operation: Document, handler: HTTPRouteHandler) -> None:
     said = operation["responses"]
     for status, description in words.items():
         said.setdefault(status, {"description": description})
+    if "204" in said:
+        said["204"].pop("content", None)
     for status in [status for status in said if status >= "400"]:
         said[status]["content"] = {PROBLEM: {"schema": {"$ref": f"{REF}Problem"}}}
     said["default"] = {"description": "Not now", "content": {PROBLEM: {"schema": {"$ref": f"{REF}Problem"}}}}

@@ -72,7 +72,7 @@ def link(house: FromHouse, request: Asking, token: Annotated[str, QueryParameter
     return Redirect("/", status_code=303, cookies=[cookie_of(person, house)])
 
 
-def paced(house: FromHouse, request: Asking) -> None:
+def paced(house: House, request: Asking) -> None:
     """Raises Locked when this address, or everybody together, tried too often."""
     wait_s = house.pace.wait_s(address_of(request))
     if wait_s:
@@ -83,7 +83,7 @@ def cookie_of(person: Person, house: House) -> Cookie:
     return _cookie(house, person.secret, int(person.expires_at - house.now()))
 
 
-def _cookie(house: FromHouse, secret: str, seconds: int) -> Cookie:
+def _cookie(house: House, secret: str, seconds: int) -> Cookie:
     """Strict: no page of another site can have it sent, not even by a link; our own page asks for its data itself."""
     name = cookie_name(house.secure)
     return Cookie(

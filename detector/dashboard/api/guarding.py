@@ -12,7 +12,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from detector.dashboard.access.person import Person, may
-from detector.dashboard.api.house import FromHouse, House
+from detector.dashboard.api.house import House
 from detector.dashboard.shapes import Ways
 from detector.dashboard_settings import ROLES
 
@@ -33,7 +33,7 @@ def cookie_name(secure: bool) -> str:
     return "__Host-querywarden" if secure else "querywarden"
 
 
-def authentication(house: FromHouse) -> type[AbstractAuthenticationMiddleware]:
+def authentication(house: House) -> type[AbstractAuthenticationMiddleware]:
     """The middleware that finds out who asks: by token where one is given, else by session."""
 
     class Known(AbstractAuthenticationMiddleware):
@@ -92,6 +92,6 @@ def etag_of(connection: Connection) -> str:
     return given.strip().removeprefix('"').removesuffix('"')
 
 
-def ways_of(house: FromHouse) -> Ways:
+def ways_of(house: House) -> Ways:
     oidc = house.settings.oidc
     return Ways(local=house.settings.local is not None, oidc=oidc.label if oidc else None)

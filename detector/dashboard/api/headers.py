@@ -7,7 +7,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.dashboard.api.house import FromHouse
+from detector.dashboard.api.house import House
 from detector.dashboard.shapes import Problem
 
 CSP = (
@@ -27,35 +27,32 @@ HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
 MISDIRECTED = 421
 
 
-def headers(house: FromHouse):  # type: ignore[no-untyped-def]
-    """Middleware around everything, errors too. A name that is not ours is refused: a page of another site could have
-    its name lead to our address (DNS rebinding), and would then be of our origin.
+def headers(house: House, app: ASGIApp) -> ASGIApp:
+    """Around the whole application, its errors too. A name that is not ours is refused: a page of another site could
+    have its name lead to our address (DNS rebinding), and would then be of our origin.
     """
     said = {**ALWAYS, **(HTTPS if house.secure else {})}
 
-    def made(app: ASGIApp) -> ASGIApp:
-        async def around(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != ScopeType.HTTP:
-                await app(scope, receive, send)
-                return
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
 
-            async def sent(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    out = MutableScopeHeaders.from_message(message)
-                    for name, value in said.items():
-                        out[name] = value
-                    if "cache-control" not in out:
-                        out["Cache-Control"] = "no-store"
-                await send(message)
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableScopeHeaders.from_message(message)
+                for name, value in said.items():
+                    out[name] = value
+                if "cache-control" not in out:
+                    out["Cache-Control"] = "no-store"
+            await send(message)
 
-            if _host(scope) not in house.hosts:
-                await _misdirected(sent)
-                return
+        if _host(scope) in house.hosts:
             await app(scope, receive, sent)
+        else:
+            await _misdirected(sent)
 
-        return around
-
-    return made
+    return around
 
 
 def _host(scope: Scope) -> str:

@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from detector.dashboard.access.provider import Begun, Provider, ProviderAway, ProviderRefused
 from detector.dashboard.api.entering import cookie_of, paced
 from detector.dashboard.api.guarding import ANYBODY, address_of, cookie_name, role
-from detector.dashboard.api.house import FromHouse
+from detector.dashboard.api.house import FromHouse, House
 from detector.dashboard.keeping import entering
 from detector.dashboard.keeping.entering import LoginRow
 
@@ -61,7 +61,7 @@ def finish(house: FromHouse, request: Asking) -> Redirect:
     return Redirect("/", status_code=303, cookies=[cookie_of(person, house), _cookie(house, "", 0)])
 
 
-def _provider(house: FromHouse) -> Provider:
+def _provider(house: House) -> Provider:
     if house.provider is None:
         raise NotFoundException("no OIDC provider is set")
     return house.provider
@@ -72,17 +72,17 @@ def _to_page(why: str) -> Redirect:
     return Redirect(f"/?login={why}", status_code=303)
 
 
-def _back(house: FromHouse, request: Asking) -> str:
+def _back(house: House, request: Asking) -> str:
     """Where the provider sends the browser: by the name by which it came, so that it has its cookie then."""
     base = house.settings.public_url or f"http://{request.headers['host']}"
     return f"{base}/oidc/callback"
 
 
-def _name(house: FromHouse) -> str:
+def _name(house: House) -> str:
     return f"{cookie_name(house.secure)}-login"
 
 
-def _cookie(house: FromHouse, secret: str, seconds: int) -> Cookie:
+def _cookie(house: House, secret: str, seconds: int) -> Cookie:
     """Lax: the provider's page, which is another site, sends the browser back with it."""
     return Cookie(
         key=_name(house), value=secret, max_age=seconds, path="/", secure=house.secure, httponly=True, samesite="lax"

@@ -39,8 +39,6 @@ def files(folder: Path) -> dict[str, File]:
 def _file(path: Path, folder: Path) -> File:
     body = path.read_bytes()
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if kind.startswith("text/") or kind.endswith(("javascript", "json", "svg+xml")):
-        kind += "; charset=utf-8"
     cache = FOR_EVER if path.relative_to(folder).parts[0] == "assets" else ASK_AGAIN
     return File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"', cache)
 
@@ -55,7 +53,7 @@ def page(folder: Path):  # type: ignore[no-untyped-def]
         if name.startswith(("api/", "oidc/")) or name == "api":
             raise NotFoundException("the API has no such route")
         if not known:
-            return Response(NOT_BUILT.encode(), status_code=503, media_type="text/plain; charset=utf-8")
+            return Response(NOT_BUILT.encode(), status_code=503, media_type="text/plain")
         if name.startswith("assets/") and name not in known:
             raise NotFoundException("the page has no such file")
         file = known.get(name) or known[INDEX]

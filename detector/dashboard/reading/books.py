@@ -194,8 +194,8 @@ class StoreBooks:
 
     def _row(self, view: View, reader: Reader, one: Someone, now: float) -> EntityRow:
         open_case = view.open_case(one.kind, one.id)
-        place = view.place(one.key)
-        peak = max(one.peak, int(view.columns.peak[place]) if place is not None else 0)
+        place = view.columns.place_of.get(one.key, view.columns.entities)
+        peak = max(one.peak, int(view.columns.peak[place]) if place < view.columns.entities else 0)
         body = entity.latest(reader.db, one.key)
         point = _POINT.decode(body) if body else None
         return EntityRow(

@@ -64,7 +64,6 @@ class View:
 
     columns: Columns
     hands: Callable[[str], list[tuple[str, str]]]
-    place: Callable[[bytes], int | None]
     people: People
     journal: tuple[Dated, ...]
     standing: Standing
@@ -136,7 +135,6 @@ class Views:
             return View(
                 columns=self._taping.columns,
                 hands=self._taping.gathering.hands,
-                place=self._taping.gathering.place,
                 people=people,
                 journal=journal,
                 standing=standing(reader, journal),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,16 +15,13 @@ from numpy.typing import NDArray
 
 from detector.alert import ATTACKS, Attack
 from detector.policy import level_of_class
+from detector.query import I64
 from detector.tape import Exposed, Point, score_of
 
 NOTHING_LEARNED = -1  # clone, of a point that does not say what leaked
 MOST_CLONE = 32_767
-RECORD = np.dtype(
-    [
-        ("entity", "<i4"), ("budget", "|b1"), ("level", "<u2"), ("clone", "<i2"), ("attack", "|u1"), ("group", "|u1"),
-        ("n", "<i8"), ("at", "<i8"), ("asked", "<i8"), ("id_at", "<i8"), ("id_len", "<i4"),
-    ]
-)  # fmt: skip
+N_BITS = 33  # of the order of an entity's points: 32 of n, one of budget
+LEAST_IDS = 2**20  # bytes of ids that are not worth moving
 
 
 class Slim(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +43,7 @@ class Slim(msgspec.Struct, frozen=True, gc=False):
     of_class: str = ""
 
 
-class Who(msgspec.Struct, frozen=True):
+class Who(NamedTuple):
     """An entity of the tape."""
 
     key: bytes
@@ -53,9 +51,48 @@ class Who(msgspec.Struct, frozen=True):
     id: str
 
 
+class Points(NamedTuple):
+    """A column for each number of a point. entity, attack, group: places in `who`, ATTACKS and `groups`. clone:
+    permille, NOTHING_LEARNED where it is not said. id_at, id_len: where the query's id lies in `ids`.
+    """
+
+    entity: NDArray[np.int32]
+    budget: NDArray[np.bool_]
+    level: NDArray[np.uint16]
+    clone: NDArray[np.int16]
+    attack: NDArray[np.uint8]
+    group: NDArray[np.uint8]
+    n: I64
+    at: I64
+    asked: I64
+    id_at: I64
+    id_len: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, ...]]) -> Points:
+        columns: Any = zip(*rows, strict=True) if rows else [()] * len(TYPES)
+        return cls(*(np.array(column, dtype) for column, dtype in zip(columns, TYPES, strict=True)))
+
+    def taken(self, which: NDArray[Any]) -> Points:
+        return Points(*(column[which] for column in self))
+
+    def and_then(self, more: Points) -> Points:
+        columns: Iterable[Any] = zip(self, more, strict=True)
+        return Points(*(np.concatenate(pair) for pair in columns))
+
+    @property
+    def order(self) -> I64:
+        """What points are sorted and told apart by."""
+        return (self.entity.astype(np.int64) << N_BITS) | (self.n << 1) | self.budget
+
+
+TYPES = ("i4", "?", "u2", "i2", "u1", "u1", "i8", "i8", "i8", "i8", "i4")
+NO_POINTS = Points.of(())
+
+
 @dataclass(frozen=True)
 class Columns:
-    """points: sorted by entity, n and budget; the points of entity e are points[starts[e]:starts[e + 1]].
+    """points: sorted by entity, n and budget; those of entity e lie in starts[e]:starts[e + 1].
 
     groups: the levels that thresholds are of (`client`, `client:automation`, `ring`); a point's `group` is its place.
     kind: by entity, the place of its level in `kinds`. last: the place of its last score, -1 where it has none. peak,
@@ -65,47 +102,56 @@ class Columns:
 
     model: str = ""
     who: Sequence[Who] = ()
-    points: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, RECORD))
-    starts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    points: Points = NO_POINTS
+    starts: I64 = field(default_factory=lambda: np.zeros(1, np.int64))
     groups: tuple[str, ...] = ()
     ids: bytes | bytearray = b""
-    peak: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    asked: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    clone: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    last: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    peak: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    asked: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    clone: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    last: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     kinds: tuple[str, ...] = ()
     kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    since: int | None = None
+    until: int | None = None
+    place_of: Mapping[bytes, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.points)
+        return len(self.points.at)
 
     @property
-    def since(self) -> int | None:
-        return int(self.points["at"].min()) if len(self.points) else None
+    def entities(self) -> int:
+        """How many are known; who came later may stand in `who` already."""
+        return len(self.peak)
 
-    @property
-    def until(self) -> int | None:
-        return int(self.points["at"].max()) if len(self.points) else None
-
-    def of_kind(self, values: Mapping[str, int]) -> NDArray[np.int64]:
+    def of_kind(self, values: Mapping[str, int]) -> I64:
         """A value for each entity, by its kind."""
-        found: NDArray[np.int64] = np.array([values[kind] for kind in self.kinds], np.int64)[self.kind]
+        found: I64 = np.array([values[kind] for kind in self.kinds], np.int64)[self.kind]
         return found
 
-    def of_group(self, group: str) -> NDArray[np.int64]:
+    def of_group(self, group: str) -> I64:
         """The entities whose last score was one of this level."""
         if group not in self.groups:
             return np.zeros(0, np.int64)
         some = np.flatnonzero(self.last >= 0)
-        theirs = self.points["group"][self.last[some]]
+        theirs = self.points.group[self.last[some]]
         return some[np.flatnonzero(theirs == self.groups.index(group))]
 
     def peak_score(self, entity: int) -> float:
         return score_of(int(self.peak[entity]))
 
+    def places(self, entities: I64) -> I64:
+        """The places of all points of some entities, in order."""
+        counts = self.starts[entities + 1] - self.starts[entities]
+        before = np.cumsum(counts) - counts
+        found: I64 = np.repeat(self.starts[entities] - before, counts) + np.arange(int(counts.sum()))
+        return found
+
     def point(self, place: int) -> Point:
         """The point as `decide` sees it, without its evidence."""
-        entity, budget, level, clone, attack, group, n, at, asked, id_at, id_len = self.points[place].item()
+        entity, budget, level, clone, attack, group, n, at, asked, id_at, id_len = (
+            c[place].item() for c in self.points
+        )
         who = self.who[entity]
         return Point(
             who.key, self.model, who.kind, who.id, at, n, level,
@@ -138,30 +184,35 @@ class Gathering:
 
     def hands(self, client: str) -> list[tuple[str, str]]:
         """The groups and rings (level, id) whose points name a client, the newest first."""
-        found = self._hands.get(client, {})
+        found = dict(self._hands.get(client, {}))
         return sorted(found, key=lambda hand: -found[hand])
-
-    def place(self, key: bytes) -> int | None:
-        """Of an entity among the columns' `who`."""
-        return self._places.get(key)
 
     def take(self, points: Iterable[Slim]) -> None:
         """Adds points; one that is known (key, n, budget) is replaced."""
         rows = [self._row(point) for point in points]
         if rows:
-            self._settle(np.concatenate([self._columns.points, np.array(rows, RECORD)]))
+            self._settle(self._columns.points.and_then(Points.of(rows)))
 
     def prune(self, before: int) -> None:
         """Forgets points of before a log time (microseconds). Their entities keep their places."""
         points = self._columns.points
-        kept = points["at"] >= before
+        kept = points.at >= before
         if not kept.all():
-            self._settle(points[kept])
+            self._settle(self._with_their_ids(points.taken(kept)))
 
-    def _settle(self, points: NDArray[np.void]) -> None:
+    def _with_their_ids(self, points: Points) -> Points:
+        """The same points; where most of the ids are nobody's any more, those that are left are moved together."""
+        if 2 * int(points.id_len.sum()) > len(self._ids) or len(self._ids) < LEAST_IDS:
+            return points
+        spans = zip(points.id_at.tolist(), points.id_len.tolist(), strict=True)
+        old, self._ids = self._ids, bytearray()
+        for at, length in spans:
+            self._ids += old[at : at + length]
+        return points._replace(id_at=np.cumsum(points.id_len, dtype=np.int64) - points.id_len)
+
+    def _settle(self, points: Points) -> None:
         points = _in_order(points)
-        starts = np.searchsorted(points["entity"], np.arange(len(self._who) + 1))
-        budget = points["budget"]
+        starts = np.searchsorted(points.entity, np.arange(len(self._who) + 1))
         self._columns = Columns(
             model=self._model,
             who=self._who,
@@ -171,13 +222,16 @@ class Gathering:
             ids=self._ids,
             kinds=tuple(self._kinds),
             kind=np.array(self._kind, np.uint8),
-            last=_most(np.where(budget, -1, np.arange(len(points))), starts, -1),
-            peak=_most(np.where(budget, 0, points["level"]), starts, 0),
-            asked=_most(np.where(budget, points["asked"], 0), starts, 0),
-            clone=_most(points["clone"], starts, NOTHING_LEARNED),
+            last=_most(np.where(points.budget, -1, np.arange(len(points.at))), starts, -1),
+            peak=_most(np.where(points.budget, 0, points.level), starts, 0),
+            asked=_most(np.where(points.budget, points.asked, 0), starts, 0),
+            clone=_most(points.clone, starts, NOTHING_LEARNED),
+            since=int(points.at.min()) if len(points.at) else None,
+            until=int(points.at.max()) if len(points.at) else None,
+            place_of=self._places,
         )
 
-    def _row(self, point: Slim) -> tuple[int | bool, ...]:
+    def _row(self, point: Slim) -> tuple[int, ...]:
         place = self._places.get(point.key)
         if place is None:
             place = self._new(point)
@@ -202,18 +256,15 @@ class Gathering:
         return place
 
 
-def _in_order(points: NDArray[np.void]) -> NDArray[np.void]:
+def _in_order(points: Points) -> Points:
     """By entity, n and budget; of points that are equal in these the one that came last."""
-    order = np.lexsort((points["budget"], points["n"], points["entity"]))
-    points = points[order]
-    told_apart = np.ones(len(points), np.bool_)
-    told_apart[:-1] = False
-    for name in ("entity", "n", "budget"):
-        told_apart[:-1] |= points[name][1:] != points[name][:-1]
-    return points[told_apart]
+    order = points.order
+    by = np.argsort(order, kind="stable")  # mostly in order already, which this kind is quick with
+    last = np.append(order[by[1:]] != order[by[:-1]], True)[: len(by)]
+    return points.taken(by[last])
 
 
-def _most(values: NDArray[np.integer], starts: NDArray[np.int64], none: int) -> NDArray[np.int64]:
+def _most(values: NDArray[Any], starts: I64, none: int) -> I64:
     """The maximum of each entity's values; `none` for who has none."""
     found = np.full(len(starts) - 1, none, np.int64)
     some = np.flatnonzero(np.diff(starts))

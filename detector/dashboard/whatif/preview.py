@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,38 +16,43 @@ from detector.dashboard.whatif.trial import Trial
 from detector.decide import DAY_US
 from detector.learned.triage import Answer
 from detector.policy import Dated, Policy
+from detector.query import I64
 
 RAISES = ("open", "escalate")  # actions that are counted
 NOBODY = -1
 
 
 class Side(NamedTuple):
-    """A trial's openings and escalations within a span. severity, at: by entity, the highest severity (its rank, NOBODY
-    for who was not alerted on) and the place of the point at which it was said first.
+    """A trial's openings and escalations within a span. days: (days, severities), from the day on in which the span
+    begins. severity, place: by entity, the rank of the highest severity (NOBODY for who was not alerted on) and the
+    point at which it was said first.
     """
 
-    days: dict[int, Counter[str]]
-    total: Counter[str]
+    days: I64
     opened: int
-    severity: NDArray[np.int64]
-    place: NDArray[np.int64]
+    severity: I64
+    place: I64
 
 
 def side(columns: Columns, trial: Trial, since: int, until: int) -> Side:
     """Over [since, until) of log time."""
-    found = Side({}, Counter(), 0, *(np.full(len(columns.peak), NOBODY, np.int64) for _ in range(2)))
-    opened = 0
-    at = columns.points["at"][trial.place].tolist() if trial.place else []
-    for entity, place, decision, when in zip(trial.entity, trial.place, trial.decisions, at, strict=True):
-        if decision.action not in RAISES or not since <= when < until:
-            continue
-        opened += decision.action == "open"
-        found.total[decision.severity] += 1
-        found.days.setdefault(when - when % DAY_US, Counter())[decision.severity] += 1
-        rank = SEVERITIES.index(decision.severity)
-        if rank > found.severity[entity]:
-            found.severity[entity], found.place[entity] = rank, place
-    return found._replace(opened=opened)
+    raises = np.array([ruling.action in RAISES for ruling in trial.rulings], np.bool_)
+    ranks = np.array([SEVERITIES.index(ruling.severity) for ruling in trial.rulings], np.int64)
+    opens = np.array([ruling.action == "open" for ruling in trial.rulings], np.bool_)
+    at = columns.points.at[trial.place]
+    inside = np.flatnonzero(raises[trial.ruling] & (at >= since) & (at < until))
+    ruling, entity, place = trial.ruling[inside], trial.entity[inside], trial.place[inside]
+    rank, day = ranks[ruling], at[inside] // DAY_US - since // DAY_US
+    days = np.bincount(day * len(SEVERITIES) + rank, minlength=_days_of(since, until) * len(SEVERITIES))
+    severity, first = (np.full(columns.entities, NOBODY, np.int64) for _ in range(2))
+    np.maximum.at(severity, entity, rank)
+    highest = np.flatnonzero(rank == severity[entity])[::-1]  # of equal assignments the last holds: the first said
+    first[entity[highest]] = place[highest]
+    return Side(days.reshape(-1, len(SEVERITIES)), int(np.count_nonzero(opens[ruling])), severity, first)
+
+
+def _days_of(since: int, until: int) -> int:
+    return max((until - 1) // DAY_US - since // DAY_US + 1, 1)
 
 
 def preview(
@@ -69,9 +73,9 @@ def preview(
     return Preview(
         since=since if len(columns) else None,
         until=until if len(columns) else None,
-        days=_days(was, would, since, until),
-        was=dict(was.total),
-        would=dict(would.total),
+        days=_days(was, would, since),
+        was=_named(was.days.sum(0)),
+        would=_named(would.days.sum(0)),
         flips_in=_flips(columns, would, into, said, listed),
         flips_out=_flips(columns, was, out, said, listed),
         flips_in_total=len(into),
@@ -87,17 +91,19 @@ def preview(
     )
 
 
-def _days(was: Side, would: Side, since: int, until: int) -> tuple[Day, ...]:
-    none: Counter[str] = Counter()
+def _days(was: Side, would: Side, since: int) -> tuple[Day, ...]:
     first = since - since % DAY_US
     return tuple(
-        Day(at, dict(was.days.get(at, none)), dict(would.days.get(at, none))) for at in range(first, until, DAY_US)
+        Day(first + day * DAY_US, _named(then), _named(now))
+        for day, (then, now) in enumerate(zip(was.days, would.days, strict=True))
     )
 
 
-def _flips(
-    columns: Columns, told: Side, entities: NDArray[np.int64], said: Mapping[bytes, Answer], listed: int
-) -> tuple[Flip, ...]:
+def _named(counts: I64) -> dict[str, int]:
+    return {severity: count for severity, count in zip(SEVERITIES, counts.tolist(), strict=True) if count}
+
+
+def _flips(columns: Columns, told: Side, entities: I64, said: Mapping[bytes, Answer], listed: int) -> tuple[Flip, ...]:
     """The most severe first, of these those with the highest score."""
     order = np.lexsort((entities, -columns.peak[entities], -told.severity[entities]))[:listed]
     found = []
@@ -113,9 +119,10 @@ def _judged(
     columns: Columns, alerted: NDArray[np.bool_], now: NDArray[np.bool_], said: Mapping[bytes, Answer]
 ) -> Judged:
     attacks, judged = np.zeros(len(alerted), np.bool_), np.zeros(len(alerted), np.bool_)
-    for place, who in enumerate(columns.who[: len(alerted)] if said else ()):
-        answer = said.get(who.key, "unsure")
-        attacks[place], judged[place] = answer == "attack", answer != "unsure"
+    for key, answer in said.items():
+        place = columns.place_of.get(key)
+        if place is not None and place < len(alerted):
+            attacks[place], judged[place] = answer == "attack", answer != "unsure"
     return Judged(
         kept=int(np.count_nonzero(attacks & alerted & now)),
         lost=int(np.count_nonzero(attacks & alerted & ~now)),
@@ -133,6 +140,7 @@ def _share(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
 def _above(columns: Columns, policy: Policy) -> dict[str, int]:
     """By level, entities whose score was at or above its lowest threshold when they left their last point."""
     least = limits_of([Dated(0, policy)], columns.groups).least
-    last = columns.points[columns.last[columns.last >= 0]]
-    above = np.bincount(last["group"][last["level"] >= least[last["group"]]], minlength=len(columns.groups))
+    last = columns.last[columns.last >= 0]
+    level, groups = columns.points.level[last], columns.points.group[last]
+    above = np.bincount(groups[level >= least[groups]], minlength=len(columns.groups))
     return {group: int(above[place]) for place, group in enumerate(columns.groups) if group in policy.thresholds}
