@@ -61,7 +61,7 @@ export function Shell({ children, onOut }: { children: ComponentChildren; onOut:
 
 function Places({ at }: { at: string }) {
   const session = useContext(Who);
-  const { value } = useRead<S.Overview>("/overview", ["alerts"], true);
+  const { value } = useRead<S.Overview>("/overview", ["alerts", "tape"], true);
   return (
     <nav aria-label="Pages">
       <ul class="places">

@@ -17,7 +17,7 @@ interface Given {
 }
 
 export function CaseDetail({ id, onClose, onSay }: Given) {
-  const view = useRead<S.CaseView>(`/cases/${encodeURIComponent(id)}`, ["alerts"]);
+  const view = useRead<S.CaseView>(`/cases/${encodeURIComponent(id)}`, ["alerts", "tape"]);
   const analyst = useMay("analyst");
   const self = useRef<HTMLElement>(null);
   useEffect(() => self.current?.focus({ preventScroll: window.innerWidth > 1100 }), [id]);

@@ -25,7 +25,7 @@ export function Audit() {
               <>
                 <strong>The chain holds</strong>
                 <p>
-                  {of.entries === 0 ? "It has no entry yet." : `Each of ${several(of.entries, "entry", "entries")} follows from the one before.`}
+                  {of.entries === 0 ? "It has no entry yet." : `${several(of.entries, "entry", "entries")}, each of which follows from what stands before it.`}
                   {of.head && (
                     <>
                       {" "}

@@ -16,6 +16,9 @@ import { count, NONE, percent, score, several } from "../words/numbers";
 import { capital, kind, level as said } from "../words/kinds";
 import { ofLog } from "../words/times";
 
+const FIRST = 4; // reasons in sight
+const ODD = 0.05; // a score below which a signal says nothing
+
 export function Client() {
   const [search] = useSearchParams();
   const level = search.get("level") ?? "client";
@@ -25,7 +28,7 @@ export function Client() {
 
 function One({ level, id }: { level: string; id: string }) {
   const at = query({ level, id });
-  const view = useRead<S.EntityView>(`/entity${at}`, ["alerts"]);
+  const view = useRead<S.EntityView>(`/entity${at}`, ["alerts", "tape"]);
   return (
     <>
       <Title
@@ -93,21 +96,36 @@ function Sentences({ of }: { of: S.EntityView }) {
           <p>
             {of.attack && of.attack !== "unknown" ? `This looks like ${kind(of.attack)}.` : "The evidence names no one attack."}
           </p>
-          <ul class="sentences">
-            {told.map((one) => (
-              <li key={one.signal}>
-                {one.text} <span class="muted">({one.signal}, {one.one_in === null ? "rarer than any honest client shows" : `one honest client in ${count(Math.round(one.one_in))} is as odd`})</span>
-              </li>
-            ))}
-          </ul>
+          <Told of={told.slice(0, FIRST)} />
+          {told.length > FIRST && (
+            <details class="behind">
+              <summary>{several(told.length - FIRST, "weaker reason")}</summary>
+              <Told of={told.slice(FIRST)} />
+            </details>
+          )}
         </>
       )}
     </section>
   );
 }
 
+function Told({ of }: { of: readonly S.Weighed[] }) {
+  return (
+    <ul class="sentences">
+      {of.map((one) => (
+        <li key={one.signal}>
+          {one.text}{" "}
+          <span class="muted">
+            ({one.signal}: {one.one_in === null ? "no honest client shows as much" : `1 honest client in ${count(Math.round(one.one_in))} is as odd`})
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function Over({ at, signals }: { at: string; signals: readonly S.Weighed[] }) {
-  const timeline = useRead<S.Timeline>(`/entity/timeline${at}`, ["alerts"]);
+  const timeline = useRead<S.Timeline>(`/entity/timeline${at}`, ["alerts", "tape"]);
   const [picked, setPicked] = useState<readonly string[] | null>(null);
   const known = timeline.value ? Object.keys(timeline.value.signals) : [];
   const ranked = [...signals.map((one) => one.signal).filter((name) => known.includes(name))];
@@ -187,27 +205,38 @@ function Signals({ of }: { of: S.EntityView }) {
       {of.signals.length === 0 ? (
         <Nothing title="No signal has a say yet">It has asked too little.</Nothing>
       ) : (
-        <Table
-          name="Signals against honest ones"
-          rows={of.signals}
-          id={(row) => row.signal}
-          columns={[
-            { head: "Signal", cell: (row) => <span class="mono">{row.signal}</span> },
-            { head: "Among honest ones", cell: (row) => <AmongHonest at={row.score} /> },
-            { head: "Score", num: true, cell: (row) => score(row.score) },
-            { head: "Evidence, dB", num: true, cell: (row) => row.evidence_db.toFixed(1) },
-            { head: "Its queries there", num: true, cell: (row) => percent(row.share) },
-            { head: "Honest queries there", num: true, cell: (row) => percent(row.honest_share) },
-            { head: "Side", cell: (row) => row.side },
-          ]}
-        />
+        <>
+          <Weights of={of.signals.filter((one) => one.score > ODD)} name="Signals against honest ones" />
+          <Behind of={`${several(of.signals.filter((one) => one.score <= ODD).length, "signal")} in which it is as honest ones usually are`}>
+            <Weights of={of.signals.filter((one) => one.score <= ODD)} name="Signals in which it is as usual" />
+          </Behind>
+        </>
       )}
     </section>
   );
 }
 
+function Weights({ of, name }: { of: readonly S.Weighed[]; name: string }) {
+  return (
+    <Table
+      name={name}
+      rows={of}
+      id={(row) => row.signal}
+      columns={[
+        { head: "Signal", cell: (row) => <span class="mono">{row.signal}</span> },
+        { head: "Among honest ones", cell: (row) => <AmongHonest at={row.score} /> },
+        { head: "Score", num: true, cell: (row) => score(row.score) },
+        { head: "Evidence, dB", num: true, cell: (row) => row.evidence_db.toFixed(1) },
+        { head: "Its queries there", num: true, cell: (row) => percent(row.share) },
+        { head: "Honest queries there", num: true, cell: (row) => percent(row.honest_share) },
+        { head: "Side", cell: (row) => row.side },
+      ]}
+    />
+  );
+}
+
 function Queries({ at }: { at: string }) {
-  const queries = useRead<S.Mattered[]>(`/entity/queries${at}`, ["alerts"]);
+  const queries = useRead<S.Mattered[]>(`/entity/queries${at}`, ["alerts", "tape"]);
   return (
     <section class="panel" aria-labelledby="queries">
       <h2 id="queries">Queries that mattered</h2>

@@ -24,7 +24,7 @@ function All({ of }: { of: S.HealthWord }) {
   return (
     <>
       <div class={well ? "verdict-line is-well" : "verdict-line is-ill"} role="status">
-        <strong>{of.reachable ? `The detector is ${of.state}` : "The detector does not answer"}</strong>
+        <strong>{of.reachable ? `The detector is ${of.state === "ok" ? "well" : of.state}` : "The detector does not answer"}</strong>
         {of.reasons.map((reason) => (
           <p key={reason}>{reason}</p>
         ))}

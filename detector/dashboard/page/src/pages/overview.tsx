@@ -8,13 +8,13 @@ import { Nothing, Shown } from "../parts/states";
 import { Table } from "../parts/table";
 import { Title } from "../parts/title";
 import { count, NONE, oneIn, percent, score, several, span } from "../words/numbers";
-import { capital, horizon, kind, level } from "../words/kinds";
+import { capital, horizon, kind, level, sentence } from "../words/kinds";
 import { ofLog } from "../words/times";
 
 export function Overview() {
   const overview = useRead<S.Overview>("/overview", ["alerts", "policy", "tape"]);
   const health = useRead<S.HealthWord>("/health", ["health"]);
-  const cases = useRead<Page<S.CaseRow>>("/cases?state=open&limit=6", ["alerts"]);
+  const cases = useRead<Page<S.CaseRow>>("/cases?state=open&limit=6", ["alerts", "tape"]);
   return (
     <>
       <Title name="Overview">Overview</Title>
@@ -56,19 +56,20 @@ export function Overview() {
               page.items.length === 0 ? (
                 <Nothing title="No case is open">When somebody is named, the case appears here and in your SIEM.</Nothing>
               ) : (
-                <ol class="short">
-                  {page.items.map((one) => (
-                    <li key={one.case_id}>
+                <ol class="short is-still">
+                  {/* By place, each as tall as the others: what is new is written where something stood, and nothing moves. */}
+                  {page.items.map((one, place) => (
+                    <li key={place}>
                       <Level of={one.severity} />
                       <div>
+                        <span class="muted short-when">
+                          <Time at={ofLog(one.at)} />
+                        </span>
                         <Link href={`/alerts${query({ case: one.case_id })}`}>{capital(kind(one.kind))}</Link>
                         <span class="muted"> by </span>
                         <EntityLink of={one.level} id={one.id} />
                         <p class="short-why">{one.reason}</p>
                       </div>
-                      <span class="muted">
-                        <Time at={ofLog(one.at)} />
-                      </span>
                     </li>
                   ))}
                 </ol>
@@ -85,12 +86,12 @@ export function Overview() {
                   <div key={one.level} class="promise">
                     <strong>{capital(level(one.level, true))}</strong>
                     {one.share === null ? (
-                      <p>Nothing is promised. {one.note}</p>
+                      <p>Nothing is promised. {sentence(one.note)}</p>
                     ) : (
                       <p>
                         At most <strong>{oneIn(one.share)}</strong> honest {level(one.level, true)} is named within {horizon(over.horizon)}.
                         {one.low !== null && one.high !== null && <> This calibration really lets between {percent(one.low)} and {percent(one.high)} pass.</>}{" "}
-                        <span class="muted">Calibrated by {count(one.calibrated)}; they can promise {oneIn(one.smallest)} at best.</span> {one.note}
+                        <span class="muted">Calibrated by {count(one.calibrated)}; they can promise {oneIn(one.smallest)} at best.</span> {sentence(one.note)}
                       </p>
                     )}
                     <Link href={`/thresholds${query({ level: one.level })}`}>{one.threshold === null ? "Thresholds" : `Threshold ${score(one.threshold)}`}</Link>
@@ -127,7 +128,7 @@ export function Overview() {
 }
 
 function state(of: S.HealthWord): string {
-  return of.reachable ? of.state : "the detector does not answer";
+  return of.reachable ? `the detector is ${of.state === "ok" ? "well" : of.state}` : "the detector does not answer";
 }
 
 /** A sentence of the signal's, without the share that an alert puts into it: "than most honest queries do". */

@@ -6,7 +6,7 @@ import { EntityLink, Figure, Level, Time, Verdict } from "../parts/marks";
 import { Failed, Nothing } from "../parts/states";
 import { Table } from "../parts/table";
 import { count, NONE, oneIn, percent, score, several, signed } from "../words/numbers";
-import { level, SEVERITIES } from "../words/kinds";
+import { level, sentence, SEVERITIES } from "../words/kinds";
 import { ofLog } from "../words/times";
 import type { Previewed } from "./previewing";
 
@@ -141,7 +141,7 @@ export function Promises({ of, inForce }: { of: readonly S.Promised[]; inForce: 
   return (
     <section class="promises" aria-label="What is promised">
       <h3>What is promised</h3>
-      {inForce.share === null && <p class="warn">Nothing is promised for {level(inForce.level, true)}. {inForce.note}</p>}
+      {inForce.share === null && <p class="warn">Nothing is promised for {level(inForce.level, true)}. {sentence(inForce.note)}</p>}
       {mine.map((one) => (
         <div key={one.severity} class={one.supported ? "promise" : "promise is-unsupported"}>
           <Level of={one.severity} />

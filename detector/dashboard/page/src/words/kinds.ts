@@ -54,3 +54,8 @@ export function horizon(of: string): string {
   const unit = { d: "day", h: "hour", m: "minute" }[found[2] as "d" | "h" | "m"];
   return `${found[1]} ${unit}${found[1] === "1" ? "" : "s"}`;
 }
+
+/** A note of the detector's, which begins small and ends without a stop, as a sentence of a page. */
+export function sentence(note: string): string {
+  return note === "" ? "" : capital(note) + (/[.!?]$/.test(note) ? "" : ".");
+}
