@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from detector.dashboard.api.page import STATIC
 from detector.dashboard_settings import Role
 from tests import people
-from tests.dashboard.browser.stage import ARGS, PASSWORD, Seat, Stage, seated
+from tests.dashboard.browser.stage import ARGS, PASSWORD, SCREENS, Seat, Stage, seated
 
 CHROMIUM = "/usr/bin/chromium"
 Sit = Callable[..., Seat]
@@ -47,6 +47,7 @@ def stage(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.fail(f"these tests need Debian's chromium ({CHROMIUM})", pytrace=False)
+    SCREENS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
         yield browser

@@ -34,6 +34,7 @@ ARGS = (
 )  # fmt: skip
 OIDC = OidcSettings(issuer="http://127.0.0.1:1", client_id="querywarden", label="the provider", roles={"soc": "viewer"})
 NAME, PASSWORD = "glass", "correct horse battery staple"
+SCREENS = Path(__file__).parents[3] / "build" / "screens"  # what the tests leave to look at
 WIDE, NARROW = (1280, 820), (390, 844)
 
 
@@ -61,7 +62,7 @@ class Stage:
         self._environ = {**os.environ, "TEST_HASH": password_hash}
         self.runner = Child(config, folder / "run.log")
         self.server: subprocess.Popen[bytes] | None = None
-        self._lines = 0
+        self._lines, self._last = 0, 0
         self._config = config
         self.address = ""
 
@@ -98,7 +99,12 @@ class Stage:
         with (self.folder / "log.jsonl").open("ab") as file:
             file.writelines(line + b"\n" for line in lines)
         self._lines += len(lines)
+        self._last = max(self._last, *(one.at for one in asked))
         self.runner.until(lambda: total(self.runner.metrics(), "querywarden_records") == self._lines, "the log read")
+
+    def later(self) -> int:
+        """A log time at which nothing was asked yet: what holds now is then in force."""
+        return self._last + people.DAY_US
 
     def alerts(self) -> list[Alert]:
         path = self.folder / "alerts.jsonl"

@@ -9,12 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.browser.conftest import Sit
-from tests.dashboard.browser.stage import NAME, NARROW, PASSWORD, WIDE, Seat
+from tests.dashboard.browser.stage import NAME, NARROW, PASSWORD, SCREENS, WIDE, Seat
 
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[3]
-SCREENS = ROOT / "build" / "screens"
 AXE = ROOT / "detector" / "dashboard" / "page" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = {
     "overview": "/",

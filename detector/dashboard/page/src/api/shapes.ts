@@ -12,17 +12,19 @@ export interface components {
          * @description The decision that goes out. The same crossing always has the same `id`; all alerts of one case share `case_id`.
          *
          *         `score` and `threshold` have no unit (honest median 0, honest 99th percentile 1, per signal, then the maximum).
-         *         `queries`: how many of the entity's queries had been seen. `query_id`: the one that crossed.
+         *         `queries`: how many of the entity's queries had been seen. `query_id`: the one that crossed. `audit`: of the kind
+         *         `audit` alone, which is about a person at the dashboard, and no attack.
          */
         Alert: {
             /** @enum {unknown} */
             action: "escalate" | "open" | "rename" | "resolve";
             at: string;
+            audit?: components["schemas"]["Audited"];
             case_id: string;
             entity: components["schemas"]["Entity"];
             id: string;
             /** @enum {unknown} */
-            kind: "budget" | "evasion" | "exposure" | "extraction" | "health" | "inversion" | "membership" | "population" | "ring" | "unknown";
+            kind: "audit" | "budget" | "evasion" | "exposure" | "extraction" | "health" | "inversion" | "membership" | "population" | "ring" | "unknown";
             message: string;
             model: string;
             policy: string;
@@ -111,6 +113,22 @@ export interface components {
             broken_at: number | null;
             entries: number;
             head: string;
+        };
+        /**
+         * Audited
+         * @description What somebody did on the dashboard. before, after: JSON text, "" where there is none. seq, hash: its number and
+         *         its place in the chain, so that whoever is sent all of them can tell when some are gone.
+         */
+        Audited: {
+            after: string;
+            before: string;
+            hash: string;
+            role: string;
+            seq: number;
+            subject: string;
+            what: string;
+            who: string;
+            why: string;
         };
         /**
          * Because
@@ -678,6 +696,7 @@ export type Ask = components['schemas']['Ask'];
 export type AskPromise = components['schemas']['AskPromise'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditState = components['schemas']['AuditState'];
+export type Audited = components['schemas']['Audited'];
 export type Because = components['schemas']['Because'];
 export type CaseRow = components['schemas']['CaseRow'];
 export type CaseView = components['schemas']['CaseView'];

@@ -90,7 +90,7 @@ export function Cases() {
             <Search label="Search by id" value={text} onSearch={onSearch} />
           </div>
           <div class="bar slim">
-            <span class="muted" role="status">
+            <span class="muted news" role="status">
               {picked.size > 0 ? `${several(picked.size, "case")} picked` : news ? "There is news" : "Up to date"}
             </span>
             <button type="button" class={news ? "button small first" : "button small"} onClick={refresh}>

@@ -116,7 +116,7 @@ function Told({ of }: { of: readonly S.Weighed[] }) {
         <li key={one.signal}>
           {one.text}{" "}
           <span class="muted">
-            ({one.signal}: {one.one_in === null ? "no honest client shows as much" : `1 honest client in ${count(Math.round(one.one_in))} is as odd`})
+            ({one.signal}: {one.one_in === null ? "no honest client shows as much" : `${one.one_in >= 1e5 ? "fewer than 1" : "1"} honest client in ${count(Math.round(one.one_in))} is as odd`})
           </span>
         </li>
       ))}

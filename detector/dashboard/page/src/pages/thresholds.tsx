@@ -114,7 +114,7 @@ function Workplace({ over, inForce, policies, onPolicy }: Given) {
               )
             }
           </Shown>
-          <InAWord of={preview.value} />
+          <InAWord of={preview.value} changed={!isEmpty(change)} />
           <Editor
             level={level}
             thresholds={mine}

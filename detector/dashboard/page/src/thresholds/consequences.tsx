@@ -58,14 +58,20 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
 }
 
 /** The same in one sentence, under the hand that drags: where the page is narrow the rest is further down. */
-export function InAWord({ of }: { of: S.Preview | undefined }) {
+export function InAWord({ of, changed }: { of: S.Preview | undefined; changed: boolean }) {
   return (
     <p class="in-a-word" role="status">
       {of && (
         <>
           <strong>{several(sum(of.would), "alert")}</strong> in {days(of.history_days)}
-          {sum(of.would) !== sum(of.was) && <> instead of {count(sum(of.was))}</>}; {several(of.flips_in_total, "entity", "entities")} more, {count(of.flips_out_total)} fewer;{" "}
-          {of.judged.lost > 0 ? <strong class="bad">{several(of.judged.lost, "judged attack")} lost</strong> : "no judged attack lost"}.
+          {sum(of.would) !== sum(of.was) && <> instead of {count(sum(of.was))}</>}
+          {changed && (
+            <>
+              ; {several(of.flips_in_total, "entity", "entities")} more, {count(of.flips_out_total)} fewer;{" "}
+              {of.judged.lost > 0 ? <strong class="bad">{several(of.judged.lost, "judged attack")} lost</strong> : "no judged attack lost"}
+            </>
+          )}
+          .
         </>
       )}
     </p>

@@ -1,5 +1,5 @@
 /** Thresholds of one level as numbers: typed as a score, or as the promise that they stand for. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ask, problemIn } from "../api/client";
 import type * as S from "../api/shapes";
 import { snapped } from "../charts/scale";
@@ -95,8 +95,8 @@ function Line({ level, of, before, promised, onMove, onDrop }: One) {
         onDone={(text) => void typedPromise(text)}
       />
       {onDrop && (
-        <button type="button" class="button small quiet" aria-label={`Do not alert as ${of.severity}`} onClick={onDrop}>
-          Remove
+        <button type="button" class="button small quiet" onClick={onDrop}>
+          Remove<span class="unseen"> {of.severity}</span>
         </button>
       )}
       {wrong && (
@@ -120,7 +120,6 @@ interface TypedGiven {
 /** Takes effect at Enter or when one leaves it; Escape puts back what stood there. */
 function Typed({ label, short, text, locked = false, numeric = false, onDone }: TypedGiven) {
   const [typed, setTyped] = useState<string | null>(null);
-  useEffect(() => setTyped(null), [text]);
 
   function done() {
     if (typed !== null && typed !== text) onDone(typed);

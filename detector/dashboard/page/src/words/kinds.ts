@@ -37,6 +37,7 @@ const KINDS: Record<string, string> = {
   budget: "asked more than its budget",
   population: "the population moved",
   health: "the detector itself",
+  audit: "somebody at the dashboard",
 };
 
 export function kind(of: string): string {

@@ -1,4 +1,4 @@
-"""The JSON Schema of `shapes`, as an OpenAPI document without routes: the page's types are made from it (`make page-types`)."""
+"""The JSON Schema of `shapes`, as an OpenAPI document without routes: the page's types are made from it."""
 
 from __future__ import annotations
 
