@@ -90,6 +90,6 @@ def test_nothing_shifts_when_news_arrive(sit: Sit, stage: Stage) -> None:
     tally = pages[0].locator(".place .tally")
     before = tally.inner_text()
     stage.log(people.noise("news", seed=72, n=40, at=stage.later()))
-    expect(tally).not_to_have_text(before)
+    expect(tally).not_to_have_text(before, timeout=20_000)
     expect(pages[1].get_by_text("There is news")).to_be_visible()
     assert [page.evaluate("window.shifted") for page in pages] == [[], [], []]

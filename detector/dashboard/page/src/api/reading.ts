@@ -21,28 +21,46 @@ interface Kept<T> {
 /** keep: show the value of the path before until that of the new one is there (pages of a list). */
 export function useRead<T>(path: string | null, topics: readonly Topic[] = [], keep = false): Read<T> {
   const [kept, setKept] = useState<Kept<T>>({ path: null });
-  const [turn, setTurn] = useState(0);
-  const again = useCallback(() => setTurn((n) => n + 1), []);
+  const starter = useRef<() => void>(() => undefined);
+  const again = useCallback(() => starter.current(), []);
   const named = topics.join();
-  const shown = useRef(path);
-  shown.current = path;
 
   useEffect(() => {
-    if (path === null) return;
+    if (path === null) return undefined;
     const gone = new AbortController();
-    get<T>(path, gone.signal).then(
-      (value) => setKept({ path, value }),
-      (error: unknown) => {
-        if (gone.signal.aborted) return;
-        const problem = problemIn(error);
-        // What was read before stays in sight, with the problem beside it.
-        setKept((before) => (before.path === path && before.value !== undefined ? { ...before, problem } : { path, problem }));
-      },
-    );
-    return () => gone.abort();
-  }, [path, turn]);
+    let flying = false;
+    let more = false;
 
-  useEffect(() => (named ? listen(named.split(",") as Topic[], again) : undefined), [named, again]);
+    // News never stop a request that is under way: where they come faster than answers, nothing would ever be shown.
+    function start(): void {
+      if (flying) {
+        more = true;
+        return;
+      }
+      flying = true;
+      get<T>(path as string, gone.signal)
+        .then(
+          (value) => setKept({ path, value }),
+          (error: unknown) => {
+            if (!gone.signal.aborted) setKept((before) => failed(before, path as string, problemIn(error)));
+          },
+        )
+        .finally(() => {
+          flying = false;
+          if (!more || gone.signal.aborted) return;
+          more = false;
+          start();
+        });
+    }
+
+    starter.current = start;
+    start();
+    const deaf = named ? listen(named.split(",") as Topic[], start) : () => undefined;
+    return () => {
+      gone.abort();
+      deaf();
+    };
+  }, [path, named]);
 
   const fits = kept.path === path;
   return {
@@ -51,4 +69,9 @@ export function useRead<T>(path: string | null, topics: readonly Topic[] = [], k
     stale: !fits && path !== null,
     again,
   };
+}
+
+/** What was read before stays in sight, with the problem beside it. */
+function failed<T>(before: Kept<T>, path: string, problem: S.Problem): Kept<T> {
+  return before.path === path && before.value !== undefined ? { ...before, problem } : { path, problem };
 }

@@ -71,7 +71,7 @@ export function Cases() {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
     const row = rows[at];
     const deed = row && KEYS[event.key];
-    if (!deed || event.key === "Enter" && (event.target as HTMLElement).closest("a, button")) return;
+    if (!deed || ["Enter", " "].includes(event.key) && (event.target as HTMLElement).closest("a, button")) return;
     event.preventDefault();
     if (deed === "next") goTo(at + 1);
     else if (deed === "back") goTo(at - 1);
@@ -169,6 +169,7 @@ const KEYS: Record<string, "next" | "back" | "open" | "pick" | Answer> = {
   k: "back",
   ArrowUp: "back",
   Enter: "open",
+  " ": "open",
   x: "pick",
   a: "attack",
   h: "honest",
