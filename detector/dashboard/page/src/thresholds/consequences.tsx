@@ -113,7 +113,7 @@ interface Given {
 
 function Flips({ name, rows, total, side, children }: Given) {
   return (
-    <details class="flips" open={total > 0 && total <= 12} data-side={side}>
+    <details class="flips" open={total > 0 && total <= 25} data-side={side}>
       <summary>
         {name} <span class="tally">{count(total)}</span>
       </summary>
@@ -155,7 +155,7 @@ export function Promises({ of, inForce }: { of: readonly S.Promised[]; inForce: 
             <p>Nothing can be said about honest entities at this score.</p>
           ) : (
             <p>
-              At most <strong>{oneIn(one.share)}</strong> honest entities ({percent(one.share)}) passes it within the horizon, on average
+              By the calibration at most <strong>{oneIn(one.share)}</strong> honest {level(one.level, true)} ({percent(one.share)}) passes it within the horizon, on average
               {one.low !== null && one.high !== null && (
                 <>
                   ; really between {percent(one.low)} and {percent(one.high)} <span class="muted">(Beta law, 90%)</span>
