@@ -1,4 +1,4 @@
-# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20 and openssl; `bench`
+# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20, PostgreSQL and openssl; `bench`
 # Node 20.
 
 PYTHON ?= python3

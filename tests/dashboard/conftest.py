@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,10 +55,19 @@ class Scene:
     """Everything about one dashboard. browser(role): somebody of that role, by the provider."""
 
     def __init__(
-        self, settings: DashboardSettings, engine: Engine, store: Path, stack: ExitStack, link: str | None
+        self,
+        settings: DashboardSettings,
+        engine: Engine,
+        store: Path,
+        stack: ExitStack,
+        link: str | None,
+        *,
+        real: bool = False,
     ) -> None:
         self.store = store
         self.clock = Clock()
+        if real:  # a server's times are those of now
+            self.clock.at = time.time()
         self.books = MemoryBooks()
         self.engine = engine
         self.house: House = furnished(
@@ -105,10 +115,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cheap_hash: str) -> It
     usual = DashboardSettings(local=local, oidc=OIDC)
     with ExitStack() as stack:
 
-        def made(*, link: str | None = None, url: str | None = None, **changed: Any) -> Scene:
+        def made(*, link: str | None = None, url: str | None = None, real: bool = False, **changed: Any) -> Scene:
             engine = opened(url or file_url(tmp_path))
             stack.callback(engine.dispose)
-            return Scene(msgspec.structs.replace(usual, **changed), engine, tmp_path, stack, link)
+            return Scene(msgspec.structs.replace(usual, **changed), engine, tmp_path, stack, link, real=real)
 
         yield made
 

@@ -19,6 +19,7 @@ from detector.dashboard.keeping.opening import file_url, opened
 from detector.dashboard.keeping.tables import AUDIT, METADATA
 from detector.dashboard.shapes import Change
 from detector.errors import SettingsError, StoreError
+from tests.servers.fetched import ServerUnavailable
 from tests.servers.postgres import postgres
 
 NOW = 1_800_000_000.123
@@ -27,8 +28,11 @@ EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with postgres() as url:
-        yield url
+    try:
+        with postgres() as url:
+            yield url
+    except ServerUnavailable as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator
 
 from tests.servers.elasticsearch.jars import JAVA, VERSION
-from tests.servers.fetched import cache_folder
+from tests.servers.fetched import ServerUnavailable, cache_folder
 from tests.servers.java import NoJava, java_home
 from tests.servers.kafka.server import cache
 from tests.servers.opensearch.jars import VERSION as OPENSEARCH
+from tests.servers.postgres import program
 
 
 def missing() -> Iterator[str]:
@@ -25,6 +26,10 @@ def missing() -> Iterator[str]:
         yield "the servers' jars were not fetched yet, and Maven (mvn), which fetches them, is not on PATH"
     if shutil.which("node") is None or shutil.which("npm") is None:
         yield "Node 20 (node, npm), whose client of Splunk's collector the tests use, is not on PATH"
+    try:
+        program("initdb")
+    except ServerUnavailable as error:
+        yield str(error)
     if shutil.which("openssl") is None:
         yield "openssl, which makes the certificates of the TLS tests, is not on PATH"
 
