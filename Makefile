@@ -1,5 +1,5 @@
-# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20, PostgreSQL and openssl; `bench`
-# Node 20.
+# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20, Chromium, PostgreSQL and
+# openssl; `bench` and `page` Node 20.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,17 +9,25 @@ UV := uv==0.13.9
 WORKERS ?= 2
 BENCHES = $(patsubst bench/%.py,%,$(shell grep -l '^if __name__' bench/*.py))
 
+# The dashboard's page: its source, and the file that is there when it was built.
+PAGE := detector/dashboard/page
+BUILT := detector/dashboard/static/index.html
+PACKAGES := $(PAGE)/node_modules/.package-lock.json
+PAGE_SOURCE := $(shell find $(PAGE)/src $(PAGE)/public -type f) $(addprefix $(PAGE)/,index.html tsconfig.json vite.config.ts)
+
 # Compiled kernels stay with the clone.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/build/numba
 
 # Seconds that the fuzzer runs.
 FUZZ_S ?= 600
 
-.PHONY: help setup demo test check lint kernels servers bench chaos fuzz docs lock manifests check-deploy splunk-app check-splunk-app clean
+.PHONY: help setup demo page page-types test check lint kernels servers bench chaos fuzz docs lock manifests \
+	check-deploy splunk-app check-splunk-app clean
 
 help:
 	@echo "make demo    simulate clients and attacks, detect them, show the result (build/demo);"
 	@echo "             make demo DASHBOARD=1 keeps the dashboard open on it"
+	@echo "make page    build the dashboard's page (Node 20.19 or newer, npm)"
 	@echo "make test    everything: check, tests, tests against a real Kafka, Elasticsearch and OpenSearch"
 	@echo "make check   lint, format, types, import contracts, documents"
 	@echo "make bench   measure anew what docs/bench shows"
@@ -43,14 +51,31 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
+# Who only detects needs no Node: without a page the dashboard serves its API and says so.
 demo: $(READY)
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory page || \
+		echo "The dashboard's page was not built (make page); its API is served all the same." >&2
 	$(BIN)/querywarden demo$(if $(DASHBOARD), --dashboard)
+
+page: $(BUILT)
+
+$(PACKAGES): $(PAGE)/package-lock.json $(PAGE)/package.json
+	cd $(PAGE) && npm ci --no-audit --no-fund
+
+$(BUILT): $(PACKAGES) $(PAGE_SOURCE)
+	cd $(PAGE) && npm run --silent build
+
+# The types of what goes over the wire, anew from detector/dashboard/shapes.py.
+page-types: $(READY) $(PACKAGES)
+	$(BIN)/python -m detector.dashboard.page_types > $(PAGE)/shapes.openapi.json
+	cd $(PAGE) && npm run --silent types
 
 # What is fetched is waited for beside the linters; what workers share is made once, so all tests that need no server are
 # one run. Of those that do, tests that share their servers stay with one worker, and whatever kills servers has its own.
 test: $(READY)
 	$(BIN)/python -m tests.servers
-	$(MAKE) -j3 lint kernels servers
+	$(MAKE) -j3 lint kernels servers page
+	cd $(PAGE) && npm test --silent
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not server'
 	# plain: the difference of two stores, drawn by pytest, takes longer than all tests
 	$(BIN)/python -m pytest -n $(WORKERS) -m server --dist loadscope --assert=plain
