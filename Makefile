@@ -1,5 +1,5 @@
-# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20, PostgreSQL and openssl; `bench`
-# Node 20.
+# What to do with a clone. Needs Python 3.11 or newer; `test` also Java 21 (a JDK), Maven, Node 20, PostgreSQL and
+# openssl; `bench` Node 20.
 
 PYTHON ?= python3
 VENV := .venv
