@@ -21,7 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.dashboard.access.entrance import Entrance
 from detector.dashboard.access.pace import Pace
+from detector.dashboard.access.passwords import check_hash
 from detector.dashboard.access.provider import Provider
+from detector.dashboard.access.provider import check as check_provider
 from detector.dashboard.api.app import make_app
 from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
@@ -38,7 +40,11 @@ log = structlog.get_logger(__name__)
 
 
 def check(settings: DashboardSettings) -> None:
-    """Raises SettingsError for a door that would stand open."""
+    """Raises SettingsError for a door that would stand open, or that nobody could come in by."""
+    if settings.local is not None:
+        check_hash(settings.local.password_hash.reveal())
+    if settings.oidc is not None:
+        check_provider(settings.oidc)
     if is_loopback(settings.host):
         return
     if settings.local is None and settings.oidc is None:
