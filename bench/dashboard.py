@@ -181,12 +181,22 @@ def previews(books: StoreBooks) -> list[dict[str, Any]]:
     books.preview(Ask(change(2.0)))
     found = []
     for score in SCORES:
-        ms = []
+        ms, cpu_ms = [], []
         for _ in range(ROUNDS):
+            began = time.process_time()
             seen = books.preview(Ask(change(score)))
             ms.append(seen.took_ms)
+            cpu_ms.append(1e3 * (time.process_time() - began))
         alerted = seen.flips_in_total
-        found.append({"score": score, "ms": sorted(ms), "alerts": sum(seen.would.values()), "flips_in": alerted})
+        found.append(
+            {
+                "score": score,
+                "ms": sorted(ms),
+                "cpu_ms": sorted(cpu_ms),
+                "alerts": sum(seen.would.values()),
+                "flips_in": alerted,
+            }
+        )
     return found
 
 
@@ -251,68 +261,66 @@ def requests(books: StoreBooks) -> dict[str, dict[str, float]]:
 
 
 def _timed(ask: Callable[[], object]) -> dict[str, float]:
-    ms = []
+    ms, cpu_ms = [], []
     for _ in range(REQUESTS):
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         ask()
+        cpu_ms.append(1e3 * (time.process_time() - began_cpu))
         ms.append(1e3 * (time.perf_counter() - began))
-    return {"median": float(np.median(ms)), "p95": float(np.quantile(ms, 0.95)), "most": max(ms)}
+    p95, p95_cpu = (float(np.quantile(found, 0.95)) for found in (ms, cpu_ms))
+    return {"median_cpu": float(np.median(cpu_ms)), "p95_cpu": p95_cpu, "median": float(np.median(ms)), "p95": p95}
 
 
 # -- what is shown
 
 
 def page(found: Mapping[str, Any]) -> str:
-    slow = max(one["ms"][-1] for one in found["previews"])
-    head = f"""# What the dashboard asks of the tape
-
-`python -m bench.dashboard`. {found["clients"]:,} clients, {found["points"]:,} points of the tape over
-{found["days"]:.0f} days; {found["never"]:,} clients never rose above the tape's floor. The clients are those of
-`querywarden demo`, each many times under another name; three in a thousand attack. The store has
-{found["store_bytes"] / 2**20:,.0f} MiB; its tape takes {found["bytes"] / 2**20:,.0f} MiB of memory, and
-{found["opened"]["s"]:.1f} s to read when the dashboard starts.
-
-## A preview while a threshold is dragged
-
-Asked for: {found["asked_ms"]["preview"]} ms. The slowest of all took {slow:.0f} ms.
-"""
-    rows = [
-        (f"{one['score']:.2f}", f"{one['alerts']:,}", f"{one['flips_in']:,}", f"{one['ms'][len(one['ms']) // 2]:.0f}",
-         f"{one['ms'][-1]:.0f}")
+    slow, waited = (max(one[of][-1] for one in found["previews"]) for of in ("cpu_ms", "ms"))
+    opened = found["opened"]
+    rows: list[Sequence[object]] = [
+        (f"{one['score']:.2f}", f"{one['alerts']:,}", f"{one['flips_in']:,}", f"{one['cpu_ms'][-1]:.0f}",
+         f"{one['ms'][0]:.0f}")
         for one in found["previews"]
     ]  # fmt: skip
-    previews_ = table(["threshold", "alerts of 30 days", "clients who flip in", "ms, median", "ms, most"], rows)
+    head = ["threshold", "alerts of 30 days", "clients who flip in", "ms of processor, most", "ms on the clock, least"]
+    previews_ = table(head, rows)
     rows = [
         (f"{one['score']:.2f}", f"{one['decisions']:,}", "yes" if one["same"] else "no", one["asked"],
          f"{one['ms']:.0f}", f"{one['all_ms']:,.0f}")
         for one in found["exact"]
     ]  # fmt: skip
     exact_ = table(["threshold", "decisions", "the same", "`decide` asked", "ms", "ms, of every point"], rows)
-    rows = [(name, *(f"{one[of]:.1f}" for of in ("median", "p95", "most"))) for name, one in found["requests"].items()]
-    lists = table(["request", "ms, median", "ms, 95th percentile", "ms, most"], rows)
-    return f"""{head}
-{previews_}
-
-![Milliseconds of a preview by threshold](dashboard.png)
-
-The decisions are those of `decide` asked about every point (processor time):
-
-{exact_}
-
-## Requests
-
-Asked for: lists within {found["asked_ms"]["list"]} ms at the 95th percentile. {REQUESTS} of each kind, drawn at random,
-without HTTP.
-
-{lists}
-"""
+    of = ("median_cpu", "p95_cpu", "median", "p95")
+    rows = [(name, *(f"{one[what]:.1f}" for what in of)) for name, one in found["requests"].items()]
+    head = ["request", "ms of processor, median", "95th percentile", "ms on the clock, median", "95th percentile"]
+    said = (
+        f"`python -m bench.dashboard`. {found['clients']:,} clients, {found['points']:,} points of the tape over "
+        f"{found['days']:.0f} days; {found['never']:,} clients never rose above the tape's floor. The clients are "
+        "those of `querywarden demo`, each many times under another name; three in a thousand attack. The store has "
+        f"{found['store_bytes'] / 2**20:,.0f} MiB. Its tape takes {found['bytes'] / 2**20:,.0f} MiB of memory, and "
+        f"{opened['cpu_s']:.1f} s of processor time to read when the dashboard starts. Other work ran on the machine's "
+        "two processors meanwhile, so what the clock says depends on the moment."
+    )
+    previewed = (
+        f"Asked for: {found['asked_ms']['preview']} ms. The slowest took {slow:.0f} ms of processor time, and "
+        f"{waited:.0f} ms on the clock."
+    )
+    requested = (
+        f"Asked for: lists within {found['asked_ms']['list']} ms at the 95th percentile. {REQUESTS} of each kind, "
+        "drawn at random, without HTTP."
+    )
+    plot = "![Milliseconds of a preview by threshold](dashboard.png)"
+    decided = "The decisions are those of `decide` asked about every point (processor time):"
+    dragged, asked = "## A preview while a threshold is dragged", "## Requests"
+    parts = ["# What the dashboard asks of the tape", said, dragged, previewed, previews_, plot, decided, exact_]
+    return "\n\n".join([*parts, asked, requested, table(head, rows)])
 
 
 def drawn(found: Mapping[str, Any]) -> Any:
     drawing, axes = figure(7.0, 3.6)
     scores = [one["score"] for one in found["previews"]]
-    axes.plot(scores, [one["ms"][len(one["ms"]) // 2] for one in found["previews"]], color=OURS, label="median")
-    axes.plot(scores, [one["ms"][-1] for one in found["previews"]], color=INK, linewidth=0.8, label="most")
+    axes.plot(scores, [one["cpu_ms"][-1] for one in found["previews"]], color=OURS, label="processor, most")
+    axes.plot(scores, [one["ms"][0] for one in found["previews"]], color=INK, linewidth=0.8, label="clock, least")
     axes.axhline(found["asked_ms"]["preview"], color=LINE, linestyle="--", label="asked for")
     axes.set_xlabel("threshold of the lowest severity")
     axes.set_ylabel("milliseconds of a preview")

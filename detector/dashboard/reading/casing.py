@@ -13,6 +13,7 @@ from detector.run.outbox import HELD, Outbox
 from detector.run.verdicts import JUDGED
 from detector.settings import micros
 
+TOLD = (*JUDGED, "budget")  # kinds of alerts that are about an entity
 MOST_MOVED = 200  # alerts on the population that are remembered
 State = Literal["open", "resolved", "held"]
 
@@ -87,7 +88,7 @@ class Casing:
             alert = _ALERT.decode(payload)
             if alert.kind == "population":
                 self.moved = [*self.moved, alert][-MOST_MOVED:]
-            elif alert.kind != "health":
+            elif alert.kind in TOLD:
                 self._note(alert, (kept, number))
 
     def _note(self, alert: Alert, where: tuple[str, int]) -> None:

@@ -38,7 +38,7 @@ from detector.run.local import LocalRunner
 from detector.run.outbox import Outbox
 from detector.run.replay import replay
 from tests import people
-from tests.dashboard.conftest import Make, settings_in
+from tests.dashboard.books.conftest import Make, settings_in
 from tests.run.hour import hour
 
 LOOSE = Change(thresholds={"client": (ThresholdAt("low", 0.8), ThresholdAt("critical", 2.5))})
