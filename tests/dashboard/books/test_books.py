@@ -30,13 +30,16 @@ from detector.dashboard.shapes import (
 )
 from detector.dashboard.whatif.drafting import changed
 from detector.errors import SettingsError, StoreError
-from detector.learned.triage import LEAST
+from detector.learned.triage import LEAST, Answer, evidence_of
 from detector.logs.native import decode_many
+from detector.policy import Policy
 from detector.profile.artefact import Profile
 from detector.run.forgetting import ask
 from detector.run.local import LocalRunner
 from detector.run.outbox import Outbox
 from detector.run.replay import replay
+from detector.run.store import Reader
+from detector.run.verdicts import NOBODY, RANGE, Verdict
 from tests import people
 from tests.dashboard.books.conftest import Make, settings_in
 from tests.run.hour import hour
@@ -81,7 +84,7 @@ def test_a_preview_counts_what_was_told_and_what_a_replay_would_tell(
     assert preview.points == books.overview().points
 
 
-def in_force(books: StoreBooks):  # type: ignore[no-untyped-def]
+def in_force(books: StoreBooks) -> Policy:
     with books._files.state() as reader:
         return reader.policies()[-1].policy
 
@@ -263,10 +266,9 @@ def test_verdicts_teach_what_orders_the_queue(mine: Make) -> None:
     books = mine(policy={"storm": {"at_least": 0}})
     cases = [row.case_id for row in books.cases("all", "", None, 100).items]
     assert all(row.probability is None for row in books.cases("all", "", None, 100).items)
-    for number in range(2 * LEAST):
-        with books._files.state() as reader:
-            place = number % len(cases)
-            taught(reader, cases[place], f"made-{number}", "attack" if number % 2 else "honest")
+    with books._files.state() as reader:
+        for number in range(2 * LEAST):
+            taught(reader, f"made-{number}", "attack" if number % 2 else "honest")
     probabilities = [row.probability for row in books.cases("all", "", None, 100).items]
     assert all(one is not None and 0 < one < 1 for one in probabilities)
     view = books.case(cases[0])
@@ -274,19 +276,13 @@ def test_verdicts_teach_what_orders_the_queue(mine: Make) -> None:
     assert view.because
 
 
-def taught(reader, of: str, case_id: str, answer: str) -> None:  # type: ignore[no-untyped-def]
-    """A verdict on another case, on the evidence of `of`'s entity or of any."""
-    from detector.learned.triage import evidence_of
-    from detector.run.verdicts import NOBODY, Verdict
-
-    point = max(
-        (one for one in reader.tape() if one.odds),
-        key=lambda one: (one.level if answer == "attack" else -one.level, one.n),
-    )
-    names = tuple(f"s{i}" for i in range(len(point.odds)))
+def taught(reader: Reader, case_id: str, answer: Answer) -> None:
+    """A verdict as the range makes them: an attack on the oddest evidence of the tape, else on the most usual."""
+    sign = 1 if answer == "attack" else -1
+    point = max((one for one in reader.tape() if one.odds), key=lambda one: (sign * one.level, one.n))
     verdict = Verdict(
-        case_id=case_id, answer=answer, by="range", note="", at="2026-01-01T00:00:00Z", said_at=1.0, profile="p",  # type: ignore[arg-type]
-        evidence=evidence_of(point, names),
+        case_id=case_id, answer=answer, by=RANGE, note="", at="2026-01-01T00:00:00Z", said_at=1.0, profile="p",
+        evidence=evidence_of(point, tuple(f"s{i}" for i in range(len(point.odds)))),
     )  # fmt: skip
     with reader.db.transaction("could not keep a verdict") as db:
         db.execute(
@@ -311,6 +307,25 @@ def test_a_requested_change_is_taken_by_the_detector(mine: Make, tmp_path: Path,
     assert newest.thresholds["client"] == LOOSE.thresholds["client"]  # type: ignore[index]
     assert newest.since > max(at_us(one) for one in kept(tmp_path))
     assert not any(one.in_force for one in older)
+
+
+def test_nobody_waits_for_what_is_read_beside(mine: Make, tmp_path: Path, saved: Path, profile: Profile) -> None:
+    books = StoreBooks(settings_in(tmp_path, saved), profile, check_s=1e-9)
+    before = books.overview()
+    late = people.log_of(people.noise("late", seed=3, at=people.START_US + 90 * people.MINUTE_US))
+    with (tmp_path / "log.jsonl").open("ab") as log:
+        log.writelines(line + b"\n" for line in late)
+    LocalRunner(settings_in(tmp_path, saved)).run()
+    assert books.overview() == before  # and the new one is on its way
+    assert books._views._pending is not None
+    books._views._pending.result()
+    assert books.overview().points > before.points
+    assert books.entity("client", "late").row.case_id is not None
+    case = books.entity("client", "n1").row.case_id
+    assert case is not None
+    books.say(Say((case,), "honest"), "ann")
+    assert books.entity("client", "n1").row.said == "honest"  # what was said here is known at once
+    books.close()
 
 
 def test_who_was_forgotten_is_gone(mine: Make, tmp_path: Path, saved: Path) -> None:
