@@ -60,7 +60,7 @@ def asked_of_all(
 SCORES = (0.75, 0.9, 1.0, 1.25, 2.0, 3.5, 6.0)
 LEVELS = (0, 24, *(level_of(score) + step for score in SCORES for step in (-1, 0, 2)), level_of(0.8 * 2.0))
 HOUR_US = 3_600_000_000
-GAPS = (0, 1, 300_000_000, 300_000_000, HOUR_US // 2, HOUR_US, 10 * HOUR_US)
+GAPS = (0, 1, 300_000_000, 300_000_000, HOUR_US // 2, HOUR_US, 20 * HOUR_US)
 MOMENTS = st.integers(0, 30).map(lambda hours: people.START_US + hours * HOUR_US)
 
 
@@ -75,7 +75,7 @@ def tape_of(seed: int) -> list[Point]:
         (kind, of_class), at, n = KINDS[place % len(KINDS)], people.START_US, 1
         for _ in range(int(rng.integers(MOST))):
             at, n = at + int(rng.choice(GAPS)), n + int(rng.choice([0, 1, 1, 40]))
-            budget = bool(rng.random() < 0.2)
+            budget = bool(rng.random() < 0.4)
             clone = int(rng.choice([-1, 0, 299, 300, 801]))
             found.append(
                 Point(
