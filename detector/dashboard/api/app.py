@@ -7,19 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from detector.dashboard.api import entering, events, looking, oidc, policies
-from detector.dashboard.api.described import config, described, document
+from detector.dashboard.api.described import config, document
 from detector.dashboard.api.events import Watch
 from detector.dashboard.api.guarding import authentication, guard
 from detector.dashboard.api.headers import headers
 from detector.dashboard.api.house import House
 from detector.dashboard.api.page import STATIC, page
 from detector.dashboard.api.problem import HANDLERS
+
+log = structlog.get_logger(__name__)
 
 API = "/api/v1"
 LARGEST_BODY = 2**20
@@ -32,11 +35,12 @@ def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         looking_on = asyncio.create_task(watch.run())
+        looking_on.add_done_callback(_ended)
         try:
             yield
         finally:
             looking_on.cancel()
-            await asyncio.gather(looking_on, return_exceptions=True)
+            await asyncio.wait([looking_on])
 
     api = Router(
         API,
@@ -54,5 +58,10 @@ def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    app.state.described = described(app)
     return headers(house, app)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """A look that fails in a way that nobody expected must not end unseen: drafts would not be settled any more."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Nothing is looked at any more: restart the dashboard", exc_info=task.exception())
