@@ -102,7 +102,7 @@ bench: $(READY)
 	$(MAKE) docs
 
 chaos: $(READY)
-	$(BIN)/python -m tests.crash.chaos
+	$(BIN)/python -m bench.chaos
 
 # atheris is no part of the lock: it is large, and nothing that is shipped or tested needs it.
 build/fuzz/ready: $(READY)

@@ -260,6 +260,7 @@ def summary(passes: Mapping[str, list[Pass]]) -> dict[str, Any]:
         "ratio": _spread(alone[:, 0] / one[:, 0]),
         "processor_ratio": _spread(alone[:, 1] / one[:, 1]),
         "second": _spread(one[:, 0] / two[:, 0]),
+        "load": os.getloadavg()[0],
     }
 
 
@@ -291,7 +292,8 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             f"Of the throughput of reading alone, one worker has {spread(found['ratio'], '{:.2f}')}; by processor time "
             f"{spread(found['processor_ratio'], '{:.2f}')}. Two workers have {spread(found['second'], '{:.2f}')} times "
-            "the throughput of one, on a machine whose cores they share with the broker.",
+            "the throughput of one, on a machine whose cores they share with the broker. Load average of the two cores "
+            f"at the end: {found['load']:.1f}.",
             "",
             f"A partition of {found['entities']:,} clients, all of them changed, is saved in {found['saved_s']:.1f} s, "
             f"and opened by another worker in {found['opened_s']:.1f} s.",

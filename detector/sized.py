@@ -14,7 +14,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", required=True, type=_positive, metavar="N", help="queries a second, at the busiest")
-    parser.add_argument("--entities", required=True, type=_count, metavar="N", help="clients within two epochs")
+    parser.add_argument("--entities", required=True, type=_count, metavar="N", help="clients whose rows are held")
     parser.add_argument("--record-bytes", type=_positive, metavar="N", help="of the log; default: as measured")
     parser.add_argument("--busiest", type=_share, metavar="SHARE", help="of the busiest client; default: Zipf's law")
     parser.add_argument("--snapshot-s", type=_positive, default=30.0, metavar="N", help="store.snapshot_s (30)")

@@ -51,7 +51,7 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be judged, at its busiest, and what is taken for granted.
 
-    rate: queries a second. entities: clients who ask within two epochs. record_bytes: of the log; None: as measured.
+    rate: queries a second. entities: clients whose rows are held. record_bytes: of the log; None: as measured.
     busiest: share of all queries that the busiest client asks; None: by Zipf's law. use: share of a core that is to be
     used at most, the rest is for what comes unevenly. stale: share of a compacted topic that Kafka lets be out of date
     (min.cleanable.dirty.ratio). broker_mb_s: megabytes a second that one broker takes in and gives out.

@@ -23,7 +23,13 @@ FULL: dict[str, Any] = {
     "nodeSelector": {"pool": "detect"},
     "imagePullSecrets": [{"name": "registry"}],
 }
-VARIANTS = {"defaults": {}, "keda": FULL, "cpu": {**FULL, "autoscaling": {"enabled": True, "kind": "cpu"}}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "keda": FULL,
+    "cpu": {**FULL, "autoscaling": {"enabled": True, "kind": "cpu"}},
+    "closed": {"network": {"metricsFrom": []}, "secrets": []},
+    "bare": {"network": {"enabled": False}, "topics": {"enabled": False}},
+}
 OF_OTHERS = {"ScaledObject", "ServiceMonitor"}  # kinds that KEDA and Prometheus's operator bring
 
 

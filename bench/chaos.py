@@ -1,4 +1,4 @@
-"""A long evil day for three workers, and what it did to what they found: `python -m tests.crash.chaos`.
+"""A long evil day for three workers, and what it did to what they found: `python -m bench.chaos`.
 
 Twenty kill -9 of a worker at moments drawn from a seed, a kill -9 and a restart of the broker, a rolling restart, and
 somebody who tries to have more partitions, while 200,000 queries come in. What must be left is what `replay` finds of
@@ -226,11 +226,11 @@ def page(found: Mapping[str, Any]) -> str:
         [
             "# A long evil day for workers",
             "",
-            f"`make chaos`. {found['workers']} workers on a real Kafka and Elasticsearch, {found['queries']:,} queries "
-            f"of {found['clients']:,} clients, {found['attackers']} campaigns of attacks among them; seed "
-            f"{found['seed']}. While they are written: {found['kills']} kill -9 of a worker at random moments, "
-            f"{found['killed_while_starting']} of them while it started; a kill -9 and a restart of the broker; a "
-            "rolling restart of all workers; and `querywarden topics` with more partitions, which answers:",
+            f"`python -m bench.chaos` (`make chaos`). {found['workers']} workers on a real Kafka and Elasticsearch, "
+            f"{found['queries']:,} queries of {found['clients']:,} clients, {found['attackers']} campaigns of attacks "
+            f"among them; seed {found['seed']}. While they are written: {found['kills']} kill -9 of a worker at random "
+            f"moments, {found['killed_while_starting']} of them while it started; a kill -9 and a restart of the "
+            "broker; a rolling restart of all workers; and `querywarden topics` with more partitions, which answers:",
             "",
             "```text",
             found["refused"],
