@@ -20,6 +20,7 @@ from detector.dashboard.books import Books
 from detector.dashboard.keeping import audit, drafts
 from detector.dashboard.keeping.audit import Deed
 from detector.dashboard.keeping.drafts import Kept
+from detector.dashboard.keeping.opening import reading
 from detector.dashboard.shapes import Allowed, Change, Draft, NewDraft, PolicyWord
 from detector.errors import QuerywardenError, nearest_name
 
@@ -71,6 +72,7 @@ class Drafting:
     ) -> None:
         self._books = books
         self._engine = engine
+        self._reading = reading(engine)
         self._review = review
         self._now = now
         self._wait = wait or threading.Event().wait
@@ -79,12 +81,12 @@ class Drafting:
     # -- reading
 
     def newest(self, before: int | None, limit: int) -> tuple[tuple[Draft, ...], int]:
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             found, total = drafts.newest(db, before, limit, self._review)
         return tuple(kept.draft for kept in found), total
 
     def mark(self) -> str:
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             return drafts.mark(db)
 
     # -- changing
@@ -163,7 +165,7 @@ class Drafting:
 
     def settle(self) -> None:
         """Writes down what the detector has said since of drafts that wait."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             waiting = drafts.waiting(db)
         for kept in waiting:
             self._settle(kept)
@@ -215,7 +217,7 @@ class Drafting:
     def _answered(self, number: int) -> Draft:
         until = self._now() + ANSWER_S
         while True:
-            with self._engine.begin() as db:
+            with self._reading.begin() as db:
                 kept = drafts.get(db, number, self._review)
             assert kept is not None
             if not kept.waiting or self._now() >= until:

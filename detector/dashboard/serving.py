@@ -17,18 +17,21 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from detector.dashboard.access.entrance import Entrance
 from detector.dashboard.access.pace import Pace
+from detector.dashboard.access.passwords import check_hash
 from detector.dashboard.access.provider import Provider
+from detector.dashboard.access.provider import check as check_provider
 from detector.dashboard.api.app import make_app
 from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
-from detector.dashboard.keeping.opening import file_url, opened
+from detector.dashboard.keeping.opening import file_url, opened, reading
 from detector.dashboard.telling import Telling
 from detector.dashboard_settings import DashboardSettings
-from detector.errors import SettingsError
+from detector.errors import SettingsError, StoreError
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 CLOSING_S = 2  # for answers that are under way; listeners would stay for ever
@@ -37,7 +40,11 @@ log = structlog.get_logger(__name__)
 
 
 def check(settings: DashboardSettings) -> None:
-    """Raises SettingsError for a door that would stand open."""
+    """Raises SettingsError for a door that would stand open, or that nobody could come in by."""
+    if settings.local is not None:
+        check_hash(settings.local.password_hash.reveal())
+    if settings.oidc is not None:
+        check_provider(settings.oidc)
     if is_loopback(settings.host):
         return
     if settings.local is None and settings.oidc is None:
@@ -90,6 +97,7 @@ def furnished(
         settings=settings,
         books=books,
         engine=engine,
+        reading=reading(engine),
         entrance=Entrance(settings, engine, now, link=link),
         drafting=Drafting(books, engine, review=settings.review, now=now),
         telling=Telling(engine, store / "outbox.sqlite", model=model.model, profile=model.profile),
@@ -124,11 +132,18 @@ def serve(
         try:
             asyncio.run(_served(house, listening, until))
         finally:
-            house.telling.tell()
+            _tell_the_rest(house)
             if house.provider is not None:
                 house.provider.close()
             books.close()
             engine.dispose()
+
+
+def _tell_the_rest(house: House) -> None:
+    try:
+        house.telling.tell()
+    except (StoreError, SQLAlchemyError) as error:  # the next start tells it
+        log.warning("The end of the audit was not told yet", reason=str(error))
 
 
 def _listening(settings: DashboardSettings) -> socket.socket:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from detector.alert import NO_PROMISE, TECHNIQUES, Alert, Audited, Entity, stable_id
 from detector.dashboard.keeping import audit
+from detector.dashboard.keeping.opening import reading
 from detector.dashboard.keeping.tables import MARKS
 from detector.dashboard.shapes import AuditEntry
 from detector.run.outbox import Outbox
@@ -28,6 +29,7 @@ class Telling:
 
     def __init__(self, engine: Engine, outbox: Path, *, model: str, profile: str) -> None:
         self._engine = engine
+        self._reading = reading(engine)
         self._outbox = outbox
         self._model = model
         self._profile = profile
@@ -51,7 +53,7 @@ class Telling:
             return told
 
     def _next(self) -> tuple[AuditEntry, ...]:
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             mark = db.execute(select(MARKS.c.value).where(MARKS.c.name == TOLD)).scalar()
             return audit.after(db, mark or 0, AT_ONCE)
 

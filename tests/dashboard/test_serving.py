@@ -40,10 +40,16 @@ WAIT_S = 30
         ({"host": "192.0.2.1"}, "host"),
         ({"host": "192.0.2.1", "public_url": "https://watch.example"}, "host"),
         ({"host": "192.0.2.1", "local": LOCAL}, "host"),
+        ({"local": LocalSettings(name="glass", password_hash=Secret(env="PLAIN"))}, "local"),
+        ({"oidc": msgspec.structs.replace(OIDC, roles={})}, "oidc"),
         ({"host": "::", "oidc": OIDC, "public_url": "http://watch.example"}, "host"),
     ],
 )
-def test_a_door_that_would_stand_open_is_not_opened(changed: dict[str, Any], key: str) -> None:
+def test_a_door_that_would_stand_open_is_not_opened(
+    changed: dict[str, Any], key: str, monkeypatch: pytest.MonkeyPatch, cheap_hash: str
+) -> None:
+    monkeypatch.setenv("TEST_HASH", cheap_hash)
+    monkeypatch.setenv("PLAIN", PASSWORD)
     with pytest.raises(SettingsError, match=rf"dashboard\.{key}"):
         check(DashboardSettings(**changed))
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -21,6 +22,8 @@ from detector.dashboard.api.house import House
 from detector.dashboard.api.page import STATIC, page
 from detector.dashboard.api.problem import HANDLERS
 
+log = structlog.get_logger(__name__)
+
 API = "/api/v1"
 LARGEST_BODY = 2**20
 
@@ -32,11 +35,12 @@ def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         looking_on = asyncio.create_task(watch.run())
+        looking_on.add_done_callback(_ended)
         try:
             yield
         finally:
             looking_on.cancel()
-            await asyncio.gather(looking_on, return_exceptions=True)
+            await asyncio.wait([looking_on])
 
     api = Router(
         API,
@@ -56,3 +60,9 @@ def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
     )
     app.state.described = described(app)
     return headers(house, app)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """A look that fails in a way that nobody expected must not end unseen: drafts would not be settled any more."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Nothing is looked at any more: restart the dashboard", exc_info=task.exception())

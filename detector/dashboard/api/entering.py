@@ -47,7 +47,7 @@ def session(request: Asking) -> Session:
 
 @get("/tokens", opt=role("admin"), sync_to_thread=True)
 def tokens(house: FromHouse, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[Token]:
-    with house.engine.begin() as db:
+    with house.reading.begin() as db:
         found, total = entering.tokens(db, cursor, limit)
     return Page(found, total, found[-1].id if len(found) == limit else None)
 

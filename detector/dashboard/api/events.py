@@ -13,6 +13,7 @@ from litestar import Request, get
 from litestar.exceptions import HTTPException
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
+from sqlalchemy.exc import SQLAlchemyError
 
 from detector.dashboard.api.guarding import person_of, role
 from detector.dashboard.api.house import House
@@ -44,9 +45,9 @@ class Watch:
         """What cannot be read now is read at the next look."""
         try:
             found = await anyio.to_thread.run_sync(self._found)
-        except QuerywardenError as error:
+        except (QuerywardenError, SQLAlchemyError) as error:
             if str(error) != self._said:
-                log.warning("The dashboard cannot look at the store just now", reason=str(error))
+                log.warning("The dashboard cannot look at the store or its database just now", reason=str(error))
                 self._said = str(error)
             return
         self._said = ""

@@ -20,13 +20,15 @@ from detector.dashboard_settings import DashboardSettings
 
 @dataclass(frozen=True)
 class House:
-    """origins: of which pages may change something (`https://watch.example`). hosts: names by which we may be called.
-    secure: whether cookies are for https alone. now: wall clock in seconds.
+    """reading: the same database as `engine`, for transactions that only read. origins: of which pages may change
+    something (`https://watch.example`). hosts: names by which we may be called. secure: whether cookies are for https
+    alone. now: wall clock in seconds.
     """
 
     settings: DashboardSettings
     books: Books
     engine: Engine
+    reading: Engine
     entrance: Entrance
     drafting: Drafting
     telling: Telling

@@ -119,14 +119,14 @@ def verdicts(house: FromHouse, request: Asking, data: JSONBody[Say]) -> Said:
 @get("/audit", opt=role("viewer"), sync_to_thread=True)
 def entries(house: FromHouse, cursor: asked.Cursor = None, limit: asked.Limit = asked.LIMIT) -> Page[AuditEntry]:
     """The newest first."""
-    with house.engine.begin() as db:
+    with house.reading.begin() as db:
         found, total = audit.newest(db, asked.number(cursor), limit)
     return Page(found, total, str(found[-1].seq) if len(found) == limit and found[-1].seq > 1 else None)
 
 
 @get("/audit/state", opt=role("viewer"), sync_to_thread=True)
 def chain(house: FromHouse) -> AuditState:
-    with house.engine.begin() as db:
+    with house.reading.begin() as db:
         return audit.state(db)
 
 

@@ -24,7 +24,7 @@ def opened(url: str) -> Engine:
     a newer querywarden. What is said never holds the password.
     """
     try:
-        where = make_url(url)
+        where = make_url(url.replace("postgres://", "postgresql://", 1))
     except ArgumentError as error:
         raise SettingsError("dashboard.database: not a URL such as postgresql://USER:PASSWORD@HOST/NAME") from error
     kind = where.get_backend_name()
