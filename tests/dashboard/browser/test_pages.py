@@ -39,10 +39,8 @@ def found_by_axe(page: Page) -> list[str]:
 def look(seat: Seat, name: str, scheme: str) -> list[str]:
     page = seat.page
     width = page.viewport_size["width"] if page.viewport_size else 0
-    if (scheme, width) == ("dark", NARROW[0]):  # its colours are those of the wide one, its layout that of the light one
-        found: list[str] = []
-    else:
-        found = found_by_axe(page)
+    known = (scheme, width) == ("dark", NARROW[0])  # the colours of the wide one, the layout of the light one
+    found = [] if known else found_by_axe(page)
     page.screenshot(path=SCREENS / f"{name}-{scheme}-{width}.png", full_page=True)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return [f"{name}: {said}" for said in found] + ([f"{name}: {wide} px too wide"] if wide > 0 else [])
