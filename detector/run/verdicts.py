@@ -80,6 +80,7 @@ class Cases:
             self._reader.close()
             raise StoreError(f"{folder} holds rows of profile {bound}, the settings name {profile.summary.id}")
         self._outbox = Outbox(folder / "outbox.sqlite")
+        self._known: tuple[tuple[object, ...], dict[str, _Told]] | None = None
 
     def close(self) -> None:
         self._outbox.close()
@@ -148,6 +149,13 @@ class Cases:
         return sorted(found, key=_place)
 
     def _told(self) -> dict[str, _Told]:
+        """By case; read again when the outbox has changed, since many verdicts may be given at once."""
+        (mark,) = self._outbox.db.read("SELECT max(seq), sum(payload IS NULL) FROM outbox")
+        if self._known is None or self._known[0] != mark:
+            self._known = mark, self._read()
+        return self._known[1]
+
+    def _read(self) -> dict[str, _Told]:
         found: dict[str, _Told] = {}
         for alert in self._outbox.kept():
             known = found.get(alert.case_id)

@@ -41,6 +41,7 @@ from detector.dashboard.shapes import (
     Timeline,
 )
 from detector.dashboard.whatif import promised
+from detector.dashboard.whatif.columns import Columns
 from detector.dashboard.whatif.drafting import changed, told
 from detector.dashboard.whatif.histogram import histogram
 from detector.dashboard.whatif.preview import preview, side
@@ -73,6 +74,10 @@ class StoreBooks:
         self._was: tuple[View, Trial] | None = None
         self._queue = queue.Queue(self._files, profile)
         self._seen_at: float | None = None
+
+    def columns(self) -> Columns:
+        """The tape as it is tried."""
+        return self._views.now().columns
 
     # -- the model and its policies
 
@@ -345,7 +350,7 @@ class StoreBooks:
         }
 
     def close(self) -> None:
-        pass  # each call closes what it opened
+        self._views.close()
 
 
 def make_books(settings: Settings) -> Books:

@@ -13,6 +13,7 @@ from detector.run.outbox import HELD, Outbox
 from detector.run.verdicts import JUDGED
 from detector.settings import micros
 
+TOLD = (*JUDGED, "budget")  # kinds of alerts that are about an entity
 MOST_MOVED = 200  # alerts on the population that are remembered
 State = Literal["open", "resolved", "held"]
 
@@ -65,21 +66,18 @@ class Casing:
             0
         ]
         before = self.mark
-        fewer = held - self._held < 0 or newest < self._rowid
-        if emptied != self._gone[0] or fewer:
+        if emptied != self._gone[0] or held < self._held or newest < self._rowid:
             self._begin((emptied, self._gone[1] + 1))
-        self._held = held
+        told = db.read("SELECT seq, payload FROM outbox WHERE seq > ? AND payload IS NOT NULL ORDER BY seq", self._seq)
+        kept = db.read(
+            "SELECT rowid, payload FROM sink_dead_letters WHERE sink = ? AND rowid > ? ORDER BY rowid",
+            *(HELD, self._rowid),
+        )
         self.told, self.mine = dict(self.told), dict(self.mine)  # what was handed out does not change
-        rows = db.read("SELECT seq, payload FROM outbox WHERE seq > ? AND payload IS NOT NULL ORDER BY seq", self._seq)
-        self._take("told", rows)
-        self._seq = rows[-1][0] if rows else self._seq
-        if newest > self._rowid:
-            rows = db.read(
-                "SELECT rowid, payload FROM sink_dead_letters WHERE sink = ? AND rowid > ? ORDER BY rowid",
-                *(HELD, self._rowid),
-            )
-            self._take(HELD, rows)
-            self._rowid = newest
+        self._take("told", told)
+        self._take(HELD, kept)
+        self._seq = told[-1][0] if told else self._seq
+        self._rowid, self._held = max(newest, self._rowid), held
         return self.mark != before
 
     def _take(self, kept: str, rows: Iterable[tuple[int, bytes]]) -> None:
@@ -87,7 +85,7 @@ class Casing:
             alert = _ALERT.decode(payload)
             if alert.kind == "population":
                 self.moved = [*self.moved, alert][-MOST_MOVED:]
-            elif alert.kind != "health":
+            elif alert.kind in TOLD:
                 self._note(alert, (kept, number))
 
     def _note(self, alert: Alert, where: tuple[str, int]) -> None:

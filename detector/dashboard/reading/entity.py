@@ -12,7 +12,7 @@ from detector.dashboard.shapes import AlertMark, Mattered, ThresholdAt, Timeline
 from detector.decide import thresholds_of
 from detector.exposure.known import MEASURES
 from detector.policy import Policy
-from detector.reasons import MOST_RARE, SWEEP, USUAL, WEAK_DB, leaks, like_a_sweep, sentence
+from detector.reasons import ALONE, MOST_RARE, SWEEP, USUAL, WEAK_DB, leaks, like_a_sweep, sentence
 from detector.run.database import Database
 from detector.run.store import Reader
 from detector.tape import FLOOR, STEP, Point
@@ -137,12 +137,18 @@ def mattered(points: Sequence[Point], signals: Sequence[Signal]) -> tuple[Matter
     return tuple(sorted(found, key=lambda one: (-one.rise, one.n))[:MOST_MATTERED])
 
 
+def _counted(signal: Signal, odds: int) -> int:
+    """What only corroborates counts for no more than what one honest client in a hundred shows."""
+    return odds if signal.alone else min(odds, ALONE)
+
+
 def _rose(before: Point | None, point: Point, rise: float, signals: Sequence[Signal]) -> Mattered:
     """With what rose most on the score's scale, since that is what the score is made of."""
     odds = point.odds or point.evidence
     was = (before.odds or before.evidence) if before else ()
     was = was or (0,) * len(odds)
-    rises = [now - then for now, then in zip(odds, was, strict=True)]
+    voices = zip(signals, odds, was, strict=False)
+    rises = [_counted(signal, now) - _counted(signal, then) for signal, now, then in voices]
     others = {name: (value, text) for name, value, text in _others(point)}
     others_was = {name: value for name, value, _ in (_others(before) if before else [])}
     most = max(range(len(rises)), key=lambda f: rises[f], default=None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from detector.dashboard.whatif.columns import Columns, Gathering, Slim
+from detector.errors import StoreError
 from detector.run.database import Database
 
 PAGE = 20_000
@@ -35,7 +36,11 @@ class Taping:
             self._begin()
             self._forgotten = forgotten
         before = self._rowid
-        self.gathering.take(self._new(db))
+        try:
+            self.gathering.take(self._new(db))
+        except StoreError:  # a part was read that is in no column
+            self._begin()
+            raise
         if self._rowid == before:
             return False
         self.gathering.prune((self.columns.until or 0) - self._days * DAY_US)

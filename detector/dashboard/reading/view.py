@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -90,72 +91,97 @@ class View:
 
 
 class Views:
-    """Makes views. Whoever asks while another thread makes one is given the one of before."""
+    """Makes views. Whoever asks is given the newest that is ready: what the detector saved since is read beside.
+
+    check_s: seconds after which a store is asked again; 0: whoever asks waits for it.
+    """
 
     def __init__(self, files: Files, profile: Profile, tape_days: int, check_s: float = CHECK_S) -> None:
         self.files = files
         self._profile, self._check_s = profile, check_s
         self._taping, self._casing = Taping(tape_days), Casing()
         self._lock = threading.Lock()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="books")
+        self._pending: Future[None] | None = None
         self._view: View | None = None
-        self._checked = 0.0
+        self._stale = False
+        self._due = 0.0
         self._rows: tuple[object, ...] = ()
-        self._people_due = 0.0
+        self._scan_due = 0.0
 
     def now(self) -> View:
-        """The newest view."""
+        """The newest view. Raises StoreError, also that of a reading that went on beside."""
         view = self._view
-        if view is not None and (time.monotonic() - self._checked < self._check_s or self._lock.locked()):
-            return view
-        with self._lock:
-            if self._view is None or time.monotonic() - self._checked >= self._check_s:
-                self._view = self._made(self._view)
-                self._checked = time.monotonic()
-            return self._view
+        if view is None or self._stale or self._check_s == 0.0:
+            return self._read(scan=view is None or self._check_s == 0.0)
+        if self._pending is not None and self._pending.done():
+            pending, self._pending = self._pending, None
+            pending.result()
+        if self._pending is None and time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._check_s
+            self._pending = self._beside.submit(self._again)
+        return view
 
     def stale(self) -> None:
-        """The next who asks is given a new view."""
-        self._checked = 0.0
+        """Something was written here: the next who asks waits for it."""
+        self._stale = True
 
-    def _made(self, before: View | None) -> View:
-        with self.files.state() as reader, self.files.outbox() as outbox:
-            marks = marks_of(reader, outbox)
-            if before is not None and marks == before.marks and self._rows == rows_of(reader):
-                return before
-            self._taping.refresh(reader.db)
-            self._casing.refresh(outbox)
-            journal = reader.policies()
-            given = [(key, _VERDICT.decode(body)) for key, body in reader.db.read(VERDICTS)]
-            people = self._people(reader, None if before is None else before.people)
-            verdicts = {one.case_id: one for one in counting([one for _, one in given])}
-            of_key: dict[bytes, list[Verdict]] = {}
-            for key, one in given:
-                if key != NOBODY and verdicts[one.case_id] is one:
-                    of_key.setdefault(key, []).append(one)
-            return View(
-                columns=self._taping.columns,
-                hands=self._taping.gathering.hands,
-                people=people,
-                journal=journal,
-                standing=standing(reader, journal),
-                told=self._casing.told,
-                mine=self._casing.mine,
-                moved=self._casing.moved,
-                verdicts=verdicts,
-                given=[one for _, one in given],
-                of_key=of_key,
-                marks=marks,
-            )
+    def close(self) -> None:
+        self._beside.shutdown(cancel_futures=True)
 
-    def _people(self, reader: Reader, before: People | None) -> People:
-        rows = rows_of(reader)
-        if before is not None and (rows == self._rows or time.monotonic() < self._people_due):
-            return before
+    def _again(self) -> None:
+        self._read(scan=False)
+        with self.files.state() as reader:
+            rows = rows_of(reader)
+            if rows == self._rows or time.monotonic() < self._scan_due:
+                return
+            people = self._scanned(reader, rows)  # takes long: nobody waits for it
+        with self._lock:
+            assert self._view is not None
+            self._view = replace(self._view, people=people)
+
+    def _read(self, *, scan: bool) -> View:
+        with self._lock, self.files.state() as reader, self.files.outbox() as outbox:
+            self._stale = False
+            view, marks, rows = self._view, marks_of(reader, outbox), rows_of(reader)
+            people = view.people if view else None
+            if people is None or (scan and rows != self._rows):
+                people = self._scanned(reader, rows)
+            if view is None or marks != view.marks or people is not view.people:
+                view = self._view = self._made(reader, outbox, people, marks)
+            return view
+
+    def _scanned(self, reader: Reader, rows: tuple[object, ...]) -> People:
         began = time.monotonic()
         found = people_of(reader.db, self._profile)
         self._rows = rows
-        self._people_due = time.monotonic() + REST * (time.monotonic() - began)
+        self._scan_due = time.monotonic() + REST * (time.monotonic() - began)
         return found
+
+    def _made(self, reader: Reader, outbox: Outbox, people: People, marks: tuple[str, ...]) -> View:
+        self._taping.refresh(reader.db)
+        self._casing.refresh(outbox)
+        journal = reader.policies()
+        given = [(key, _VERDICT.decode(body)) for key, body in reader.db.read(VERDICTS)]
+        verdicts = {one.case_id: one for one in counting([one for _, one in given])}
+        of_key: dict[bytes, list[Verdict]] = {}
+        for key, one in given:
+            if key != NOBODY and verdicts[one.case_id] is one:
+                of_key.setdefault(key, []).append(one)
+        return View(
+            columns=self._taping.columns,
+            hands=self._taping.gathering.hands,
+            people=people,
+            journal=journal,
+            standing=standing(reader, journal),
+            told=self._casing.told,
+            mine=self._casing.mine,
+            moved=self._casing.moved,
+            verdicts=verdicts,
+            given=[one for _, one in given],
+            of_key=of_key,
+            marks=marks,
+        )
 
 
 VERDICTS = "SELECT key, body FROM verdicts ORDER BY seq"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from detector.tape import Exposed, Point, score_of
 NOTHING_LEARNED = -1  # clone, of a point that does not say what leaked
 MOST_CLONE = 32_767
 N_BITS = 33  # of the order of an entity's points: 32 of n, one of budget
+PART = 20_000  # points that are made columns of at once
 LEAST_IDS = 2**20  # bytes of ids that are not worth moving
 
 
@@ -76,14 +78,15 @@ class Points(NamedTuple):
     def taken(self, which: NDArray[Any]) -> Points:
         return Points(*(column[which] for column in self))
 
-    def and_then(self, more: Points) -> Points:
-        columns: Iterable[Any] = zip(self, more, strict=True)
-        return Points(*(np.concatenate(pair) for pair in columns))
-
     @property
     def order(self) -> I64:
         """What points are sorted and told apart by."""
         return (self.entity.astype(np.int64) << N_BITS) | (self.n << 1) | self.budget
+
+
+def joined(parts: Sequence[Points]) -> Points:
+    columns: Iterable[Any] = zip(*parts, strict=True)
+    return Points(*(np.concatenate(column) for column in columns))
 
 
 TYPES = ("i4", "?", "u2", "i2", "u1", "u1", "i8", "i8", "i8", "i8", "i4")
@@ -189,9 +192,11 @@ class Gathering:
 
     def take(self, points: Iterable[Slim]) -> None:
         """Adds points; one that is known (key, n, budget) is replaced."""
-        rows = [self._row(point) for point in points]
-        if rows:
-            self._settle(self._columns.points.and_then(Points.of(rows)))
+        points, parts = iter(points), [self._columns.points]
+        while rows := [self._row(point) for point in islice(points, PART)]:
+            parts.append(Points.of(rows))
+        if len(parts) > 1:
+            self._settle(joined(parts))
 
     def prune(self, before: int) -> None:
         """Forgets points of before a log time (microseconds). Their entities keep their places."""

@@ -26,20 +26,21 @@ def histogram(columns: Columns, level: str, total: int, said: Mapping[bytes, Ans
     top = max(int(peaks.max(initial=0)), SHOWN)
     width = max(NARROWEST, -(-(top + 1 - GROUND) // MOST_BINS))
     bins = -(-(top + 1 - GROUND) // width)
-    answers = [said.get(columns.who[entity].key) for entity in high.tolist()] if said else [None] * len(high)
     where = (columns.peak[high] - GROUND) // width
-    attacks, honest = (
-        np.bincount(where[[answer in of for answer in answers]], minlength=bins) if len(high) else np.zeros(bins, int)
-        for of in (("attack",), ("honest", "automation"))
-    )
+    judged = {answer: np.zeros(bins, np.int64) for answer in ("attack", "honest", "automation")}
+    for key, answer in said.items():
+        place = columns.place_of.get(key)
+        at = np.flatnonzero(high == place) if place is not None else high[:0]
+        if len(at) and answer in judged:
+            judged[answer][where[at[0]]] += 1
     counts = np.bincount(where, minlength=bins)
     edges = SCORES[np.minimum(GROUND + width * np.arange(bins + 1), TOP_LEVEL)]
     return Histogram(
         level=level,
         edges=tuple(edges.tolist()),
         counts=tuple(counts.tolist()),
-        attacks=tuple(attacks.tolist()),
-        honest=tuple(honest.tolist()),
+        attacks=tuple(judged["attack"].tolist()),
+        honest=tuple((judged["honest"] + judged["automation"]).tolist()),
         below=max(total - len(high), 0),
         total=max(total, len(high)),
         since=columns.since,
