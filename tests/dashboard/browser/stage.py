@@ -33,6 +33,7 @@ ARGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 OIDC = OidcSettings(issuer="http://127.0.0.1:1", client_id="querywarden", label="the provider", roles={"soc": "viewer"})
+PATIENCE_S = 240.0  # kernels may have to be compiled first
 NAME, PASSWORD = "glass", "correct horse battery staple"
 SCREENS = Path(__file__).parents[3] / "build" / "screens"  # what the tests leave to look at
 WIDE, NARROW = (1280, 820), (390, 844)
@@ -100,7 +101,10 @@ class Stage:
             file.writelines(line + b"\n" for line in lines)
         self._lines += len(lines)
         self._last = max(self._last, *(one.at for one in asked))
-        self.runner.until(lambda: total(self.runner.metrics(), "querywarden_records") == self._lines, "the log read")
+        self.runner.until(self._read, "the log read", PATIENCE_S)
+
+    def _read(self) -> bool:
+        return total(self.runner.metrics(), "querywarden_records") == self._lines
 
     def later(self) -> int:
         """A log time at which nothing was asked yet: what holds now is then in force."""

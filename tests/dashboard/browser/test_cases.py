@@ -63,6 +63,25 @@ def test_many_are_judged_at_once_until_a_time(sit: Sit) -> None:
         assert kept["verdicts"][-1]["expires_at"] is not None
 
 
+def test_a_group_is_judged_together_with_its_accounts(sit: Sit) -> None:
+    seat = sit("analyst", "anna")
+    page = seat.go("/alerts")
+    page.locator("[data-case]", has_text="acme").click()
+    case = page.get_by_role("region", name="Case", exact=True)
+    case.get_by_role("button", name="Judge it and the open cases of its accounts").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Your verdict on 4 cases")
+    dialog.get_by_label("Note").fill("one hand")
+    page.keyboard.press("Enter")
+    dialog.wait_for(state="detached")
+    _, kept = seat.api("GET", "/cases?state=all&search=split")
+    assert {one["id"] for one in kept["items"] if one["said"]["note"] == "one hand"} == {
+        "split-0",
+        "split-1",
+        "split-2",
+    }
+
+
 def test_a_viewer_may_look_and_not_judge(sit: Sit) -> None:
     seat = sit("viewer", "vera")
     page = seat.go("/alerts")

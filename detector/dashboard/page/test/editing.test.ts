@@ -41,6 +41,13 @@ describe("a working copy", () => {
   });
 });
 
+test("what a draft says of the allow-list stays in it while its thresholds are edited", () => {
+  const suppressions: S.Allowed[] = [{ kind: "client", id: "c-1", until: 1, reason: "a load test" }];
+  const working = workingWith(POLICY, { suppressions });
+  const change = changeOf(POLICY, { ...working, thresholds: { ...working.thresholds, client: moved(client, "medium", 2) } });
+  expect(change.suppressions).toEqual(suppressions);
+});
+
 describe("a threshold", () => {
   test("stops at its neighbours, since scores must rise with the severity", () => {
     expect(moved(client, "medium", 99)).toEqual([

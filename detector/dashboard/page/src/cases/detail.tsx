@@ -1,5 +1,6 @@
 /** One case: what was alerted, why, what triage makes of it, and what people said. */
 import { useEffect, useRef } from "preact/hooks";
+import { get, query, type Page } from "../api/client";
 import { useRead } from "../api/reading";
 import { useMay } from "../api/session";
 import type * as S from "../api/shapes";
@@ -57,6 +58,13 @@ export function CaseDetail({ id, onClose, onSay }: Given) {
             {of.members.length > 0 && (
               <>
                 <h3>{several(of.members.length, "account")} of it</h3>
+                {analyst && (
+                  <p>
+                    <button type="button" class="button small" onClick={() => void withMembers(of).then((cases) => onSay(cases, "attack"))}>
+                      Judge it and the open cases of its accounts
+                    </button>
+                  </p>
+                )}
                 <ul class="hands">
                   {of.members.map((one) => (
                     <li key={one.id}>
@@ -71,6 +79,16 @@ export function CaseDetail({ id, onClose, onSay }: Given) {
       </Shown>
     </section>
   );
+}
+
+const MOST = 1_000; // cases of one verdict, and of one page of the list
+
+/** The case, and those of its accounts that wait, too. */
+async function withMembers(of: S.CaseView): Promise<string[]> {
+  const open = await get<Page<S.CaseRow>>(`/cases${query({ state: "open", limit: MOST })}`);
+  const members = new Set(of.members.map((one) => `${one.level} ${one.id}`));
+  const theirs = open.items.filter((one) => members.has(`${one.level} ${one.id}`)).map((one) => one.case_id);
+  return [of.row.case_id, ...theirs.filter((id) => id !== of.row.case_id)].slice(0, MOST);
 }
 
 function Judge({ of, analyst, onSay }: { of: S.CaseView; analyst: boolean; onSay: (answer: Answer) => void }) {

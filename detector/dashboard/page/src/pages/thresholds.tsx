@@ -12,7 +12,7 @@ import { Title } from "../parts/title";
 import { Consequences, InAWord, Promises } from "../thresholds/consequences";
 import { Drafting } from "../thresholds/drafting";
 import { Drafts } from "../thresholds/drafts";
-import { changeOf, isEmpty, moved, sameThresholds, withoutSeverity, withSeverity, workingWith } from "../thresholds/editing";
+import { changeOf, isEmpty, moved, sameThresholds, withoutSeverity, withSeverity, workingWith, type Working } from "../thresholds/editing";
 import { Editor } from "../thresholds/editor";
 import { Journal } from "../thresholds/journal";
 import { FRESH, of as unsavedOf, remember, remembered, type Unsaved } from "../thresholds/kept";
@@ -76,12 +76,10 @@ function Workplace({ over, inForce, policies, onPolicy }: Given) {
   const mine = working.thresholds[level.level] ?? [];
   const now = inForce.thresholds[level.level] ?? [];
 
-  function set(thresholds: S.ThresholdAt[], name: string) {
-    const next = changeOf(inForce, { ...working, thresholds: { ...working.thresholds, [name]: thresholds } });
-    // What a draft says of the allow-list stays in it.
-    const suppressions = unsaved.change.suppressions;
-    setUnsaved((before) => ({ ...before, base: before.base || inForce.version, change: { ...next, ...(suppressions ? { suppressions } : {}) } }));
+  function put(next: Working) {
+    setUnsaved((before) => ({ ...before, base: before.base || inForce.version, change: changeOf(inForce, next) }));
   }
+  const set = (thresholds: S.ThresholdAt[], name: string) => put({ ...working, thresholds: { ...working.thresholds, [name]: thresholds } });
   const move = (severity: Severity, score: number) => set(moved(mine, severity, score), level.level);
 
   return (
@@ -129,10 +127,7 @@ function Workplace({ over, inForce, policies, onPolicy }: Given) {
               label="After a case is resolved, the same entity is left alone for"
               value={String(working.coolDown)}
               options={[...new Set([...COOL_DOWNS, inForce.cool_down_s, working.coolDown])].sort((a, b) => a - b).map((s) => [String(s), s === 0 ? "no time" : span(s)] as const)}
-              onChoose={(to) => {
-                const next = changeOf(inForce, { ...working, coolDown: Number(to) });
-                setUnsaved((before) => ({ ...before, base: before.base || inForce.version, change: next }));
-              }}
+              onChoose={(to) => put({ ...working, coolDown: Number(to) })}
             />
             {!sameThresholds(mine, now) && (
               <button type="button" class="button" onClick={() => set(now.slice(), level.level)}>

@@ -5,6 +5,8 @@ import { SEVERITIES, type Severity } from "../words/kinds";
 export interface Working {
   thresholds: Record<string, S.ThresholdAt[]>;
   coolDown: number;
+  /** What a draft says of the allow-list: carried along, not edited here. */
+  suppressions?: S.Allowed[];
 }
 
 export function workingOn(policy: S.PolicyWord): Working {
@@ -16,6 +18,7 @@ export function workingWith(policy: S.PolicyWord, change: S.Change): Working {
   return {
     thresholds: { ...policy.thresholds, ...change.thresholds },
     coolDown: change.cool_down_s ?? policy.cool_down_s,
+    ...(change.suppressions ? { suppressions: change.suppressions } : {}),
   };
 }
 
@@ -28,6 +31,7 @@ export function changeOf(policy: S.PolicyWord, working: Working): S.Change {
   return {
     ...(Object.keys(thresholds).length > 0 ? { thresholds } : {}),
     ...(working.coolDown !== policy.cool_down_s ? { cool_down_s: working.coolDown } : {}),
+    ...(working.suppressions ? { suppressions: working.suppressions } : {}),
   };
 }
 
