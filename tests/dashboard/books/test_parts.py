@@ -63,7 +63,7 @@ def test_what_a_share_asks_for_promises_no_more(
 ) -> None:
     known = Calibrated("client", np.array(suprema), excluded, sure, "30 days", (), "clients")
     found = promised.of_share(known, "medium", share)
-    carried = calibration.smallest_share(len(suprema), excluded, sure) <= share
+    carried = calibration.smallest_share(len(suprema), excluded, sure) <= share + 1e-9  # as ranks are rounded
     assert found.share is not None
     assert found.supported == carried or found.words
     if carried:
