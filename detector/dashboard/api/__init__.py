@@ -36,6 +36,11 @@ in `Authorization: Bearer`. Roles: v viewer, a analyst, e engineer, A admin; eac
     GET    /health                                 HealthWord        v
     GET    /events                                 text/event-stream v; events: those of Books.seen, and `drafts`
 
-The page itself is / and everything that is no file there; /openapi.json describes this. OIDC: /oidc/login,
-/oidc/callback; the one-time link: /link?token=.
+The page itself is / and everything that is no file there; /openapi.json describes this, with the least role of each
+operation as `x-role`. OIDC: /oidc/login, /oidc/callback, which leads to / or, where nobody was let in, to
+/?login=failed, refused (no role here) or away (the provider does not answer). The one-time link: /link?token=.
+
+entering, policies, looking, events, oidc, page   the handlers
+guarding, headers                                 before and around them
+house, asked, problem, described, app             what they share
 """

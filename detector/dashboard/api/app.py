@@ -14,7 +14,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from detector.dashboard.api import entering, events, looking, oidc, policies
-from detector.dashboard.api.described import config, described, document
+from detector.dashboard.api.described import config, document
 from detector.dashboard.api.events import Watch
 from detector.dashboard.api.guarding import authentication, guard
 from detector.dashboard.api.headers import headers
@@ -58,7 +58,6 @@ def make_app(house: House, *, static: Path = STATIC) -> ASGIApp:
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    app.state.described = described(app)
     return headers(house, app)
 
 

@@ -102,5 +102,8 @@ def _name(name: str) -> str:
 @get("/openapi.json", opt=role(ANYBODY), include_in_schema=False, sync_to_thread=False)
 def document(request: Request[Any, Any, Any]) -> Document:
     """The API, described."""
-    made: Document = request.app.state.described
+    state = request.app.state
+    if "described" not in state:  # takes a moment, and most that start the dashboard never ask
+        state.described = described(request.app)
+    made: Document = state.described
     return made
