@@ -82,6 +82,7 @@ def test_what_a_dragged_threshold_would_do_is_what_a_re_run_does(sit: Sit, stage
     score = float(handle.get_attribute("aria-valuenow") or 0)
     assert score < was
     settled(page)
+    page.screenshot(path=SCREENS / "dragged.png")
     thresholds = {
         level: tuple(msgspec.convert(listed, tuple[Threshold, ...])) for level, listed in in_force(seat).items()
     }
