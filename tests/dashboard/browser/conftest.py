@@ -30,7 +30,7 @@ def the_log() -> list[people.Asked]:
     return people.in_order(asked)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     if not (STATIC / "index.html").exists():
         pytest.fail("the page was not built: `make page` (Node 20)", pytrace=False)
@@ -43,7 +43,7 @@ def stage(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while it is there an event loop runs in this thread, and others could have none
 def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.fail(f"these tests need Debian's chromium ({CHROMIUM})", pytrace=False)

@@ -82,6 +82,7 @@ def test_what_a_dragged_threshold_would_do_is_what_a_re_run_does(sit: Sit, stage
     score = float(handle.get_attribute("aria-valuenow") or 0)
     assert score < was
     settled(page)
+    page.screenshot(path=SCREENS / "dragged.png")
     thresholds = {
         level: tuple(msgspec.convert(listed, tuple[Threshold, ...])) for level, listed in in_force(seat).items()
     }
@@ -127,12 +128,18 @@ def test_what_is_applied_holds_for_the_running_detector_until_it_is_rolled_back(
     for severity in ("critical", "high", "medium"):
         typed(page, severity, "200")
     number = draft(page, "Nobody is named")
+    typed(page, "medium", "1")
+    overtaken = page.locator(f"[data-draft='{draft(page, 'Overtaken')}']")
     theirs = admin.go("/thresholds")
     first = theirs.locator("section[aria-labelledby=journal] tbody tr .mono").first.inner_text()
     step(theirs, number, "Approve")
     step(theirs, number, "Apply")
     expect(theirs.locator(f"[data-draft='{number}'] .state")).to_have_text("applied")
     expect(page.locator(f"[data-draft='{number}'] .state")).to_have_text("applied")  # without a reload
+    expect(overtaken).to_contain_text("Another policy came into force since it was drafted")
+    overtaken.get_by_role("button", name="Draft anew over what is in force").click()
+    expect(page.get_by_role("form", name="Draft").get_by_label("Title")).to_have_value("Overtaken")
+    expect(page.get_by_label("Score from which medium is alerted")).to_have_value("1.00")
     stage.log(people.noise("while-applied", seed=70, n=40, at=stage.later()))
     back = theirs.locator("section[aria-labelledby=journal] tbody tr", has_text=first).last
     back.get_by_role("button", name="Roll back to it").click()

@@ -16,6 +16,7 @@ import { Overview } from "./pages/overview";
 import { Thresholds } from "./pages/thresholds";
 import { Tokens } from "./pages/tokens";
 import { Failed, Nothing } from "./parts/states";
+import { Title } from "./parts/title";
 import { Shell } from "./shell";
 
 /** session undefined: not known yet; null: nobody. lost: it ended while a page was open. */
@@ -94,7 +95,8 @@ function Pages() {
       <Route path="/audit" component={Audit} />
       <Route path="/tokens" component={Tokens} />
       <Route>
-        <Nothing title="There is no page here">The address may be mistyped. The menu lists every page.</Nothing>
+        <Title name="No page">No page</Title>
+        <Nothing title="There is nothing at this address">The address may be mistyped. The menu lists every page.</Nothing>
       </Route>
     </Switch>
   );

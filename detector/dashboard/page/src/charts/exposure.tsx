@@ -17,7 +17,7 @@ export function ExposureCurve({ of }: { of: S.Timeline }) {
       legend: { show: false },
       cursor: { show: false },
       padding: [10, 10, 0, 0] as [number, number, number, number],
-      scales: { x: { time: false }, y: { range: [0, 1] as [number, number] } },
+      scales: { x: { time: false }, y: { range: (_: uPlot, __: number, most: number) => [0, Math.max(1, most * 1.03)] as [number, number] } },
       axes: [
         axis(paint, { grid: { show: false }, label: "queries", labelSize: 18, size: 26, incrs: WHOLE, space: 60, values: (_: uPlot, at: number[]) => at.map(compact) }),
         axis(paint, { size: 48, splits: () => [0, 0.25, 0.5, 0.75, 1], values: (_: uPlot, at: number[]) => at.map((share) => percent(share)) }),

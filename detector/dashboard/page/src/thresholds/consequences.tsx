@@ -22,7 +22,7 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
         <Figure name="Alerts in the span" note={change(sum(now.would), sum(now.was), changed)}>
           <span data-figure="would">{count(sum(now.would))}</span>
         </Figure>
-        <Figure name="Cases a day, expected" note={`over ${days(now.history_days)}`}>
+        <Figure name="Cases a day" note={`over ${days(now.history_days)}`}>
           {now.expected_per_day === null ? NONE : Number(now.expected_per_day.toPrecision(3))}
         </Figure>
         <Figure name="Above it now" note="entities">
@@ -79,7 +79,7 @@ export function InAWord({ of, changed }: { of: S.Preview | undefined; changed: b
 }
 
 function change(would: number, was: number, changed: boolean): string {
-  return changed || would !== was ? `${count(was)} in force now, ${signed(would - was, 0)}` : "as in force now";
+  return changed || would !== was ? `was ${count(was)} (${signed(would - was, 0)})` : "as in force now";
 }
 
 function days(of: number): string {
