@@ -107,9 +107,11 @@ def _tables(
     Sums are looked up at much the same number of queries for all signals, and so lie together there.
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
-    null, kt and bet are multiples of GRAIN
-    sequence, heard, sequence_sum (F,), believed (F, BINS), speaks   of the sequence model: its weights, their sums
-                       (NaN where all are 0), K p, and whether there is one
+    null, kt, bet, said and said_sum are multiples of GRAIN
+    sequence, heard, sequence_sum (F,), believed (F, BINS), taught (F,), speaks   of the sequence model: its weights,
+                       their sums, K p, which signals weigh anything, and whether there is one
+    said, said_sum     what a count adds to its word: (F, BINS, TABLE), (TABLE, F)
+    said_steps         what one more query adds to said, in GRAIN: (F, BINS, TABLE - 1) int32
     """
     n = np.arange(TABLE)
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
@@ -151,13 +153,18 @@ def sequence_table(
 def _of_sequence(
     sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    taught = (sequence != 0.0).any(1)
+    n, taught, total = np.arange(TABLE), (sequence != 0.0).any(1), sequence.sum(1)
+    said = grained(sequence[:, :, None] * np.log1p(n / (BELIEF * shares)[:, :, None]))
     return {
         "sequence": sequence,
-        "sequence_sum": np.where(taught, sequence.sum(1), np.nan),
+        "sequence_sum": total,
         "believed": BELIEF * shares,
         "heard": heard,
+        "taught": taught.astype(np.uint8),
         "speaks": np.asarray(taught.any(), np.uint8),
+        "said": said,
+        "said_sum": grained(total * np.log1p(n / BELIEF)[:, None]),
+        "said_steps": (np.diff(said, axis=2) / GRAIN).astype(np.int32),
     }
 
 

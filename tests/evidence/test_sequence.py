@@ -24,7 +24,7 @@ def word(counts: list[int], known: Law) -> float:
     rows, line = blank(), sums.lines(F, 1)
     rows["counts"][0, 0, 0] = counts
     sums.refresh(rows[0], line[0], known.tables[0])
-    return float(sequence.word_of(rows[0], line[0], known.tables[0]))
+    return float(sequence.word_of(line[0], known.tables[0]))
 
 
 def seen(n: int, high: int) -> list[int]:
