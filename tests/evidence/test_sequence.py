@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.entities import BINS
-from detector.evidence import law, sequence, sums
+from detector.evidence import kernels, law, sequence, sums
 from detector.evidence.law import Law
 from tests.evidence.laws import HONEST, F, blank, evidence_of, made
 
@@ -62,6 +62,24 @@ def test_without_a_model_nobody_speaks_and_evidence_stands_beside_it() -> None:
     assert told(seen(60, 60), silent) == 0
     found = [evidence_of(np.array(seen(60, 60)), known) for known in (silent, speaking())]
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("first", [0, law.TABLE - 3])
+def test_what_is_kept_is_what_the_counts_say(first: int) -> None:
+    """Bit for bit, also where counts leave the tables."""
+    known = speaking()
+    tables = known.tables[0]
+    rows, line, anew = blank(), sums.lines(F, 1), sums.lines(F, 1)
+    rows["counts"][0, 0, 0, -1] = first
+    sums.refresh(rows[0], line[0], tables)
+    for b in (BINS - 1, 0, BINS - 1, 3, BINS - 1, BINS - 1):
+        query = np.full((1, F), kernels.NO_BIN, np.uint8)
+        query[0, 0] = b
+        kernels.count_bins(rows[0], line[0], query, 0, tables)
+        sums.refresh(rows[0], anew[0], tables)
+        assert line[0].tobytes() == anew[0].tobytes()
+        kept = tables["heard"][law.BIAS] + line["said"][0].sum()
+        assert sequence.logit_of(rows[0], tables) == kept
 
 
 def told(counts: list[int], known: Law) -> int:
