@@ -21,7 +21,7 @@ REACHES = 16  # doublings of an entity's queries that are told apart where hones
 EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
 HALF, CERTAIN = 0.5, 512.0  # counts that the alternative begins with: it knows nothing; it expects even bins
 BELIEF = 10.0  # counts by which the sequence model believes a client to be like the others (sequence.py): K
-BIAS, RISE, CENTRE, KNEE, SPREAD, SHAPE = range(6)  # of Law.heard
+BIAS, RISE, CENTRE, KNEE, SPREAD, SHAPE, LEAD = range(7)  # of Law.heard
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -38,7 +38,7 @@ class Law(NamedTuple):
     most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
     slope                  of the boundary subtracted from the score, a doubling of n from 32 on; never negative
     sequence (F, BINS)     weights of the sequence model; all 0 where there is none
-    heard (6,)             its bias, and rise and scale of what it says, as of a channel
+    heard (7,)             its bias, rise and scale of what it says, as of a channel, and what its word counts more
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
@@ -80,7 +80,7 @@ def make(
     """
     assert weight.shape[1] == KINDS
     said = np.zeros(shares.shape) if sequence is None else sequence
-    scale = np.zeros(SHAPE + 1) if heard is None else heard
+    scale = np.zeros(LEAD + 1) if heard is None else heard
     tables = _tables(active, edges, weight, alpha, shares, said, scale)
     honest = active, edges, weight, alpha, shares
     return Law(*honest, rise, centre, knee, spread, shape, most, float(slope), said, scale, tables)

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence.law import BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD
+from detector.evidence.law import BIAS, CENTRE, KNEE, LEAD, RISE, SHAPE, SPREAD
 from detector.evidence.polya import doubled_of, longest_of, standard
 from detector.evidence.sums import said_of, said_sum
 
 FIRST = 8  # queries from which on it speaks: it was taught on no fewer
-LEAD = 0.5  # of the score: it may spend ten times the share of false alarms that a channel of plain evidence may
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -39,7 +38,7 @@ def word_of(line, tables):  # type: ignore[no-untyped-def]
     logit = tables.heard[BIAS]
     for f in range(line.said.size):
         logit += line.said[f]
-    return rarity_of(logit, doubled_of(longest), tables) + LEAD
+    return rarity_of(logit, doubled_of(longest), tables) + tables.heard[LEAD]
 
 
 @numba.njit(cache=True)

@@ -10,14 +10,14 @@ from detector.evidence import kernels, law, sequence, sums
 from detector.evidence.law import Law
 from tests.evidence.laws import HONEST, F, blank, evidence_of, made
 
-CENTRE, KNEE = 1.0, 3.0
+CENTRE, KNEE, LEADS = 1.0, 3.0, 0.5
 
 
 def speaking(rise: float = 0.0) -> Law:
     """A model that says 1 nat more for each e-fold of the first signal's highest bin, and whose words are rare."""
     weights = np.zeros((F, BINS))
     weights[0, -1] = 1.0
-    return law.make(*made([HONEST])[:-3], weights, np.array([0.5, rise, CENTRE, KNEE, 1.0, 0.3]))
+    return law.make(*made([HONEST])[:-3], weights, np.array([0.5, rise, CENTRE, KNEE, 1.0, 0.3, LEADS]))
 
 
 def word(counts: list[int], known: Law) -> float:
@@ -36,9 +36,9 @@ def test_half_is_what_one_honest_client_in_ten_says_and_it_leads() -> None:
     share = known.shares[0, -1]
     high = next(high for high in range(1, 60) if np.log1p(high / (10 * share)) - np.log1p(6.0) > KNEE - 0.5)
     nats = 0.5 + np.log1p(high / (10 * share)) - np.log1p(6.0)
-    expected = 0.5 + np.log1p(0.3 * (nats - KNEE)) / (0.3 * 2 * np.log(10)) + sequence.LEAD
+    expected = 0.5 + np.log1p(0.3 * (nats - KNEE)) / (0.3 * 2 * np.log(10)) + LEADS
     assert word(seen(60, high), known) == pytest.approx(expected)
-    assert told(seen(60, high), known) == round(100 * (expected - sequence.LEAD))
+    assert told(seen(60, high), known) == round(100 * (expected - LEADS))
 
 
 def test_what_most_honest_clients_say_is_nothing() -> None:
