@@ -17,7 +17,7 @@ from bench.detect import GOALS, PROMISE, Log, by_kind, first_alerts, fitted, rep
 from bench.results import BUILD, save, say, table
 from bench.worlds import mnist_world
 from detector.evidence.law import DILUTION_BET, KT, TURN, Law
-from detector.profile import fit, learn, nulls, scaling
+from detector.profile import fit, learn, nulls, scaling, sequencing
 from detector.query import F64
 from detector.redteam.world import simulate
 from features import NUMBERS
@@ -59,6 +59,12 @@ def one_law_of_inner_bins() -> Iterator[None]:
 @contextmanager
 def no_watch() -> Iterator[None]:
     with patch.object(fit, "_watched", lambda *given: (None, "")):
+        yield
+
+
+@contextmanager
+def no_sequences() -> Iterator[None]:
+    with patch.object(sequencing, "learn_sequences", lambda *given: (None, "")):
         yield
 
 
@@ -108,11 +114,13 @@ VARIANTS: Mapping[str, Callable[[], Any]] = {
     "the channel of the dilution bet": _never((slice(None), DILUTION_BET)),
     "the channel for turning": _never((slice(None), TURN)),
     "the one-class model": no_watch,
+    "the sequence model": no_sequences,
     "the distance to the training data": _unseen("distance"),
     "the spacing": _unseen("spacing"),
     "the margin to the boundary": _unseen("boundary"),
     "how evenly queries spread": _unseen("entropy"),
     "what was covered": _unseen("coverage"),
+    "what is pursued": _unseen("pursuit"),
     "when was asked": _unseen("timing"),
     "what cannot be read": _unseen("conduct"),
 }

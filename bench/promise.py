@@ -13,10 +13,23 @@ from numpy.typing import NDArray
 from bench.laws import Count, held
 from bench.results import INK, LINE, OURS, QUIET, figure, save, save_plot, say, table
 from bench.worlds import mnist_world
+from detector.columns import AS_NUMBERS
 from detector.entities import Name, entity_key
 from detector.learned.kinds import Choice
-from detector.profile import calibration, exposing, honest, learn, lessons, projection, scaling, sets, trying, watching
-from detector.query import Batch
+from detector.profile import (
+    calibration,
+    exposing,
+    honest,
+    learn,
+    lessons,
+    projection,
+    scaling,
+    sequencing,
+    sets,
+    trying,
+    watching,
+)
+from detector.query import Batch, Query
 from detector.redteam.detectors.conformal import interval
 from detector.redteam.world import World, simulate
 from detector.tape import level_of
@@ -114,9 +127,11 @@ def _asked(seen: Seen, seed: int) -> Asked:
     return Asked(batch, raw, salts, np.bincount(owner))
 
 
-def _measured(seen: Seen, asked: Asked, of: NDArray[np.int8], refit: int) -> learn.Measured:
-    """The signals and the exposure of all clients, as `fit` learns to measure them from those that it drew: of
-    (FIT + TEST,) is the set of each, -1 for those that are tested.
+def _measured(
+    seen: Seen, asked: Asked, of: NDArray[np.int8], refit: int
+) -> tuple[learn.Measured, lessons.Lessons, Learned]:
+    """The signals and the exposure of all clients, as `fit` learns to measure them from those that it drew, and what it
+    learned for that: of (FIT + TEST,) is the set of each, -1 for those that are tested.
     """
     names = [str(client) for client in range(FIT + TEST)]
     imagining, teaching = lessons.drawn(names, of == sets.LEARN, refit)
@@ -129,7 +144,22 @@ def _measured(seen: Seen, asked: Asked, of: NDArray[np.int8], refit: int) -> lea
     measured = learn.signals(NUMBERS, asked.batch, asked.salts, learned, known, FOREVER_US, secret)
     measured = lessons.out_of_sight(measured, taught)
     scalers = measured.of(of == sets.SCALE)
-    return measured.exposed(exposing.scaled(known, scalers.owner, scalers.taught))
+    return measured.exposed(exposing.scaled(known, scalers.owner, scalers.taught)), taught, learned
+
+
+def _teachers(asked: Asked, chosen: NDArray[np.bool_], measured: learn.Measured) -> sequencing.Teachers:
+    """sequencing.half_of, without a log."""
+    order = np.argsort(asked.raw.owner, kind="stable")
+    owner = asked.raw.owner[order]
+    ordinal = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    rows = order[chosen[owner] & (ordinal < honest.SAMPLE_PER_CLIENT)]
+    answers = zip(asked.batch.labels[rows].tolist(), asked.raw.probabilities[rows].tolist(), strict=True)
+    inputs = asked.raw.inputs[rows].tolist()
+    queries = [
+        Query(0, "", "mnist", row, label=label, probabilities=told)
+        for row, (label, told) in zip(inputs, answers, strict=True)
+    ]
+    return sequencing.Teachers(queries, asked.raw.owner[rows], measured.of(chosen), referees=False)
 
 
 def _refit(seen: Seen, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDArray[np.int64]]:
@@ -141,11 +171,17 @@ def _refit(seen: Seen, refit: int) -> tuple[list[Judged], NDArray[np.bool_], NDA
     need = calibration.entities_needed(min(SHARES), None)
     drawn = sets.draw([str(client) for client in range(FIT)], {}, np.ones(FIT, np.bool_), refit, [need])
     of = np.concatenate([drawn.of, np.full(TEST, -1, np.int8)])
-    measured = _measured(seen, asked, of, refit)
+    measured, taught, learned = _measured(seen, asked, of, refit)
     nulls = learn.learn_nulls(measured.of(of == sets.LEARN))
-    law = scaling.learn_scale(measured.of(of == sets.SCALE), nulls, nulls.active)
+    scalers = measured.of(of == sets.SCALE)
+    law = scaling.learn_scale(scalers, nulls, nulls.active)
+    half = _teachers(asked, (of == sets.LEARN) & ~taught.clients, measured)
+    known = sequencing.Known(NUMBERS, AS_NUMBERS, seen.projected, learned, nulls, worded=False, copy=taught.copy)
+    spoken, why = sequencing.learn_sequences([half], scalers, known, refit)
+    assert spoken is not None, why
+    law = sequencing.speaking(law, spoken.weights, nulls, scalers)
     units = [(client.to_bytes(16, "little"), b"") for client in range(FIT + TEST)]
-    teach = measured.of(of == sets.LEARN), measured.of(of == sets.SCALE), law, units
+    teach = measured.of(of == sets.LEARN), scalers, law, units
     watch = watching.learn_watch(*teach, Choice(), b"bench", refit).watch(law.slope)
     suprema = np.sort(trying.try_clients(measured.of(of == sets.CALIBRATE), law, watch).suprema)
     reached = trying.try_clients(measured.of(of == -1), law, watch)

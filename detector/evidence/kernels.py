@@ -157,7 +157,7 @@ def weigh(  # type: ignore[no-untyped-def]
                 vector_of(desk, doubled_of(longest_of(line)), vector)
                 return i
         seen = False
-        by_kernels = max(score_above_floor(line, tables, desk, slope), word_of(row, line, tables))
+        by_kernels = max(score_above_floor(line, tables, desk, slope), word_of(line, tables))
         for m in range(words.shape[1]):
             by_kernels = max(by_kernels, np.float64(words[i, m]))
         level = grid_level(max(by_kernels, np.float64(row.watch)))

@@ -21,7 +21,7 @@ REACHES = 16  # doublings of an entity's queries that are told apart where hones
 EVEN = np.arange(1, BINS) / BINS  # edges of a signal whose law without any order is known (Signal.even)
 HALF, CERTAIN = 0.5, 512.0  # counts that the alternative begins with: it knows nothing; it expects even bins
 BELIEF = 10.0  # counts by which the sequence model believes a client to be like the others (sequence.py): K
-BIAS, RISE, CENTRE, KNEE, SPREAD, SHAPE = range(6)  # of Law.heard
+BIAS, RISE, CENTRE, KNEE, SPREAD, SHAPE, LEAD = range(7)  # of Law.heard
 GRAIN = 2.0**-20  # nats: what is summed over bins is a multiple, so that sums are exact in any order
 
 
@@ -38,7 +38,7 @@ class Law(NamedTuple):
     most (F,)              a signal that may not accuse by itself counts for no more than this; else infinite
     slope                  of the boundary subtracted from the score, a doubling of n from 32 on; never negative
     sequence (F, BINS)     weights of the sequence model; all 0 where there is none
-    heard (6,)             its bias, and rise and scale of what it says, as of a channel
+    heard (7,)             its bias, rise and scale of what it says, as of a channel, and what its word counts more
     tables (1,)            what follows from these and is looked up at each query, see `_tables`
     """
 
@@ -80,7 +80,7 @@ def make(
     """
     assert weight.shape[1] == KINDS
     said = np.zeros(shares.shape) if sequence is None else sequence
-    scale = np.zeros(SHAPE + 1) if heard is None else heard
+    scale = np.zeros(LEAD + 1) if heard is None else heard
     tables = _tables(active, edges, weight, alpha, shares, said, scale)
     honest = active, edges, weight, alpha, shares
     return Law(*honest, rise, centre, knee, spread, shape, most, float(slope), said, scale, tables)
@@ -107,9 +107,11 @@ def _tables(
     Sums are looked up at much the same number of queries for all signals, and so lie together there.
     log_gamma, log_gamma_sum, log_gamma_prior, log_gamma_prior_sum   of these, for counts beyond the tables
     bet (F, BINS, E)   log(1 - eps + eps * u / p0) for each share eps, see `odd_shares` for u
-    null, kt and bet are multiples of GRAIN
-    sequence, heard, sequence_sum (F,), believed (F, BINS), speaks   of the sequence model: its weights, their sums
-                       (NaN where all are 0), K p, and whether there is one
+    null, kt, bet, said and said_sum are multiples of GRAIN
+    sequence, heard, sequence_sum (F,), believed (F, BINS), taught (F,), speaks   of the sequence model: its weights,
+                       their sums, K p, which signals weigh anything, and whether there is one
+    said, said_sum     what a count adds to its word: (F, BINS, TABLE), (TABLE, F)
+    said_steps         what one more query adds to said, in GRAIN: (F, BINS, TABLE - 1) int32
     """
     n = np.arange(TABLE)
     by_bin, total = alpha.transpose(0, 2, 1), alpha.sum(2)
@@ -151,13 +153,18 @@ def sequence_table(
 def _of_sequence(
     sequence: NDArray[np.float64], heard: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    taught = (sequence != 0.0).any(1)
+    n, taught, total = np.arange(TABLE), (sequence != 0.0).any(1), sequence.sum(1)
+    said = grained(sequence[:, :, None] * np.log1p(n / (BELIEF * shares)[:, :, None]))
     return {
         "sequence": sequence,
-        "sequence_sum": np.where(taught, sequence.sum(1), np.nan),
+        "sequence_sum": total,
         "believed": BELIEF * shares,
         "heard": heard,
+        "taught": taught.astype(np.uint8),
         "speaks": np.asarray(taught.any(), np.uint8),
+        "said": said,
+        "said_sum": grained(total * np.log1p(n / BELIEF)[:, None]),
+        "said_steps": (np.diff(said, axis=2) / GRAIN).astype(np.int32),
     }
 
 

@@ -6,11 +6,11 @@ With counts n_b of a signal, N their sum, honest shares p_b and K counts of beli
 
 of every signal and bin, and says bias + sum w x (docs/mathematics.md). It is a function of the counts, as evidence is:
 no order, no drift, exact after any crash. A signal that a client does not carry says nothing: N is 0, and so is x.
+Terms are multiples of GRAIN, and each signal's sum is kept between queries (sums.py): a query moves it by one step.
 """
 
 from __future__ import annotations
 
-from math import log1p
 from typing import Any
 
 import numba
@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence.law import BELIEF, BIAS, CENTRE, KNEE, RISE, SHAPE, SPREAD
+from detector.evidence.law import BIAS, CENTRE, KNEE, LEAD, RISE, SHAPE, SPREAD
 from detector.evidence.polya import doubled_of, longest_of, standard
+from detector.evidence.sums import said_of, said_sum
 
 FIRST = 8  # queries from which on it speaks: it was taught on no fewer
-LEAD = 0.5  # of the score: it may spend ten times the share of false alarms that a channel of plain evidence may
 
 
 @numba.njit(cache=True, forceinline=True)
-def word_of(row, line, tables):  # type: ignore[no-untyped-def]
+def word_of(line, tables):  # type: ignore[no-untyped-def]
     """What it says of an entity, in the score's unit; -inf where there is no model. Shares do not grow with volume as
     evidence does: what honest words rise by is taken off them alone, and they are under no boundary.
     """
@@ -35,23 +35,26 @@ def word_of(row, line, tables):  # type: ignore[no-untyped-def]
     longest = longest_of(line)
     if longest < FIRST:
         return -np.inf
-    return rarity_of(logit_of(row, tables), doubled_of(longest), tables) + LEAD
+    logit = tables.heard[BIAS]
+    for f in range(line.said.size):
+        logit += line.said[f]
+    return rarity_of(logit, doubled_of(longest), tables) + tables.heard[LEAD]
 
 
 @numba.njit(cache=True)
 def logit_of(row, tables):  # type: ignore[no-untyped-def]
-    """bias + sum w x of a row's counts (law.sequence_table). Bins without a count take no logarithm."""
+    """bias + sum w x of a row's counts (law.sequence_table): what the kept sums come to, bit for bit."""
     found = tables.heard[BIAS]
-    for f in range(tables.sequence_sum.size):
-        if np.isnan(tables.sequence_sum[f]):
+    for f in range(tables.taught.size):
+        if not tables.taught[f]:
             continue
         total = np.int64(0)
         for b in range(BINS):
             n = np.int64(row.counts[0, f, b]) + np.int64(row.counts[1, f, b])
             if n > 0:
                 total += n
-                found += tables.sequence[f, b] * log1p(n / tables.believed[f, b])
-        found -= tables.sequence_sum[f] * log1p(total / BELIEF)
+                found += said_of(tables, f, b, n)
+        found -= said_sum(tables, f, total)
     return found
 
 

@@ -6,7 +6,7 @@ line that `refresh` makes of the counts: it is never saved, and who finds anothe
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, log, log1p
 from typing import Any
 
 import numba
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.entities import BINS
-from detector.evidence.law import BETS, CHANNELS, DILUTION_BET, GRAIN, KINDS, KT, TABLE, TURN
+from detector.evidence.law import BELIEF, BETS, CHANNELS, DILUTION_BET, GRAIN, KINDS, KT, TABLE, TURN
 
 LINES = 4096  # entities whose lines are kept: those that asked lately
 LOST = -14.0  # nats below the largest term of a sum of exponentials: a millionth of it
@@ -32,6 +32,7 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
     half, late        Krichevsky-Trofimov (of an even signal: uniform), of all counts and of those since the mark, less
                       its normaliser
     mark              log likelihood of the counts before the mark under the honest law
+    said              what the sequence model says of the signal (sequence.py)
     """
     kept = [
         ("owner", "<i8"),
@@ -42,6 +43,7 @@ def lines(signals: int, entities: int = LINES) -> NDArray[Any]:
         ("half", "<f8", (signals,)),
         ("late", "<f8", (signals,)),
         ("mark", "<f8", (signals,)),
+        ("said", "<f8", (signals,)),
     ]
     return np.zeros(min(LINES, entities), np.dtype(kept, align=True))
 
@@ -69,7 +71,7 @@ def refresh(row, line, tables):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
     line.total[f], line.recent[f] = 0, 0
-    line.half[f], line.late[f] = 0.0, 0.0
+    line.half[f], line.late[f], line.said[f] = 0.0, 0.0, 0.0
     line.honest[f, :] = 0.0
     line.diluted[f, :] = 0.0
     earlier = 0
@@ -88,6 +90,8 @@ def refresh_signal(row, line, f, tables):  # type: ignore[no-untyped-def]
             before[j] += honest_of(tables, f, b, j, old)
         for e in range(BETS):
             line.diluted[f, e] += n * tables.bet[f, b, e]
+        line.said[f] += said_of(tables, f, b, n)
+    line.said[f] -= said_sum(tables, f, line.total[f])
     line.recent[f] = line.total[f] - earlier
     line.mark[f] = mixed(before, f, earlier, tables)
 
@@ -109,6 +113,12 @@ def bump(row, line, f, b, tables):  # type: ignore[no-untyped-def]
             line.honest[f, j] += honest_of(tables, f, b, j, n + 1) - honest_of(tables, f, b, j, n)
     for e in range(BETS):
         line.diluted[f, e] += tables.bet[f, b, e]
+    if tables.taught[f]:
+        more = said_sum(tables, f, line.total[f]) - said_sum(tables, f, line.total[f] - 1)
+        if n + 1 < TABLE:
+            line.said[f] += tables.said_steps[f, b, n] * GRAIN - more
+        else:
+            line.said[f] += said_of(tables, f, b, n + 1) - said_of(tables, f, b, n) - more
 
 
 @numba.njit(cache=True)
@@ -212,6 +222,16 @@ def honest_of(tables, f, b, j, n):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, forceinline=True)
 def honest_sum(tables, f, j, n):  # type: ignore[no-untyped-def]
     return tables.null_sum[n, f, j] if n < TABLE else _rising(tables.alpha_sum[f, j], tables.log_gamma_sum[f, j], n)
+
+
+@numba.njit(cache=True, forceinline=True)
+def said_of(tables, f, b, n):  # type: ignore[no-untyped-def]
+    return tables.said[f, b, n] if n < TABLE else grain(tables.sequence[f, b] * log1p(n / tables.believed[f, b]))
+
+
+@numba.njit(cache=True, forceinline=True)
+def said_sum(tables, f, n):  # type: ignore[no-untyped-def]
+    return tables.said_sum[n, f] if n < TABLE else grain(tables.sequence_sum[f] * log1p(n / BELIEF))
 
 
 @numba.njit(cache=True, forceinline=True)

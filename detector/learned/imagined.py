@@ -39,12 +39,16 @@ class Imagined:
             warnings.simplefilter("ignore", ConvergenceWarning)  # it stops after ROUNDS
             self._copy.fit(self._scaled(inputs), logits)
 
+    def answers(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (n, k) of the answers to inputs (n, d). Who asks often limits the threads once, himself."""
+        logits = self._copy.predict(self._scaled(inputs)).reshape(len(inputs), -1)
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(odds / odds.sum(1, keepdims=True), np.float64)
+
     def top(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """The two largest probabilities of the answers to inputs (n, d): (n, 2)."""
         with threadpool_limits(1):
-            logits = self._copy.predict(self._scaled(inputs)).reshape(len(inputs), -1)
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(np.sort(odds / odds.sum(1, keepdims=True), axis=1)[:, :-3:-1])
+            return np.asarray(np.sort(self.answers(inputs), axis=1)[:, :-3:-1])
 
     def _scaled(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((inputs - self._mean) / self._spread, np.float64)

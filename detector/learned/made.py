@@ -50,9 +50,14 @@ def _blends(inputs: Inputs, owner: NDArray[np.int64], n: int, rng: np.random.Gen
     return np.asarray(a + rng.random((n, 1)) * (b - a))
 
 
+def unit_of(inputs: Inputs) -> Inputs:
+    """(d,): a step of length 1 in each column; 0 where it does not vary."""
+    return np.asarray(STEP_UNIT * np.where(inputs.std(0) > 0, inputs.std(0).mean(), 0.0), np.float64)
+
+
 def _children(inputs: Inputs, n: int, rng: np.random.Generator) -> Inputs:
     parents = inputs[rng.integers(len(inputs), size=n)]
-    unit = STEP_UNIT * np.where(inputs.std(0) > 0, inputs.std(0).mean(), 0.0)
+    unit = unit_of(inputs)
     noise = rng.standard_normal(parents.shape)
     directions = np.where(rng.random((n, 1)) < 0.5, np.sign(noise), noise)
     lengths = np.exp(rng.uniform(np.log(LEAST_STEP), np.log(MOST_STEP), (n, 1)))

@@ -44,7 +44,7 @@ def of_rows(queries: Sequence[Query], owner: NDArray[np.int64], each: int, seed:
         "neighbours": maker.neighbours,
         "even": maker.even,
     }
-    return of_kinds(kinds, HIDING, owner, each, rng, maker.queries)
+    return Sweeps(*of_kinds(kinds, HIDING, owner, each, rng), maker.queries)
 
 
 class _Maker:

@@ -16,13 +16,13 @@ from threadpoolctl import threadpool_limits
 
 from detector.entities import BINS
 from detector.evidence import sequence
-from detector.evidence.law import BELIEF, SHAPE, sequence_table
+from detector.evidence.law import BELIEF, LEAD, sequence_table
 
 LOOKS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)  # queries after which a client or a sweep teaches
 FEWEST = 15  # clients, and sweeps, that a look needs
 STRENGTH = 0.003  # inverse of the L2 penalty, where each example weighs 1 on average
 ROUNDS = 3_000
-SILENT = (0.0,) * SHAPE  # a scale, before there is one
+SILENT = (0.0,) * LEAD  # a scale, before there is one
 
 
 class Stood(NamedTuple):
@@ -104,5 +104,5 @@ def paths(
 
 
 def table_of(model: Taught, shares: NDArray[np.float64], scale: Sequence[float] = SILENT) -> NDArray[Any]:
-    """The model as kernels read it. scale: rise, centre, knee, spread, shape."""
+    """The model as kernels read it. scale: rise, centre, knee, spread, shape, lead."""
     return sequence_table(model.sequence, np.array([model.bias, *scale]), shares)

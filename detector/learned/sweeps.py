@@ -49,8 +49,16 @@ class People(NamedTuple):
     form: NDArray[np.float64]
 
 
+class Places(NamedTuple):
+    """Of each sweep its kind, the share of it that is one (1.0: all), and the places of what it asks."""
+
+    kinds: list[str]
+    shares: list[float]
+    places: list[NDArray[np.int64]]
+
+
 class Sweeps(NamedTuple):
-    """Of each sweep its kind, the share of it that is one (1.0: all), and the places of its prompts among `queries`."""
+    """See Places: those of prompts or rows among `queries`."""
 
     kinds: list[str]
     shares: list[float]
@@ -89,7 +97,7 @@ def of_people(people: People, each: int, seed: int, *, worded: bool = True) -> S
             "casual": maker.casual,
             "reworded": maker.reworded,
         }
-    return of_kinds(kinds, HIDING, people.owner, each, rng, maker.queries)
+    return Sweeps(*of_kinds(kinds, HIDING, people.owner, each, rng), maker.queries)
 
 
 def of_kinds(
@@ -98,30 +106,32 @@ def of_kinds(
     owner: NDArray[np.int64],
     each: int,
     rng: Rng,
-    queries: list[Query],
-) -> Sweeps:
+    length: int = LENGTH,
+) -> Places:
     """`each` sweeps of every kind, and half as many of the `hiding` kinds for each of SHARES, among queries of `owner`
-    (n,); `queries`, their own first, grow as sweeps are made.
+    (n,). length: of what a kind makes.
     """
-    found = Sweeps([], [], [], queries)
+    found = Places([], [], [])
     for kind, make in kinds.items():
         for share in (1.0, *(SHARES if kind in hiding else ())):
             for _ in range(each if share == 1.0 else each // 2):
                 found.kinds.append(kind)
                 found.shares.append(share)
-                found.places.append(make() if share == 1.0 else hidden(make(), share, owner, rng))
+                found.places.append(make() if share == 1.0 else hidden(make(), share, owner, rng, length))
     return found
 
 
-def hidden(sweep: NDArray[np.int64], share: float, owner: NDArray[np.int64], rng: Rng) -> NDArray[np.int64]:
+def hidden(
+    sweep: NDArray[np.int64], share: float, owner: NDArray[np.int64], rng: Rng, length: int = LENGTH
+) -> NDArray[np.int64]:
     """A sweep among the queries of one client, and of others when those are all, in the order in which they asked."""
     edges = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner))
     cover: list[int] = []
-    while len(cover) < LENGTH:
+    while len(cover) < length:
         which = int(rng.integers(len(edges) - 1))
         cover += range(int(edges[which]), int(edges[which + 1]))
     own, others = iter(sweep.tolist()), iter(cover)
-    return np.array([next(own) if odd else next(others) for odd in rng.random(LENGTH) < share], np.int64)
+    return np.array([next(own) if odd else next(others) for odd in rng.random(length) < share], np.int64)
 
 
 class _Maker:

@@ -35,7 +35,7 @@ from detector.rings.level import Learned as RingsLearned
 from features import KITS, TABLE
 from features.kit import Kit
 
-FORMAT = 3
+FORMAT = 4
 MEASURED = "measured"
 PRESUMED = "presumed honest"
 

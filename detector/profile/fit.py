@@ -170,18 +170,17 @@ def fit(read: honest.Read, decode: Decode, training: Training | None, options: O
     teaching, scalers = measured.of(teachers), measured.of(drawn.of == SCALE)
     found = learn.learn_nulls(teaching)
     law = scaling.learn_scale(scalers, found, found.active)
-    spoken, unspoken = None, ""
-    if kit is not NUMBERS:
-        say("making sweeps, and teaching what they look like")
-        unseen = teachers if taught is None else teachers & ~taught.clients
-        halves = [
-            sequencing.half_of(read, decode, survey, measured, half, referees=referred)
-            for half, referred in ((unseen, False), (referees, True))
-            if half.any()
-        ]
-        known_by = sequencing.Known(kit, reader, projected, learned, found, worded=embedder == WORDS)
-        spoken, unspoken = sequencing.learn_sequences(halves, scalers, known_by, options.seed)
-        law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scalers)
+    say("making sweeps, and teaching what they look like")
+    unseen = teachers if taught is None else teachers & ~taught.clients
+    halves = [
+        sequencing.half_of(read, decode, survey, measured, half, referees=referred)
+        for half, referred in ((unseen, False), (referees, True))
+        if half.any()
+    ]
+    copy = None if taught is None else taught.copy
+    known_by = sequencing.Known(kit, reader, projected, learned, found, embedder == WORDS, copy)
+    spoken, unspoken = sequencing.learn_sequences(halves, scalers, known_by, options.seed)
+    law = law if spoken is None else sequencing.speaking(law, spoken.weights, found, scalers)
     say("teaching the one-class model")
     watched, unwatched = _watched(teaching, scalers, law, _units(survey, kinds[:1], secret), secret, options)
     say("calibrating")

@@ -37,13 +37,14 @@ HONEST_TAIL = 0.99
 
 class Lessons(NamedTuple):
     """honest, made: what teaches; tried: made queries by kind, of honest queries that did not teach; clients (clients,)
-    bool: whose queries taught.
+    bool: whose queries taught. copy: of the model; None where the log has no probabilities.
     """
 
     honest: Batch
     made: Batch
     tried: Mapping[str, Batch]
     clients: NDArray[np.bool_]
+    copy: Imagined | None
 
 
 def of_log(
@@ -91,7 +92,7 @@ def prepared(
     blends = next(asked for kind, asked in making(second, MADE, seed) if kind == made.BLEND)
     tried = {kind: _batch(asked, copy, projection) for kind, asked in making(first, TRIED, seed + 1)}
     usual = _projected(Asked(raw.inputs[second], raw.form[second]), raw.top[second], projection)
-    return Lessons(usual, _batch(blends, copy, projection), tried, imagining | teaching)
+    return Lessons(usual, _batch(blends, copy, projection), tried, imagining | teaching, copy)
 
 
 class Asked(NamedTuple):

@@ -6,7 +6,6 @@ from detector.alert import SEVERITIES
 from detector.exposure.known import CLONE, Known
 from detector.profile.artefact import Level, Profile, Summary
 from detector.profile.promised import WEEK_DAYS, passed_after_exclusion
-from features import NUMBERS
 
 
 def report(profile: Profile) -> list[str]:
@@ -118,8 +117,7 @@ def _seen(s: Summary) -> list[str]:
 def _swept(s: Summary) -> list[str]:
     """What the sequence model makes of sweeps that `fit` made, each kind left out of its lessons, worst first."""
     if not s.swept:
-        why = "sweeps of numbers are not made" if s.kit == NUMBERS.name else "see the notes"
-        return [f"Sequence model: none ({why})."]
+        return ["Sequence model: none (see the notes)."]
     told = [
         f"{one.kind}{f' hidden at {one.share:.0%}' if one.share < 1 else ''} {one.seen:.0%}"
         + (f" after {one.queries:g}" if one.queries else "")

@@ -31,7 +31,7 @@ def test_queries_of_clients_that_taught_are_out_of_sight_in_that_signal_alone() 
     zeros = np.zeros(n, np.int64)
     columns = zeros, np.ones((n, width)), np.zeros((n, width), np.int8), np.zeros((n, 5)), unexposed(n)
     measured = Measured(NUMBERS, np.arange(n), np.arange(n) % 4, *columns)
-    taught = lessons.Lessons(None, None, {}, np.array([True, False, False, True]))  # type: ignore[arg-type]
+    taught = lessons.Lessons(None, None, {}, np.array([True, False, False, True]), None)  # type: ignore[arg-type]
     hidden = np.isnan(lessons.out_of_sight(measured, taught).values)
     assert hidden[:, NUMBERS.names.index(lessons.SIGNAL)].tolist() == (np.isin(measured.owner, [0, 3])).tolist()
     assert hidden.sum() == 20

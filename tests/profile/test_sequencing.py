@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector.evidence.law import LEAD
 from detector.learned import sweeps
 from detector.logs.native import decode_many
 from detector.profile import fit, sequencing
@@ -61,6 +62,18 @@ def test_sweeps_are_named_for_it_and_people_are_not(taught: Profile) -> None:
     assert len([client for client in named if client.startswith("person")]) <= 3
     assert np.median([named[f"sweep-{i}"].queries for i in range(8)]) <= 45
     assert any(reason.signal == SWEEP for alert in named.values() for reason in alert.reasons)
+
+
+def test_numbers_have_a_model_of_their_own_sweeps(profile: Profile) -> None:
+    swept = {(one.kind, one.share): one for one in profile.summary.swept}
+    kinds = {"unsure", "blends", "children", "walks"}
+    assert set(swept) == {(kind, share) for kind in kinds for share in (1.0, *sweeps.SHARES)}
+    assert swept["walks", 1.0].seen > 0.5
+    law = profile.laws["client"]
+    taught = [name for name, of in zip(profile.kit.names, law.sequence, strict=True) if of.any()]
+    assert {"joint.blend", "spacing.nearest", "boundary.margin"} <= set(taught)
+    assert not any(name.startswith(sequencing.UNTAUGHT) for name in taught)
+    assert law.heard[LEAD] == sequencing.LEADS["numbers"]
 
 
 def test_few_clients_teach_no_model_and_the_profile_says_so() -> None:
