@@ -50,10 +50,6 @@ def check(settings: Settings, profile: Profile | None) -> tuple[KafkaSettings, P
             'learning.successor: no successor is learned by workers; "auto" would promise one',
         ),
         (source.partitions is not None, "source.partitions: workers share out all partitions; leave it out"),
-        (
-            source.tls or source.sasl_mechanism is not None,
-            "source.tls, source.sasl_mechanism: workers speak to brokers in plain text only so far",
-        ),
         (source.on_gap != "refuse", 'source.on_gap: a worker always refuses a gap; leave it at "refuse"'),
         (source.group is not None, "source.group: the groups of workers are named by cluster.name; leave it out"),
     ):

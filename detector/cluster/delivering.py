@@ -14,24 +14,24 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
+from detector.cluster.entry import Entry
 from detector.cluster.names import Names
 from detector.run.outbox import Outbox
 from detector.settings import Settings
-from detector.sources.kafka import KafkaSettings
 
 READ_MS = 500
 HEARTBEATS = 5
 
 
 async def deliver(
-    settings: Settings, source: KafkaSettings, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
+    settings: Settings, entry: Entry, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
 ) -> None:
     """Until `stopping`. `ring` is called when there are new alerts."""
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
     decode = msgspec.msgpack.Decoder(Alert).decode
     consumer = AIOKafkaConsumer(
         names.alerts,
-        bootstrap_servers=list(source.brokers),
+        **entry,
         group_id=names.delivering,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

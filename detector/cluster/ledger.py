@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
+from detector.cluster.entry import Entry
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.partition import TOLD, Partition
 
@@ -26,14 +27,14 @@ __all__ = ["Ledger", "Owned", "ProducerFenced"]
 class Ledger:
     """The partitions of some workers. `made` gives a partition of which nothing is known yet."""
 
-    def __init__(self, brokers: list[str], names: Names, made: Callable[[int], Partition]) -> None:
-        self.brokers, self.names = brokers, names
+    def __init__(self, entry: Entry, names: Names, made: Callable[[int], Partition]) -> None:
+        self.entry, self.names = entry, names
         self._made = made
 
     async def open(self, number: int) -> Owned:
         """Takes a partition over from whoever had it. Raises StoreError when its state is another profile's."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.brokers,
+            **self.entry,
             transactional_id=self.names.writer(number),
             transaction_timeout_ms=TRANSACTION_MS,
             max_request_size=LARGEST_BYTES,
@@ -57,7 +58,7 @@ class Ledger:
             return int((await reader.end_offsets([tp]))[tp])
 
     def _reader(self) -> Any:
-        return AIOKafkaConsumer(bootstrap_servers=self.brokers, isolation_level="read_committed")
+        return AIOKafkaConsumer(**self.entry, isolation_level="read_committed")
 
 
 class Owned:

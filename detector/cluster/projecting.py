@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, IllegalStateError, NoOffsetForPartitionError
 
+from detector.cluster.entry import Entry
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.wire import Routes, messages
 from detector.query import Chunk
@@ -33,22 +34,21 @@ class Projecting:
         self,
         settings: Settings,
         source: KafkaSettings,
+        entry: Entry,
         topic_id: str,
         profile: str,
         routes: Routes,
         *,
         clock: Clock = wall_clock,
     ) -> None:
-        self._source, self._session_s = source, settings.cluster.session_s
+        self._source, self._entry, self._session_s = source, entry, settings.cluster.session_s
         self._names = Names(settings.cluster.name)
         self._topic_id, self._profile, self._routes = topic_id, profile, routes
         self._clock = clock
 
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Until `stopping`. Any error ends it: the process must end then, and begin anew from what is committed."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=list(self._source.brokers), enable_idempotence=True, max_request_size=LARGEST_BYTES
-        )
+        producer = AIOKafkaProducer(**self._entry, enable_idempotence=True, max_request_size=LARGEST_BYTES)
         async with producer, self._consumer() as consumer:
             while not stopping():
                 try:
@@ -65,7 +65,7 @@ class Projecting:
         source, session_ms = self._source, int(self._session_s * 1000)
         return AIOKafkaConsumer(
             source.topic,
-            bootstrap_servers=list(source.brokers),
+            **self._entry,
             group_id=self._names.projecting,
             enable_auto_commit=False,
             auto_offset_reset="none",

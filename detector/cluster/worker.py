@@ -17,7 +17,7 @@ from typing import Any
 import faust
 import structlog
 
-from detector.cluster import alone, topics
+from detector.cluster import alone, entry, topics
 from detector.cluster.delivering import deliver
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
@@ -63,7 +63,8 @@ class Worker:
         decode = decoder(settings.log.format, settings.entities.pseudonyms, *use_of(settings, self.profile))
         self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode)
         self.policy = settings.policy.over(self.profile.summary.policy.thresholds)
-        ledger = Ledger(list(self.source.brokers), self.names, self._made)
+        self.entry = entry.of(self.source)
+        ledger = Ledger(self.entry, self.names, self._made)
         self.judging = Judging(ledger, self.profile.summary.id, settings.store.snapshot_s, self.telemetry.count)
 
     def run(self) -> None:
@@ -97,6 +98,7 @@ class Worker:
         return faust.App(
             self.names.judging,
             broker=[f"kafka://{broker}" for broker in self.source.brokers],
+            broker_credentials=entry.credentials(self.source),
             topic_partitions=cluster.partitions,
             topic_replication_factor=cluster.replication,
             topic_disable_leader=True,
@@ -114,13 +116,13 @@ class Worker:
 
     def _stages(self, app: Any, topic_id: str, outbox: Outbox, couriers: Couriers) -> None:
         queries = app.topic(self.names.queries, value_serializer="raw", partitions=self.routes.partitions, acks=False)
-        projecting = Projecting(self.settings, self.source, topic_id, self.profile.summary.id, self.routes)
+        projecting = Projecting(self.settings, self.source, self.entry, topic_id, self.profile.summary.id, self.routes)
 
         async def project(_app: Any) -> None:
             await projecting.run(lambda: bool(app.should_stop))
 
         async def tell(_app: Any) -> None:
-            await deliver(self.settings, self.source, outbox, couriers.ring, lambda: bool(app.should_stop))
+            await deliver(self.settings, self.entry, outbox, couriers.ring, lambda: bool(app.should_stop))
 
         async def judge(stream: Any) -> None:
             async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):

@@ -44,7 +44,6 @@ def test_sound_settings_are_taken(profile: Profile) -> None:
         ({"shadow": {"profile": "p", "store": "s"}}, "shadow: workers run no second profile"),
         ({"learning": {"successor": "auto"}}, r"learning\.successor: no successor is learned"),
         ({"source": {"partitions": [0]}}, r"source\.partitions: workers share out all"),
-        ({"source": {"tls": True}}, "plain text only"),
         ({"source": {"on_gap": "continue"}}, "always refuses a gap"),
         ({"source": {"group": "g"}}, r"named by cluster\.name"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,16 +15,42 @@ from detector.redteam import World, digits_world, simulate
 from detector.run.replay import read_logs
 from tests.crash.stage import Record, Stage, keyed
 from tests.servers.elasticsearch import ElasticsearchServer, elasticsearch_server
-from tests.servers.kafka import KafkaServer, kafka_server
+from tests.servers.kafka import kafka_server
+from tests.servers.kafka.secure import SecureListener, add_scram_users, add_secure_listener
+from tests.servers.kafka.server import KafkaServer
 from tests.sinks.conftest import load_template
 
+USERS = {"alice": "correct-horse"}
 ATTACKS = {"jacobian": 3, "line-search": 3, "data-free": 2, "uniform": 2, "foreign@30%": 1, "data-free/4": 1}
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    with kafka_server(tmp_path_factory.mktemp("kafka")) as server:
-        yield server
+def kafka_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KafkaServer, SecureListener]]:
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    secure = add_secure_listener(server, USERS)
+    with kafka_server(server):
+        add_scram_users(server, USERS)
+        yield server, secure
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_node: tuple[KafkaServer, SecureListener]) -> KafkaServer:
+    return kafka_node[0]
+
+
+@pytest.fixture
+def secure(kafka_node: tuple[KafkaServer, SecureListener], monkeypatch: pytest.MonkeyPatch) -> Mapping[str, object]:
+    """Settings of a source that comes in by SASL_SSL."""
+    monkeypatch.setenv("TEST_KAFKA_PASSWORD", USERS["alice"])
+    listener = kafka_node[1]
+    return {
+        "brokers": [listener.bootstrap],
+        "tls": True,
+        "ca_file": str(listener.ca_file),
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "username": "alice",
+        "password": {"env": "TEST_KAFKA_PASSWORD"},
+    }
 
 
 @pytest.fixture(scope="session")

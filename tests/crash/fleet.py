@@ -35,7 +35,7 @@ class Left(NamedTuple):
 class Fleet:
     """`workers` processes; `supervise` starts again whichever ended."""
 
-    def __init__(self, stage: Stage, workers: int, start: str = "earliest") -> None:
+    def __init__(self, stage: Stage, workers: int, start: str = "earliest", **source: Any) -> None:
         self.stage = stage
         self.names = Names(stage.topic.lower())
         cluster = {
@@ -48,7 +48,7 @@ class Fleet:
         sections = {
             "cluster": cluster,
             "policy": CLIENTS_ALONE,
-            "source": {"batch_size": 400, "start": start},
+            "source": {"batch_size": 400, "start": start, **source},
             "store": {"snapshot_s": SNAPSHOT_S},
         }
         first = stage.new_run("worker-0", **sections)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +120,17 @@ def test_reading_begins_where_it_was_settled(stage: Stage, log: list[Record], pr
     fleet.start(0)
     fleet.drain()
     assert fleet.left().rows == expected(profile, log[500:800], tmp_path).rows
+
+
+def test_workers_come_in_by_sasl_over_tls(
+    stage: Stage, log: list[Record], profile: Path, tmp_path: Path, secure: Mapping[str, Any]
+) -> None:
+    fleet = Fleet(stage, 1, **secure)
+    assert fleet.topics()[0] == 0
+    stage.write(log[:300])
+    fleet.start(0)
+    fleet.drain()
+    assert fleet.left().rows == expected(profile, log[:300], tmp_path).rows
 
 
 def test_a_changed_number_of_partitions_is_refused(stage: Stage) -> None:
