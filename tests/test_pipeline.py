@@ -298,7 +298,7 @@ def restored(profile: Profile, snapshot: tuple[bytes, list[Any], dict[bytes, byt
     state, names, records, cases = snapshot
     after = pipeline(profile)
     restore_rows(after.tables, names, records)
-    after.cases = {key: msgspec.msgpack.decode(case, type=Case) for key, case in cases}
+    after.cases.update((key, msgspec.msgpack.decode(case, type=Case)) for key, case in cases)
     after.restore(msgspec.msgpack.decode(state, type=State))
     return after
 

@@ -152,7 +152,7 @@ def test_going_on_from_a_snapshot_leaves_the_same(
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(before.state()), type=type(before.state()))
     rows = {key: row for table in before.tables for key, row in table.changed()}
     restore_rows(after.tables, [name for table in before.tables for name in table.changed_names()], rows)
-    after.cases = dict(before.cases)
+    after.cases.update(before.cases)
     after.restore(state)
     steps(after, chunks[1:])
     assert settled(after) == settled(lived[0])

@@ -133,7 +133,7 @@ class Partition:
         clients = self.pipeline.clients
         for (key, row), (_, _, _, id_) in zip(clients.changed(), clients.changed_names(), strict=True):
             yield ROW + key, msgspec.msgpack.encode(Row(id_, row))
-        for key in self.pipeline.changed_cases:
+        for key in self.pipeline.docket.changed:
             yield CASE + key, msgspec.msgpack.encode(self.pipeline.cases[key])
         yield MARK, self.mark()
 
@@ -146,7 +146,7 @@ class Partition:
     def settled(self) -> None:
         """The entries are durable."""
         self.pipeline.clients.settled()
-        self.pipeline.changed_cases.clear()
+        self.pipeline.docket.changed.clear()
         self.saved = True
 
     # -- coming back
