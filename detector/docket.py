@@ -9,6 +9,7 @@ import msgspec
 from detector import reasons
 from detector.alert import ATTACKS, NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
+from detector.learned.population import Settled
 from detector.policy import Dated, Policy, in_force, level_of_class
 from detector.profile.succession import Succession
 from detector.storm import Passed, Waiting, held
@@ -69,3 +70,13 @@ class Docket:
             level = level_of_class(point.of_class) if point.of_class else point.kind
             promise = self._succession.promise(level, decision.threshold, point.at)
         return reasons.alert(policy, point, decision, self._signals, promise=promise, profile=self._profile)
+
+
+def stamped(alert: Alert, settled: Settled | None) -> Alert:
+    """The alert, which says so if its promise was void by its time. Known when its tick has come, not before."""
+    if settled is None or settled.void_at is None or settled.watch.void_since is None or alert.promise.share is None:
+        return alert
+    if alert.at < reasons.rfc3339(settled.void_at):
+        return alert
+    state = f"void since {reasons.rfc3339(settled.watch.void_since)}"
+    return msgspec.structs.replace(alert, promise=msgspec.structs.replace(alert.promise, state=state))

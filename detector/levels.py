@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -290,6 +290,14 @@ class _Kept(msgspec.Struct, frozen=True):
     clients: list[str]
 
 
+class Named(Protocol):
+    """Names, each with a slot."""
+
+    ids: list[str]
+
+    def slots(self, names: Sequence[str], /) -> NDArray[np.int64]: ...
+
+
 class OpenTicks:
     """The queries of entities that are judged when a tick closes, until it does; bins of `width` signals.
 
@@ -297,7 +305,7 @@ class OpenTicks:
     process and a cluster agree.
     """
 
-    def __init__(self, entities: Entities, width: int) -> None:
+    def __init__(self, entities: Named, width: int) -> None:
         self._entities, self._width = entities, width
         self._waiting: list[Asked] = []
 

@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import columns, observed, reasons
+from detector import columns, observed
 from detector.alert import UNNAMED, Alert
 from detector.classes import LEAKS_BY_TRADE, PEOPLE, Roster
 from detector.decide import Case
-from detector.docket import Docket
+from detector.docket import Docket, stamped
 from detector.entities import Entities
 from detector.evidence import kernels
 from detector.learned.looks import Look
@@ -173,6 +173,11 @@ class Pipeline:
         return max(self._clocks.values(), default=0)
 
     @property
+    def closed(self) -> int:
+        """No record enters a tick before this one any more."""
+        return self._closed
+
+    @property
     def decided(self) -> int:
         """The latest log time, microseconds, at which anything can have been decided."""
         return max(self.newest_clock, self._closed * TICK_US)
@@ -206,8 +211,9 @@ class Pipeline:
             for day in self.population.due(self._closed * TICK_US):
                 self._close_day(self.population, day, step)
         if self._spans:
+            settled = self.population.settled if self.population else None
             for alert, hold in self.docket.release(self._spans.close(self._closed, self.policies)):
-                (step.held if hold else step.alerts).append(self._stamped(alert))
+                (step.held if hold else step.alerts).append(stamped(alert, settled))
         return step
 
     def take_over(self, since: int, successor: Successor, *, again: bool = False) -> None:
@@ -449,16 +455,6 @@ class Pipeline:
                 self._spans.put(waiting)
             else:
                 step.alerts.append(waiting.alert)
-
-    def _stamped(self, alert: Alert) -> Alert:
-        """The alert, which says so if its promise was void by its time. Known when its tick has come, not before."""
-        found = self.population.settled if self.population else None
-        if found is None or found.void_at is None or found.watch.void_since is None or alert.promise.share is None:
-            return alert
-        if alert.at < reasons.rfc3339(found.void_at):
-            return alert
-        state = f"void since {reasons.rfc3339(found.watch.void_since)}"
-        return msgspec.structs.replace(alert, promise=msgspec.structs.replace(alert.promise, state=state))
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:
         payload = chunk.payloads[index] if self._keep_payloads else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import KafkaAdminClient
 from kafka.net.compat import KafkaNetClient
@@ -73,6 +73,11 @@ def consumer(settings: KafkaSettings) -> Any:
         session_timeout_ms=SESSION_TIMEOUT_MS,
         metrics_enabled=False,
     )
+
+
+def producer(settings: KafkaSettings) -> Any:
+    """Whoever sends a record by it knows that all brokers have it when it is acknowledged."""
+    return _connected(settings, KafkaProducer, acks="all", enable_idempotence=True, metrics_enabled=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -13,7 +14,7 @@ from detector.logs.native import decode_many
 from detector.profile import artefact, fit
 from detector.redteam import World, digits_world, simulate
 from detector.run.replay import read_logs
-from tests.crash.stage import Record, Stage, keyed
+from tests.crash.stage import PARTITIONS, Record, Stage, keyed
 from tests.servers.elasticsearch import ElasticsearchServer, elasticsearch_server
 from tests.servers.kafka import kafka_server
 from tests.servers.kafka.secure import SecureListener, add_scram_users, add_secure_listener
@@ -83,6 +84,25 @@ def log(digits: World) -> list[Record]:
     """60 honest clients and 15 accounts that attack, in the order of time."""
     traffic = simulate(digits, seed=12, honest=60, attackers=ATTACKS, budget=500)
     return keyed(traffic.lines())
+
+
+@pytest.fixture(scope="session")
+def crowded(digits: World, log: list[Record]) -> list[Record]:
+    """The same log with a dozen more that attack, one a minute: a storm."""
+    traffic = simulate(digits, seed=13, honest=0, attackers={"uniform": 12}, budget=30)
+    asked: dict[str, int] = {}
+    crowd = []
+    for line in traffic.lines():
+        record = msgspec.json.decode(line)
+        n = asked[record["client"]] = asked.get(record["client"], -1) + 1
+        record["at"] = f"2026-01-20T10:{list(asked).index(record['client']):02}:{n:02}.000000Z"
+        crowd.append(msgspec.json.encode(record))
+    both = sorted([*log[:-PARTITIONS], *keyed(crowd)[:-PARTITIONS]], key=_at)
+    return [*both, *log[-PARTITIONS:]]
+
+
+def _at(record: Record) -> str:
+    return str(msgspec.json.decode(record.line)["at"])
 
 
 @pytest.fixture
