@@ -35,14 +35,16 @@ def conversations(part: tuple[int, int]) -> list[list[Exchange]]:
     return list(found.values())
 
 
-def people(part: tuple[int, int], seed: int) -> list[list[list[Exchange]]]:
-    """Clients, each with conversations of its own, until it has asked so many prompts, log-uniform."""
+def people(part: tuple[int, int], seed: int, fewest: float = FEWEST, most: float = MOST) -> list[list[list[Exchange]]]:
+    """Clients, each with conversations of its own, until it has asked so many prompts, log-uniform. The last may come
+    to fewer.
+    """
     rng = np.random.default_rng(seed)
     all_ = conversations(part)
     order = iter(rng.permutation(len(all_)).tolist())
     clients = []
     for i in order:
-        wanted, own = np.exp(rng.uniform(np.log(FEWEST), np.log(MOST))), [all_[i]]
+        wanted, own = np.exp(rng.uniform(np.log(fewest), np.log(most))), [all_[i]]
         while sum(map(len, own)) < wanted and (following := next(order, None)) is not None:
             own.append(all_[following])
         clients.append(own)

@@ -50,13 +50,10 @@ def main() -> None:
     part = DEVELOPMENT if quick else REPORT
     folder = BUILD / "text"
     folder.mkdir(parents=True, exist_ok=True)
-    say("making the log of honest clients")
-    _write(folder / "honest.jsonl", {f"p{i}": _honest(own, i) for i, own in enumerate(people(FIT, SEED_PEOPLE))})
-    options = fit.Options(promise=PROMISE, horizon_us=None, seed=SEED_FIT)
-    profile = fit.fit(reader(folder / "honest.jsonl"), DECODERS["native"], None, options, say)
+    profile = fitted(folder)
     say("making honest clients of today, and sweeps")
     today = made(part)
-    _write(folder / "today.jsonl", today)
+    write(folder / "today.jsonl", today)
     done = replayed(profile, folder / "today.jsonl")
     found = summary(profile, done, by_kind(today, first_alerts(done)), time.monotonic() - began)
     if quick:
@@ -65,25 +62,33 @@ def main() -> None:
     save("text", found, page(found))
 
 
+def fitted(folder: Path) -> Profile:
+    """Learned from the honest clients of the first part of the conversations."""
+    say("making the log of honest clients")
+    write(folder / "honest.jsonl", {f"p{i}": of_honest(own, i) for i, own in enumerate(people(FIT, SEED_PEOPLE))})
+    options = fit.Options(promise=PROMISE, horizon_us=None, seed=SEED_FIT)
+    return fit.fit(reader(folder / "honest.jsonl"), DECODERS["native"], None, options, say)
+
+
 def made(part: tuple[int, int]) -> dict[str, Asked]:
     """Clients by name, `KIND/NUMBER`: honest ones, and CAMPAIGNS of every sweep."""
     honest = people(part, SEEDS[part])
     pool = [one for own in honest for conversation in own for one in conversation]
-    found = {f"honest/{i}": _honest(own, i) for i, own in enumerate(honest)}
+    found = {f"honest/{i}": of_honest(own, i) for i, own in enumerate(honest)}
     for place, (name, sweep) in enumerate(SWEEPS.items()):
         for i in range(CAMPAIGNS):
             rng = np.random.default_rng([SEEDS[part], place, i])
             cover = [e for k in rng.permutation(len(honest))[:24] for conversation in honest[k] for e in conversation]
             asked = hidden(sweep.make(pool, rng), cover, sweep.share, rng)
-            found[f"{name}/{i}"] = _timed([asked], rng)
+            found[f"{name}/{i}"] = timed([asked], rng)
     return found
 
 
-def _honest(own: Sequence[Sequence[Exchange]], i: int) -> Asked:
-    return _timed(own, np.random.default_rng([7, i]))
+def of_honest(own: Sequence[Sequence[Exchange]], i: int) -> Asked:
+    return timed(own, np.random.default_rng([7, i]))
 
 
-def _timed(own: Sequence[Sequence[Exchange]], rng: np.random.Generator) -> Asked:
+def timed(own: Sequence[Sequence[Exchange]], rng: np.random.Generator) -> Asked:
     """A minute or so between prompts, half a day between conversations: of honest and of sweeps, so that time tells
     little.
     """
@@ -96,7 +101,7 @@ def _timed(own: Sequence[Sequence[Exchange]], rng: np.random.Generator) -> Asked
     return found
 
 
-def _write(path: Path, clients: Mapping[str, Asked]) -> None:
+def write(path: Path, clients: Mapping[str, Asked]) -> None:
     records = [(at, client, i, one) for client, asked in clients.items() for i, (at, one) in enumerate(asked)]
     with open(path, "w", encoding="utf-8") as file:
         for at, client, i, one in sorted(records, key=lambda record: record[:3]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,6 +94,13 @@ class Entities:
         self.keys: list[bytes] = []
         self._secret = secret
         self._slots: dict[str, int] = {}
+        self._enlarge: Callable[[Rows], Rows] = _enlarged
+
+    def kept_by(self, enlarge: Callable[[Rows], Rows]) -> None:
+        """Lets `enlarge` say where rows lie from now on: it gives more rows, first those that it is given."""
+        self._enlarge = enlarge
+        self.rows = enlarge(self.rows)
+        self._grow()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -151,8 +158,8 @@ class Entities:
     def _add(self, id_: str) -> int:
         slot = len(self.ids)
         if slot == len(self.rows):
-            self.rows = _enlarged(self.rows)
-            self.dirty, self.weighed_by = _enlarged(self.dirty), _enlarged(self.weighed_by)
+            self.rows = self._enlarge(self.rows)
+            self._grow()
         key = entity_key(Name(self.model, self.kind, id_), self._secret)
         self.ids.append(id_)
         self.keys.append(key)
@@ -160,8 +167,17 @@ class Entities:
         self.rows[slot]["salt"] = np.frombuffer(key, "<u8")[0]
         return slot
 
+    def _grow(self) -> None:
+        """As many places beside rows as there are rows."""
+        self.dirty = _lengthened(self.dirty, len(self.rows))
+        self.weighed_by = _lengthened(self.weighed_by, len(self.rows))
 
-def _enlarged(old: NDArray[Any]) -> NDArray[Any]:
-    new = np.zeros(2 * len(old), old.dtype)
+
+def _enlarged(old: Rows) -> Rows:
+    return _lengthened(old, 2 * len(old))
+
+
+def _lengthened(old: NDArray[Any], length: int) -> NDArray[Any]:
+    new = np.zeros(length, old.dtype)
     new[: len(old)] = old
     return new

@@ -465,13 +465,9 @@ def _observed(model: str) -> Entities:
     return Entities(model, "client", client_row(NUMBERS), b"")
 
 
-def restore_rows(
-    tables: Sequence[Entities],
-    names: Iterable[tuple[bytes, str, str, str]],
-    rows: Mapping[bytes, bytes],
-) -> None:
-    """Puts saved rows back into the tables of their levels."""
+def restore_rows(tables: Sequence[Entities], saved: Iterable[tuple[str, str, bytes]]) -> None:
+    """Puts saved rows (kind, id, record) back into the tables of their levels."""
     by_kind = {table.kind: table for table in tables}
-    for key, _, kind, id_ in names:
-        if kind in by_kind and key in rows:
-            by_kind[kind].restore(id_, rows[key])
+    for kind, id_, record in saved:
+        if kind in by_kind:
+            by_kind[kind].restore(id_, record)

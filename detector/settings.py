@@ -75,11 +75,14 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     path: the store; one process writes it.
     snapshot_s: seconds between snapshots; after a crash the log since the last one is read again.
     tape_days: days of log time for which scores are kept, so that another policy can be tried on them.
+    page_rows: rows of clients lie in a file in `path` that the system pages, so that more of them than fit into memory
+    change nothing but speed. Off: all rows are in memory.
     """
 
     path: str = "querywarden-store"
     snapshot_s: Positive = 30.0
     tape_days: Annotated[int, Meta(ge=1)] = 35
+    page_rows: bool = True
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

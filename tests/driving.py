@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from detector.alert import Alert
 from detector.decide import Case
+from detector.entities import Entities
 from detector.logs.native import decode_many
 from detector.pipeline import Pipeline, Step
 from detector.policy import Dated, Policy
@@ -64,3 +65,12 @@ def rows(pipeline: Pipeline) -> dict[tuple[str, str], bytes]:
     return {
         (table.kind, id_): table.rows[slot].tobytes() for table in pipeline.tables for slot, id_ in enumerate(table.ids)
     }
+
+
+def saved_rows(tables: Iterable[Entities]) -> list[tuple[str, str, bytes]]:
+    """What a snapshot holds of rows that were written since the last one."""
+    found = []
+    for table in tables:
+        changed = zip(table.changed_names(), table.changed(), strict=True)
+        found += [(kind, id_, row) for (_, _, kind, id_), (_, row) in changed]
+    return found

@@ -23,7 +23,7 @@ from detector.query import Chunk
 from detector.tape import Point
 from features import NUMBERS
 from tests import people, strategies
-from tests.driving import Outcome, drive, outcome, pipeline, rows, steps
+from tests.driving import Outcome, drive, outcome, pipeline, rows, saved_rows, steps
 from tests.layouts import CLIENT_ROW
 
 some = settings(max_examples=50)
@@ -284,20 +284,22 @@ def test_a_decoder_may_give_several_queries_of_one_record(profile: Profile) -> N
 # -- a break
 
 
-def saved(before: Pipeline) -> tuple[bytes, list[Any], dict[bytes, bytes], list[Any]]:
+Saved = tuple[bytes, list[tuple[str, str, bytes]], list[tuple[bytes, bytes]]]
+
+
+def saved(before: Pipeline) -> Saved:
     """What a snapshot holds, as bytes."""
     return (
         msgspec.msgpack.encode(before.state()),
-        [name for table in before.tables for name in table.changed_names()],
-        {key: row for table in before.tables for key, row in table.changed()},
+        saved_rows(before.tables),
         [(key, msgspec.msgpack.encode(case)) for key, case in before.cases.items()],
     )
 
 
-def restored(profile: Profile, snapshot: tuple[bytes, list[Any], dict[bytes, bytes], list[Any]]) -> Pipeline:
-    state, names, records, cases = snapshot
+def restored(profile: Profile, snapshot: Saved) -> Pipeline:
+    state, rows, cases = snapshot
     after = pipeline(profile)
-    restore_rows(after.tables, names, records)
+    restore_rows(after.tables, rows)
     after.cases.update((key, msgspec.msgpack.decode(case, type=Case)) for key, case in cases)
     after.restore(msgspec.msgpack.decode(state, type=State))
     return after

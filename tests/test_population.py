@@ -15,7 +15,7 @@ from detector.profile.artefact import Profile
 from detector.profile.succession import name_of, thresholds_of
 from detector.query import Chunk
 from tests import people
-from tests.driving import drive, pipeline, steps
+from tests.driving import drive, pipeline, saved_rows, steps
 
 # Two of the profile's horizons after the log that it was learned from.
 LATER_US = 13 * people.DAY_US
@@ -150,8 +150,7 @@ def test_going_on_from_a_snapshot_leaves_the_same(
     assert after.population is not None
     after.population.settled = msgspec.msgpack.decode(msgspec.msgpack.encode(settled(before)), type=Settled)
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(before.state()), type=type(before.state()))
-    rows = {key: row for table in before.tables for key, row in table.changed()}
-    restore_rows(after.tables, [name for table in before.tables for name in table.changed_names()], rows)
+    restore_rows(after.tables, saved_rows(before.tables))
     after.cases.update(before.cases)
     after.restore(state)
     steps(after, chunks[1:])

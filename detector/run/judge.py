@@ -33,6 +33,7 @@ from detector.run.forgetting import (
 )
 from detector.run.journal import Journal
 from detector.run.outbox import Outbox
+from detector.run.paging import Paged
 from detector.run.store import Store
 from detector.run.successors import NAME as SUCCESSORS
 from detector.run.successors import Successors
@@ -56,7 +57,7 @@ class Judge:
     def __init__(self, folder: Path, profile: Profile | None, settings: Settings) -> None:
         self.profile = profile
         self.positions: dict[str, int] = {}
-        self._settings = settings
+        self._folder, self._settings = folder, settings
         self._resumed = False  # the store knew streams
         self._points: list[Point] = []
         self._letters: list[DeadLetter] = []
@@ -91,7 +92,10 @@ class Judge:
             alerts_from=micros(before) if before else 0,
             unnamed_members=self._settings.entities.unnamed_members,
         )
-        restore_rows(pipeline.tables, saved.names, dict(saved.rows))
+        if self._settings.store.page_rows:
+            for table in pipeline.tables:
+                table.kept_by(Paged(self._folder))
+        restore_rows(pipeline.tables, saved.named_rows)
         pipeline.cases.update((key, msgspec.msgpack.decode(body, type=Case)) for key, body in saved.cases)
         if pipeline.population and POPULATION in saved.extras:
             pipeline.population.settled = msgspec.msgpack.decode(saved.extras[POPULATION], type=Settled)

@@ -75,6 +75,7 @@ class Saved(NamedTuple):
 
     positions: stream -> the next offset that the state does not yet include
     rows: 16-byte entity key -> row record;  names: key -> model, kind, id;  cases: key -> body;  extras: by name
+    named_rows: kind, id, row record
     """
 
     positions: dict[str, int]
@@ -82,6 +83,7 @@ class Saved(NamedTuple):
     names: Iterator[tuple[bytes, str, str, str]]
     cases: Iterator[tuple[bytes, bytes]]
     extras: dict[str, bytes]
+    named_rows: Iterator[tuple[str, str, bytes]]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -211,6 +213,8 @@ class Store(Reader):
             names=self.db.stream("SELECT key, model, kind, id FROM names"),
             cases=self.db.stream("SELECT key, body FROM cases"),
             extras=dict(self.db.read("SELECT name, body FROM extras")),
+            # CROSS: the large table is read from its beginning to its end
+            named_rows=self.db.stream("SELECT kind, id, row FROM rows CROSS JOIN names USING (key)"),
         )
 
     def row(self, key: bytes) -> bytes | None:

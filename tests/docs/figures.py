@@ -59,6 +59,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "unseen_text": lambda: tables("text")[1],
     "adaptive_text": lambda: tables("text")[2],
     "hidden_text": lambda: tables("text")[3],
+    "windows": lambda: tables("windows")[0],
     "tabular": lambda: tables("tabular")[0],
     "rings": lambda: tables("rings")[0],
 }
