@@ -29,10 +29,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.results import BUILD, save, say, spread, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
-from detector.cluster import alone, topics
-from detector.cluster.ledger import Ledger
+from detector.cluster import entry, topics
+from detector.cluster.clients import Clients
+from detector.cluster.ledger import Ledger, Owned
 from detector.cluster.names import Names
-from detector.cluster.partition import Partition
+from detector.cluster.stages import Making
+from detector.cluster.wire import Routes
+from detector.entities import Entities
 from detector.logs import DECODERS
 from detector.profile import artefact
 from detector.settings import Settings, load
@@ -140,12 +143,10 @@ class Fleet:
             },
             "profile": {"path": str(folder / "profile")},
             "store": {"path": str(own / "store")},
-            "policy": {"storm": {"at_least": 0}},
             "cluster": {
                 "name": f"of-{self._topic}",
                 "partitions": PARTITIONS,
                 "replication": 1,
-                "clients_only": True,
                 "session_s": SESSION_S,
             },
             "sinks": self._sinks,
@@ -163,18 +164,17 @@ class Fleet:
 def move(settings: Settings) -> dict[str, Any]:
     """The state of a partition with many clients: saved whole, and opened as another worker would."""
     assert isinstance(settings.source, KafkaSettings)
-    topics.settle(settings, settings.source)
     profile = artefact.load(Path(settings.profile.path or ""))
     policy = settings.policy.over(profile.summary.policy.thresholds)
-    made = alone.pipelines(settings, profile, DECODERS["native"])
+    topics.settle(settings, settings.source, policy)
+    routes = Routes(profile.secret, PARTITIONS, DECODERS["native"], profile.summary.model)
+    making = Making(settings, profile, routes, [])
     names = Names(settings.cluster.name)
-    ledger = Ledger(
-        list(settings.source.brokers), names, lambda number: Partition(profile.summary.id, PARTITIONS, policy, made)
-    )
+    ledger = Ledger(entry.of(settings.source), names, making.stages(names)[0])
 
     async def moved() -> dict[str, Any]:
         own = await ledger.open(0)
-        clients = own.partition.pipeline.clients
+        clients = _clients(own)
         slots = clients.slots([f"client-{i}" for i in range(ENTITIES)])
         clients.rows["n"][slots] = 1
         clients.touched(slots)
@@ -183,12 +183,17 @@ def move(settings: Settings) -> dict[str, Any]:
         saved = time.perf_counter()
         other = await ledger.open(0)
         opened = time.perf_counter()
-        assert len(other.partition.pipeline.clients) == ENTITIES
+        assert len(_clients(other)) == ENTITIES
         await own.close()
         await other.close()
         return {"entities": ENTITIES, "saved_s": saved - began, "opened_s": opened - saved}
 
     return asyncio.run(moved())
+
+
+def _clients(own: Owned) -> Entities:
+    assert isinstance(own.partition.work, Clients)
+    return own.partition.work.pipeline.clients
 
 
 def write(bootstrap: str, topic: str, lines: Sequence[bytes]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import dashboarding, ranging, sized, upkeep
+from detector import dashboarding, ranging, sized, upkeep, workers
 from detector.errors import QuerywardenError, SettingsError
 from detector.run import journal_log
 
@@ -166,6 +166,7 @@ def _policy_arguments(parser: argparse.ArgumentParser) -> None:
     )
     apply.add_argument("--config", required=True, type=Path)
     apply.add_argument("--since", metavar="TIME", help="RFC 3339; default: from the newest log time on")
+    apply.add_argument("--workers", action="store_true", help="of all workers (docs/cluster.md)")
     apply.set_defaults(command=_policy_apply)
 
 
@@ -296,28 +297,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    from detector.cluster import alone
-
-    alone.need_faust()
-    from detector.cluster.worker import Worker
-
-    settings = _settings(arguments.config, dict(os.environ))
-    journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
-    Worker(settings).run()
-    return 0
+    return workers.work(arguments, _settings)
 
 
 def _topics(arguments: argparse.Namespace) -> int:
-    from detector.cluster import alone
-
-    alone.need_faust()
-    from detector.cluster import topics
-    from detector.profile import artefact
-
-    settings = _settings(arguments.config, dict(os.environ))
-    path = settings.profile.path
-    source, _ = alone.check(settings, artefact.load(Path(path)) if path else None)
-    _say(*topics.settle(settings, source))
+    _say(*workers.topics(arguments, _settings))
     return 0
 
 
@@ -376,12 +360,16 @@ def _policy_apply(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact
     from detector.run.store import request_policy
 
+    since = _moment(arguments.since) if arguments.since else None
+    if arguments.workers:
+        well, said = workers.apply(arguments, _settings, since)
+        _say(said)
+        return 0 if well else 1
     settings = _settings(arguments.config)
     promised = {}
     if settings.profile.path:
         promised = artefact.load(Path(settings.profile.path)).summary.policy.thresholds
     policy = settings.policy.over(promised)
-    since = _moment(arguments.since) if arguments.since else None
     number = request_policy(Path(settings.store.path) / "state.sqlite", policy, since)
     _say(f"Asked for the policy {policy.version} (request {number}); the runner takes it within a second.")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -290,6 +290,14 @@ class _Kept(msgspec.Struct, frozen=True):
     clients: list[str]
 
 
+class Named(Protocol):
+    """Names, each with a slot."""
+
+    ids: list[str]
+
+    def slots(self, names: Sequence[str], /) -> NDArray[np.int64]: ...
+
+
 class OpenTicks:
     """The queries of entities that are judged when a tick closes, until it does; bins of `width` signals.
 
@@ -297,7 +305,7 @@ class OpenTicks:
     process and a cluster agree.
     """
 
-    def __init__(self, entities: Entities, width: int) -> None:
+    def __init__(self, entities: Named, width: int) -> None:
         self._entities, self._width = entities, width
         self._waiting: list[Asked] = []
 
@@ -369,6 +377,7 @@ class GroupLevel:
         levels, moved = np.empty(len(starts), np.int32), np.empty(len(starts), np.bool_)
         clocks, seen = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
         nats, told = np.empty((len(starts), 2, shape[1])), np.empty((*shape, BINS), np.uint16)
+        in_any_order(asked.bins, starts, stops, self.entities.rows["n"][slots[starts]])
         self.entities.touched(slots)
         kernels.weigh_ticks(
             starts, stops, tick, slots, asked.bins, self._law, self._epoch_us, TICK_US, self.entities.rows,
@@ -403,6 +412,16 @@ def of_all(kit: Kit, of_additive: NDArray[Any]) -> NDArray[Any]:
     whole = np.zeros((*of_additive.shape[:-1], len(kit.signals)), of_additive.dtype)
     whole[..., kit.additive] = of_additive
     return whole
+
+
+def in_any_order(
+    bins: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64], asked_before: NDArray[Any]
+) -> None:
+    """Sorts the bins (n, F) of runs in which counts may become so large that they are halved: each signal by itself,
+    so that what is left does not depend on who came first. asked_before: queries of each run's entity, ever.
+    """
+    for run in np.flatnonzero(asked_before + (stops - starts) >= kernels.FULL).tolist():
+        bins[starts[run] : stops[run]].sort(axis=0)
 
 
 def run_starts(tick: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,25 +13,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import columns, observed, reasons, storm
-from detector.alert import ATTACKS, NO_PROMISE, UNNAMED, Alert
+from detector import columns, observed
+from detector.alert import UNNAMED, Alert
 from detector.classes import LEAKS_BY_TRADE, PEOPLE, Roster
-from detector.decide import NO_CASE, Case, Decision, decide
+from detector.decide import Case
+from detector.docket import Docket, stamped
 from detector.entities import Entities
 from detector.evidence import kernels
 from detector.learned.looks import Look
 from detector.learned.news import population_moved
 from detector.learned.population import DAY_US, Came, News, Open, Population
 from detector.learned.successor import Successor
-from detector.levels import PART, TICK_US, Asked, ClientLevel, GroupLevel, Naming, Weighed
+from detector.levels import PART, TICK_US, ClientLevel, Naming, Weighed
 from detector.logs.contract import Decode
-from detector.policy import Dated, Policy, in_force, level_of_class
+from detector.policy import Dated, in_force, level_of_class
 from detector.profile.artefact import Profile, client_row
 from detector.profile.reading import reading
 from detector.profile.succession import Succession, population_of
 from detector.query import ABSENT, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Query
 from detector.rings.accounts import ACCOUNT, RING
-from detector.rings.level import RingLevel
+from detector.spanning import Spanning, Spans
+from detector.storm import Sky
 from detector.tape import Point
 from features import NUMBERS
 from features.contract import DIMS
@@ -72,7 +74,7 @@ class State(msgspec.Struct, frozen=True):
     clocks: dict[str, int]
     closed: int
     ticks: dict[str, bytes] = {}
-    sky: storm.Sky = storm.Sky()
+    sky: Sky = Sky()
     others: dict[str, tuple[int, int]] = {}
     open_days: Open | None = None
 
@@ -91,22 +93,18 @@ class Pipeline:
         alerts_from: int = 0,
         also_versions: Iterable[str] = (),
         unnamed_members: Collection[str] = UNNAMED,
+        spans: Spans | None = None,
     ) -> None:
         """alerts_from: log time, microseconds, before which nothing is decided; cases stand still until then.
         also_versions: of the served model, for which the profile holds beside its own. unnamed_members: kinds of groups
-        whose members no point names.
+        whose members no point names. spans: where what spans clients is judged; here where None.
         """
         self.profile = profile
-        self.policies = list(policies)
-        self.cases: dict[bytes, Case] = {}
-        self.changed_cases: set[bytes] = set()
         self._decode = decode
         self._model = profile.summary.model if profile else model
         self._keep_payloads = keep_payloads
-        self._alerts_from = alerts_from
         self._clocks: dict[str, int] = {}
         self._closed = 0  # no record enters a tick before this one any more
-        self._judged = 0  # the ticks before this one were judged
         self._secret = columns.secret_word(profile.secret if profile else b"")
         self._width = profile.projection.width if profile else None
         self._reader = reading(profile)
@@ -121,6 +119,8 @@ class Pipeline:
         self._succession = Succession(profile) if profile else None
         if self._succession:
             self._client_level.watch = self._succession.watch
+        name = profile.summary.id if profile else "none"
+        self.docket = Docket(policies, self._kit.signals, name, self._succession, alerts_from)
         self._levels, self._roster = [self._client_level], Roster([PEOPLE])
         if profile:
             self._levels += [
@@ -133,18 +133,7 @@ class Pipeline:
         self._versions = frozenset([OURS, *bound, *also_versions]) if bound else frozenset()
         self.other_versions: dict[str, tuple[int, int]] = {}  # first and latest log time, microseconds
         self._unnamed = frozenset(unnamed_members)
-        self._group_levels: dict[str, GroupLevel] = {}
-        if profile:
-            for kind in profile.summary.groups:
-                self._group_levels[kind] = GroupLevel(self._kit, profile.entities(kind), profile.laws[kind], epoch_us)
-        self._rings: RingLevel | None = None
-        if profile and profile.summary.rings:
-            tables = profile.entities(ACCOUNT), profile.entities(RING)
-            self._rings = RingLevel(self._kit, *tables, profile.laws[RING], profile.summary.rings, epoch_us)
-        self._storms: storm.Storms | None = None
-        if profile:
-            s = profile.summary
-            self._storms = storm.Storms(s.model, s.id, (s.promise or 0.0) * s.clients / max(s.queries, 1))
+        self._spans = spans or (Spanning(profile) if profile else None)
 
     def _class_level(self, profile: Profile, name: str, number: int) -> ClientLevel:
         """Clients of a class: its own law over the rows of all, and nobody watches them beside the signals."""
@@ -153,13 +142,20 @@ class Pipeline:
         return ClientLevel(self._kit, self.clients, profile.learned, known, law, epoch_us, self._secret, name, number)
 
     @property
+    def policies(self) -> list[Dated]:
+        return self.docket.policies
+
+    @property
+    def cases(self) -> dict[bytes, Case]:
+        return self.docket.cases
+
+    @property
     def tables(self) -> list[Entities]:
-        of_rings = [self._rings.accounts, self._rings.rings] if self._rings else []
-        return [self.clients, *(level.entities for level in self._group_levels.values()), *of_rings]
+        return [self.clients, *(self._spans.tables if self._spans else ())]
 
     def rings(self) -> dict[str, list[str]]:
         """The accounts of each ring, as they were linked at its last tick; not all of these stand out."""
-        return self._rings.members() if self._rings else {}
+        return self._spans.members() if self._spans else {}
 
     @property
     def known(self) -> int:
@@ -175,6 +171,11 @@ class Pipeline:
     def newest_clock(self) -> int:
         """The latest log time seen, microseconds; 0 before the first query."""
         return max(self._clocks.values(), default=0)
+
+    @property
+    def closed(self) -> int:
+        """No record enters a tick before this one any more."""
+        return self._closed
 
     @property
     def decided(self) -> int:
@@ -203,16 +204,16 @@ class Pipeline:
         """Closes ticks, see `close`, and judges those that were closed."""
         self.close(streams)
         step = Step()
-        if self._closed > self._judged:
-            self._judged = self._closed
-            for level in self._group_levels.values():
-                self._judge_many(level.close(self._closed), step)
-        if self._rings:
-            self._judge_many(self._rings.close(self._closed, ended=streams is None), step)
+        if self._spans:
+            for points in self._spans.due(self._closed, ended=streams is None):
+                self._judge_many(points, step)
         if self.population is not None:
             for day in self.population.due(self._closed * TICK_US):
                 self._close_day(self.population, day, step)
-        self._release(step)
+        if self._spans:
+            settled = self.population.settled if self.population else None
+            for alert, hold in self.docket.release(self._spans.close(self._closed, self.policies)):
+                (step.held if hold else step.alerts).append(stamped(alert, settled))
         return step
 
     def take_over(self, since: int, successor: Successor, *, again: bool = False) -> None:
@@ -229,7 +230,7 @@ class Pipeline:
         self._succession.take_over(since, successor, self.population.now)
 
     def _close_day(self, population: Population, day: int, step: Step) -> None:
-        news = population.close(day, self._came(day))
+        news = population.close(day, self.came(day))
         if news != QUIET:
             step.news.append(news)
         profile, policy = self.profile, in_force(self.policies, (day + 1) * DAY_US)
@@ -238,7 +239,7 @@ class Pipeline:
             profile.summary.model, profile.summary.id, policy.version, (day + 1) * DAY_US, news.moved, news.void_since
         )
 
-    def _came(self, day: int) -> list[Came]:
+    def came(self, day: int) -> list[Came]:
         """The clients whose first horizon closed in a day of log time."""
         assert self.profile is not None
         rows = self.clients.rows[: len(self.clients)]
@@ -276,23 +277,15 @@ class Pipeline:
             self._clocks[stream] = max(self._clocks.get(stream, 0), up_to)
 
     def state(self) -> State:
-        ticks = {kind: level.open.saved() for kind, level in self._group_levels.items()}
-        if self._rings:
-            ticks[RING] = self._rings.saved()
-        sky = self._storms.state() if self._storms else storm.Sky()
+        ticks, sky = self._spans.state() if self._spans else ({}, Sky())
         days = self.population.open() if self.population else None
         return State(dict(self._clocks), self._closed, ticks, sky, dict(self.other_versions), days)
 
     def restore(self, state: State) -> None:
         self._clocks, self._closed = dict(state.clocks), state.closed
         self.other_versions = dict(state.others)
-        for kind, level in self._group_levels.items():
-            if kind in state.ticks:
-                level.open.restore(state.ticks[kind])
-        if self._rings and RING in state.ticks:
-            self._rings.restore(state.ticks[RING])
-        if self._storms:
-            self._storms.restore(state.sky)
+        if self._spans:
+            self._spans.restore(state.ticks, state.sky)
         if self.population and state.open_days:
             self.population.restore(self.population.settled, state.open_days)
 
@@ -329,11 +322,21 @@ class Pipeline:
                 if query.input and weigh[index]:
                     step.letters.append(self._letter(chunk, sources[index], query.row, reason, message, query.client))
         batch, naming = self._batch(queries, found, odd)
+        clock = self._stream_clock(chunk, np.array(sources, np.int64), batch.at)
         start = 0
         for part in observed.advance(self._levels, batch, naming, places):
             s = slice(start, start + len(part.status))
-            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), places[s], part, step)
+            self._after(chunk, queries[s], sources[s], batch.part(s.start, s.stop), places[s], clock[s], part, step)
             start = s.stop
+
+    def _stream_clock(self, chunk: Chunk, sources: I64, at: I64) -> I64:
+        """Moves the stream's clock; returns where it stood at each query. A record's queries come at one time."""
+        clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(chunk.stream, 0)))
+        if chunk.clocks is not None:
+            clock = np.maximum(clock, np.array(chunk.clocks, np.int64)[sources])
+        self._clocks[chunk.stream] = int(clock[-1])
+        last = np.searchsorted(sources, sources, side="right") - 1
+        return np.asarray(clock[last], np.int64)
 
     def _to_weigh(self, queries: Sequence[Query]) -> NDArray[np.bool_]:
         """Which queries are evidence: those that got an answer, from a version that the profile is for."""
@@ -372,6 +375,7 @@ class Pipeline:
         sources: list[int],
         batch: Batch,
         places: I64,
+        clock: I64,
         part: Weighed,
         step: Step,
     ) -> None:
@@ -389,7 +393,11 @@ class Pipeline:
                 step.letters.append(letter)
         if len(part.kept):
             people = weighed & (places[part.kept] == 0)
-            ticks = self._note_times(chunk.stream, queries, batch.at, part, people)
+            ticks = np.maximum(clock[part.kept] // TICK_US, self._closed)
+            if self._spans:
+                kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
+                additive = part.bins[:, self._kit.additive]
+                self._spans.asked(kept, ticks, batch.at[part.kept], additive, people)
             pointed = np.searchsorted(part.kept, [i for i, _ in part.points])
             self._judge([point for _, point in part.points], ticks[pointed].tolist(), step)
             if self.population is not None:
@@ -413,17 +421,9 @@ class Pipeline:
         for place, n, vector in part.looks:
             at = int(np.searchsorted(part.kept, place))
             first_at = int(self.clients.rows["first_at"][batch.slots[place]])
-            group = self._group_key(queries[place])
+            group = self._spans.group_of(queries[place]) if self._spans else b""
             look = Look(keys[at], n, int(part.clock[at]), vector, first_at, group)
             population.look(int(ticks[at]) * TICK_US, look)
-
-    def _group_key(self, query: Query) -> bytes:
-        """Of the client's group of the first kind."""
-        kind, level = next(iter(self._group_levels.items()), ("", None))
-        name = (query.groups or {}).get(kind)
-        if name is None or level is None:
-            return b""
-        return level.entities.keys[level.entities.slot(name)]
 
     def _note_watched(self, queries: list[Query], step: Step) -> None:
         """Counts queries that were not weighed, and notes when other versions of the model were asked."""
@@ -437,36 +437,6 @@ class Pipeline:
                 first, latest = self.other_versions.get(version, (query.at, query.at))
                 self.other_versions[version] = min(first, query.at), max(latest, query.at)
 
-    def _note_times(self, stream: str, queries: list[Query], at: I64, part: Weighed, people: NDArray[np.bool_]) -> I64:
-        """Moves the stream's clock, and hands the queries of people to the ticks that they fall into; returns all
-        ticks. A declared class is judged by itself, not in the sums of its organisation.
-        """
-        kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
-        at = at[part.kept]
-        clock = np.maximum.accumulate(np.maximum(at, self._clocks.get(stream, 0)))
-        self._clocks[stream] = int(clock[-1])
-        ticks: I64 = np.maximum(clock // TICK_US, self._closed)
-        if self._storms:
-            self._storms.asked(ticks.tolist())
-        if self._group_levels or self._rings:
-            self._gather(kept, ticks, at, part.bins[:, self._kit.additive], people)
-        return ticks
-
-    def _gather(self, kept: list[Query], ticks: I64, at: I64, bins: U8, weighed: NDArray[np.bool_]) -> None:
-        """Hands the queries that were weighed to their groups of each kind, and to their accounts."""
-        ids, clients = [query.id or "" for query in kept], [query.client or "" for query in kept]
-        all_of_them = weighed.all()
-        if self._rings:
-            asked = Asked(ticks, ticks, at, bins, ids, clients)
-            self._rings.gather(asked if all_of_them else asked.taken(np.flatnonzero(weighed)))
-        for kind, level in self._group_levels.items():
-            groups = [None if query.groups is None else query.groups.get(kind) for query in kept]
-            asked = Asked(ticks, ticks, at, bins, ids, clients)
-            if None in groups or not all_of_them:
-                inside = [i for i, group in enumerate(groups) if group is not None and weighed[i]]
-                asked, groups = asked.taken(np.array(inside, np.int64)), [groups[i] for i in inside]
-            level.open.gather(asked._replace(slot=level.entities.slots([group or "" for group in groups])))
-
     def _judge_many(self, points: list[Point], step: Step) -> None:
         """Points of groups and rings, at the ticks that they stand for; a ring's last tick may not be over."""
         named = [
@@ -476,56 +446,15 @@ class Pipeline:
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
-        for point, tick in zip(points, ticks, strict=True):
-            if self.population is not None and point.kind == "client" and point.score >= self._suspicion:
-                self.population.suspect(tick * TICK_US, point.key)
-            if point.at < self._alerts_from:
-                continue
-            policy = in_force(self.policies, point.at)
-            before = self.cases.get(point.key, NO_CASE)
-            case, decision = decide(policy, before, point)
-            if case is not before:
-                self.cases[point.key] = case
-                self.changed_cases.add(point.key)
-            if decision is not None:
-                alert = self._alert(policy, point, decision)
-                if self._storms:
-                    self._storms.put(tick, point.key, alert)
-                else:
-                    step.alerts.append(alert)
-
-    def _release(self, step: Step) -> None:
-        """Hands out the alerts whose tick has come; those of a population that moved are held."""
-        if self._storms is None:
-            return
-        for key, alert, storming in self._storms.close(self._closed, self.policies):
-            hold = False
-            if key is not None:
-                case = self.cases[key]
-                held, hold = storm.held(case.held, alert, storming)
-                if held != case.held:
-                    self.cases[key] = msgspec.structs.replace(case, held=held)
-                    self.changed_cases.add(key)
-            (step.held if hold else step.alerts).append(self._stamped(alert))
-
-    def _stamped(self, alert: Alert) -> Alert:
-        """The alert, which says so if its promise was void by its time. Known when its tick has come, not before."""
-        found = self.population.settled if self.population else None
-        if found is None or found.void_at is None or found.watch.void_since is None or alert.promise.share is None:
-            return alert
-        if alert.at < reasons.rfc3339(found.void_at):
-            return alert
-        state = f"void since {reasons.rfc3339(found.watch.void_since)}"
-        return msgspec.structs.replace(alert, promise=msgspec.structs.replace(alert.promise, state=state))
-
-    def _alert(self, policy: Policy, point: Point, decision: Decision) -> Alert:
-        promise, profile = NO_PROMISE, "none"
-        if self.profile is not None and self._succession is not None:
-            profile = self.profile.summary.id
-            if decision.kind in (*ATTACKS, "ring"):
-                level = level_of_class(point.of_class) if point.of_class else point.kind
-                promise = self._succession.promise(level, decision.threshold, point.at)
-        return reasons.alert(policy, point, decision, self._kit.signals, promise=promise, profile=profile)
+        if self.population is not None:
+            for point, tick in zip(points, ticks, strict=True):
+                if point.kind == "client" and point.score >= self._suspicion:
+                    self.population.suspect(tick * TICK_US, point.key)
+        for waiting in self.docket.judge(points, ticks):
+            if self._spans:
+                self._spans.put(waiting)
+            else:
+                step.alerts.append(waiting.alert)
 
     def _letter(self, chunk: Chunk, index: int, row: int, reason: str, message: str, client: str | None) -> DeadLetter:
         payload = chunk.payloads[index] if self._keep_payloads else None

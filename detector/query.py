@@ -30,6 +30,8 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     the uncompressed file). Reading from `next_offset` continues without a hole.
     `bounds_at[i]` is the latest time, microseconds, at which the record can have been written (the broker's append
     time, else the time of reading): a record that claims to be later than this is lying.
+    `clocks[i]` is the stream's clock at the record, where someone else has read the whole stream: the latest time of
+    any query in it, up to this record.
     """
 
     stream: str
@@ -37,12 +39,14 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     offsets: list[int]
     next_offset: int
     bounds_at: list[int]
+    clocks: list[int] | None = None
 
     def part(self, start: int, stop: int) -> Chunk:
         """The same records from `start` to `stop`, as a chunk of their own."""
         s = slice(start, stop)
         next_offset = self.offsets[stop] if stop < len(self.offsets) else self.next_offset
-        return Chunk(self.stream, self.payloads[s], self.offsets[s], next_offset, self.bounds_at[s])
+        clocks = None if self.clocks is None else self.clocks[s]
+        return Chunk(self.stream, self.payloads[s], self.offsets[s], next_offset, self.bounds_at[s], clocks)
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):

@@ -80,18 +80,22 @@ class Storms:
 
     def restore(self, sky: Sky) -> None:
         self._recent = {signal: dict(found) for signal, found in sky.recent.items()}
-        self._raging, self._asked = dict(sky.raging), Counter(sky.asked)
+        self._raging, self._asked = dict(sky.raging), Counter[int](sky.asked)
         self._openings, self._waiting = list(sky.openings), list(sky.waiting)
 
     def asked(self, ticks: Iterable[int]) -> None:
         """Counts the queries of ticks: the more are asked, the more openings are to be expected."""
         self._asked.update(ticks)
 
-    def put(self, tick: int, key: bytes, alert: Alert) -> None:
+    def count(self, tick: int, queries: int) -> None:
+        self._asked[tick] += queries
+
+    def put(self, waiting: Waiting) -> None:
         """Takes an alert that was decided at a tick which may still be open."""
-        self._waiting.append(Waiting(tick, key, alert))
+        self._waiting.append(waiting)
+        alert = waiting.alert
         if alert.kind in ATTACKS and alert.action == "open":
-            self._openings.append(Opening(tick, signal_of(alert), alert.entity.id))
+            self._openings.append(Opening(waiting.tick, signal_of(alert), alert.entity.id))
 
     def close(self, before: int, policies: Sequence[Dated]) -> Iterator[Passed]:
         """What is known when no record enters a tick before `before` any more, in the order of ticks."""

@@ -300,7 +300,7 @@ def restored(profile: Profile, snapshot: Saved) -> Pipeline:
     state, rows, cases = snapshot
     after = pipeline(profile)
     restore_rows(after.tables, rows)
-    after.cases = {key: msgspec.msgpack.decode(case, type=Case) for key, case in cases}
+    after.cases.update((key, msgspec.msgpack.decode(case, type=Case)) for key, case in cases)
     after.restore(msgspec.msgpack.decode(state, type=State))
     return after
 

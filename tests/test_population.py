@@ -151,7 +151,7 @@ def test_going_on_from_a_snapshot_leaves_the_same(
     after.population.settled = msgspec.msgpack.decode(msgspec.msgpack.encode(settled(before)), type=Settled)
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(before.state()), type=type(before.state()))
     restore_rows(after.tables, saved_rows(before.tables))
-    after.cases = dict(before.cases)
+    after.cases.update(before.cases)
     after.restore(state)
     steps(after, chunks[1:])
     assert settled(after) == settled(lived[0])

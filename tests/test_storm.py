@@ -18,7 +18,7 @@ from detector.pipeline import Pipeline, State
 from detector.policy import Budget, Dated, Policy, Release, Storm, Threshold
 from detector.profile.artefact import Profile
 from detector.query import Chunk
-from detector.storm import TAIL, held, least_unlikely
+from detector.storm import TAIL, Waiting, held, least_unlikely
 from tests import people, strategies
 from tests.driving import Outcome, drive, outcome, pipeline
 from tests.run.made import alert
@@ -239,7 +239,7 @@ def test_going_on_from_a_snapshot_is_as_if_there_had_been_no_break(profile: Prof
         done.append(before.tick([people.STREAM]))
     state, names, rows, cases = saved(before)
     after = restored(profile, (state, names, rows, cases))
-    after.policies = [Dated(0, POLICY)]
+    after.policies[:] = [Dated(0, POLICY)]
     assert msgspec.msgpack.decode(state, type=State).sky == before.state().sky
     done += [after.advance(people.chunk(records[cut:], at=cut)), after.tick()]
     found = outcome(after, done)
@@ -266,7 +266,7 @@ def test_what_is_remembered_is_bounded(profile: Profile) -> None:
     policies = [Dated(0, POLICY)]
     for i in range(MOST + 900):
         fields: Any = {"entity": msgspec.structs.replace(alert(1).entity, id=f"c{i}")}
-        storms.put(1, i.to_bytes(16, "big"), msgspec.structs.replace(alert(1), **fields))
+        storms.put(Waiting(1, i.to_bytes(16, "big"), msgspec.structs.replace(alert(1), **fields)))
     storms.asked(np.arange(10).tolist())
     list(storms.close(10, policies))
     sky = storms.state()

@@ -1,4 +1,4 @@
-"""Stage 3: alerts from their topic into this worker's outbox, and from there to the sinks as everywhere.
+"""The last stage: alerts from their topic into this worker's outbox, and from there to the sinks as everywhere.
 
 Offsets are committed only when all sinks have everything: an outbox that is lost with its machine is filled again by
 another worker. What had been delivered then comes again under the same id.
@@ -14,24 +14,25 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
+from detector.cluster.entry import Entry
 from detector.cluster.names import Names
 from detector.run.outbox import Outbox
 from detector.settings import Settings
-from detector.sources.kafka import KafkaSettings
 
 READ_MS = 500
 HEARTBEATS = 5
 
 
 async def deliver(
-    settings: Settings, source: KafkaSettings, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
+    settings: Settings, entry: Entry, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
 ) -> None:
     """Until `stopping`. `ring` is called when there are new alerts."""
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
     decode = msgspec.msgpack.Decoder(Alert).decode
     consumer = AIOKafkaConsumer(
         names.alerts,
-        bootstrap_servers=list(source.brokers),
+        names.held,
+        **entry,
         group_id=names.delivering,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -44,7 +45,10 @@ async def deliver(
     async with consumer:
         while not stopping():
             got = await consumer.getmany(timeout_ms=READ_MS)
-            alerts = [decode(record.value) for records in got.values() for record in records]
+            alerts = [decode(record.value) for tp in got if tp.topic == names.alerts for record in got[tp]]
+            held = [decode(record.value) for tp in got if tp.topic == names.held for record in got[tp]]
+            if held:
+                outbox.hold(held)
             if alerts and outbox.put(alerts):
                 ring()
             reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}

@@ -8,97 +8,157 @@ from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
-from detector.cluster import wire
+from detector.cluster.journal import Journal
 from detector.cluster.ledger import Ledger, Owned, ProducerFenced
+from detector.cluster.passing import TOWN
+from detector.cluster.policies import decided
+from detector.cluster.stages import Stage, place_of
 from detector.pipeline import Step
 
 log = structlog.get_logger(__name__)
+
+MOST_BEHIND = 5_000  # messages of a partition that wait for a decision, before it holds up its neighbours
 
 Message = tuple[int, bytes]  # its offset in the partition, and what it holds
 
 
 class Judging:
-    """The partitions of one worker, opened when the first message of each comes. One event loop uses it.
-
-    profile: id of the profile that must have shared out the records. counted: is given every step.
+    """The partitions of one stage that a worker has, opened when the first message of each comes. One event loop uses
+    it. journal: which policies hold; places: all partitions that answer to a proposal. counted: is given every step.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        profile: str,
+        journal: Journal,
+        places: Collection[str],
         snapshot_s: float,
         counted: Callable[[Step], None],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owned: dict[int, Owned] = {}
-        self._ledger, self._profile, self._snapshot_s, self._counted = ledger, profile, snapshot_s, counted
+        self._journal, self._places = journal, places
+        self._ledger, self._snapshot_s, self._counted = ledger, snapshot_s, counted
         self._now = monotonic
         self._suspects: set[int] = set()  # revoked since we last looked at who wrote them
         self._due: dict[int, float] = {}
+        self._behind: dict[int, list[Message]] = {}  # not applied yet
         self._locks: dict[int, asyncio.Lock] = {}
+
+    @property
+    def stage(self) -> Stage:
+        return self._ledger.stage
 
     def suspect(self, numbers: Collection[int]) -> None:
         """These were taken from us, if only for a moment: another may have written them."""
         self._suspects.update(numbers)
 
     async def take(self, number: int, messages: Sequence[Message]) -> None:
-        """Applies messages of a partition in their order, and makes durable what they gave.
+        """Applies messages of a partition in their order, and makes durable what they gave. Those that must wait for
+        what is decided of a policy are kept, and do not hold up other partitions.
 
         Raises StoreError when messages are missing: the process must end then.
         """
         async with self._lock(number):
             try:
                 own = await self._owner(number)
-                for step in await asyncio.to_thread(self._apply, own, messages):
-                    self._counted(step)
-                await self._keep(own)
+                self._behind.setdefault(number, []).extend(messages)
+                await self._go_on(own)
             except asyncio.CancelledError:  # its thread may still apply: what is durable is right, this may not be
-                self.owned.pop(number, None)
+                self._forget(number)
                 raise
 
     async def look(self, assigned: Collection[int]) -> None:
-        """Saves what is due and was not saved by `take`, and lets go of partitions that are others' now."""
-        for number in list(self.owned):
+        """Goes on with what waited, saves what is due and was not saved by `take`, lets go of partitions that others
+        have now, and answers for those for which nothing comes. A partition that is being taken care of is left alone.
+        """
+        asked = assigned if self._journal.policies.pending else ()
+        for number in {*self.owned, *asked}:
+            if self._lock(number).locked():
+                continue
             async with self._lock(number):
-                own = self.owned.get(number)
+                own = await self._owner(number) if number in asked else self.owned.get(number)
                 if own is None:
                     continue
                 if number in self._suspects and number not in assigned:
                     await self._drop(own)
                     continue
                 try:
-                    await self._keep(own)
+                    await self._go_on(own)
                 except asyncio.CancelledError:
-                    self.owned.pop(number, None)
+                    self._forget(number)
                     raise
 
     def _lock(self, number: int) -> asyncio.Lock:
         return self._locks.setdefault(number, asyncio.Lock())
 
-    def _apply(self, own: Owned, messages: Sequence[Message]) -> list[Step]:
-        partition = own.partition
-        return [
-            partition.apply(offset, wire.read(value, self._profile))
-            for offset, value in messages
-            if offset > partition.applied
-        ]
+    async def _go_on(self, own: Owned) -> None:
+        """Applies what is behind, as far as it may be; keeps and answers in any case."""
+        while await self._answer(own):
+            applied = own.partition.applied
+            steps, behind = await asyncio.to_thread(self._apply, own, self._behind.get(own.number, []))
+            self._behind[own.number] = behind
+            for step in steps:
+                self._counted(step)
+            if not await self._keep(own) or not behind:
+                return
+            if own.partition.applied == applied:  # nothing may be applied as yet
+                if len(behind) < MOST_BEHIND:
+                    return
+                await self._journal.more.wait()
 
-    async def _keep(self, own: Owned) -> None:
+    def _apply(self, own: Owned, messages: list[Message]) -> tuple[list[Step], list[Message]]:
+        """Applies what may be applied; returns the rest, too."""
+        partition, policies, place = own.partition, self._journal.policies, place_of(self.stage, own.number)
+        steps: list[Step] = []
+        for i, (offset, value) in enumerate(messages):
+            if offset <= partition.applied:
+                continue
+            if partition.stops(offset, value, policies, place):
+                return steps, messages[i:]
+            steps.append(partition.apply(offset, value))
+        return steps, []
+
+    async def _answer(self, own: Owned) -> bool:
+        """Takes over which policies hold, answers what is proposed, and decides where that is ours; False when the
+        partition went to another worker.
+        """
+        policies, place = self._journal.policies, place_of(self.stage, own.number)
+        own.partition.work.policies[:] = policies.dated()
+        entries = own.partition.answers(policies, place)
+        if self.stage.name == TOWN:
+            entries += [decided(id_, decision) for id_, decision in policies.ready(self._places)]
+        if not entries:
+            return True
+        try:
+            await own.enter(entries)
+        except ProducerFenced:
+            await self._lost(own)
+            return False
+        return True
+
+    async def _lost(self, own: Owned) -> None:
+        """Another worker has opened the partition, and goes on from what is durable."""
+        log.info("A partition went to another worker", stage=self.stage.name, partition=own.number)
+        await self._drop(own)
+
+    async def _keep(self, own: Owned) -> bool:
+        """False when the partition went to another worker."""
         due = self._now() >= self._due[own.number] and not own.partition.saved
         try:
             if due:
                 began = self._now()
                 entries = await own.snapshot()
                 self._due[own.number] = self._now() + self._snapshot_s
-                took_s = round(self._now() - began, 2)
-                log.debug("A partition is saved", partition=own.number, entries=entries, took_s=took_s)
-            elif own.partition.telling:
+                told = {"entries": entries, "took_s": round(self._now() - began, 2)}
+                log.debug("A partition is saved", stage=self.stage.name, partition=own.number, **told)
+            elif own.partition.telling or own.partition.parcels:
                 await own.tell()
-        except ProducerFenced:  # another worker has opened the partition, and goes on from what is durable
-            log.info("A partition went to another worker", partition=own.number)
-            await self._drop(own)
+        except ProducerFenced:
+            await self._lost(own)
+            return False
+        return True
 
     async def _owner(self, number: int) -> Owned:
         """The partition as we hold it when nobody wrote it since, else as it is durable."""
@@ -109,18 +169,24 @@ class Judging:
         self._suspects.discard(number)
         if own is None:
             began = self._now()
-            own = self.owned[number] = await self._ledger.open(number)
-            # A new partition is saved at once: nothing is told before it is known under which policy.
-            self._due[number] = began if own.partition.new else self._now() + self._snapshot_s
+            own = await self._ledger.open(number)
+            await self._journal.caught_up()
+            self.owned[number] = own
+            self._due[number] = self._now() + self._snapshot_s
             log.info(
                 "A partition is open",
+                stage=self.stage.name,
                 partition=number,
-                clients=len(own.partition.pipeline.clients),
+                entities=own.partition.work.known,
                 applied=own.partition.applied,
                 took_s=round(self._now() - began, 2),
             )
         return own
 
+    def _forget(self, number: int) -> None:
+        self.owned.pop(number, None)
+        self._behind.pop(number, None)
+
     async def _drop(self, own: Owned) -> None:
-        self.owned.pop(own.number, None)
+        self._forget(own.number)
         await own.close()

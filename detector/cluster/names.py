@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from detector.settings import Settings
 
@@ -14,8 +15,9 @@ STATE_SEGMENT_BYTES = 64 * 1024 * 1024  # compaction leaves the newest segment a
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Topics: queries (between the stages), state (compacted), alerts, tape (scores), letters (dead letters); all have
-    the same partitions. Groups: who projects, judges, delivers.
+    """Topics, all but town, sky and policies (which have one) with the same partitions: queries, sums and town are what
+    the stages take; state, groups and sky (compacted) what each keeps; policies (compacted) says which hold; alerts,
+    held, tape (scores) and letters (dead letters) what is found. Groups: who projects, judges, delivers.
     """
 
     name: str
@@ -27,6 +29,30 @@ class Names:
     @property
     def state(self) -> str:
         return f"{self.name}.state"
+
+    @property
+    def sums(self) -> str:
+        return f"{self.name}.sums"
+
+    @property
+    def groups(self) -> str:
+        return f"{self.name}.groups"
+
+    @property
+    def town(self) -> str:
+        return f"{self.name}.town"
+
+    @property
+    def sky(self) -> str:
+        return f"{self.name}.sky"
+
+    @property
+    def policies(self) -> str:
+        return f"{self.name}.policies"
+
+    @property
+    def held(self) -> str:
+        return f"{self.name}.held"
 
     @property
     def alerts(self) -> str:
@@ -52,23 +78,38 @@ class Names:
     def delivering(self) -> str:
         return f"{self.name}.deliver"
 
-    def writer(self, partition: int) -> str:
+    def writer(self, stage: str, partition: int) -> str:
         """The transactional id of whoever owns a partition: a new owner takes it, and so fences the old one."""
-        return f"{self.name}.judge-{partition}"
+        return f"{self.name}.{stage}-{partition}"
 
 
-def wanted(settings: Settings) -> dict[str, dict[str, str]]:
-    """Each topic with the settings that it must have."""
+class Wanted(NamedTuple):
+    """A topic's partitions, and the settings that it must have."""
+
+    partitions: int
+    configs: dict[str, str]
+
+
+def wanted(settings: Settings) -> dict[str, Wanted]:
+    """The topics by name."""
     names, largest = Names(settings.cluster.name), {"max.message.bytes": str(LARGEST_BYTES)}
 
     def kept(ms: int) -> dict[str, str]:
         return {"cleanup.policy": "delete", "retention.ms": str(ms), **largest}
 
-    tape_ms = settings.store.tape_days * DAY_MS
+    all_of_them = settings.cluster.partitions
+    between, found = kept(settings.cluster.retention_h * HOUR_MS), kept(settings.store.tape_days * DAY_MS)
+    state = {"cleanup.policy": "compact", "segment.bytes": str(STATE_SEGMENT_BYTES), **largest}
     return {
-        names.queries: kept(settings.cluster.retention_h * HOUR_MS),
-        names.state: {"cleanup.policy": "compact", "segment.bytes": str(STATE_SEGMENT_BYTES), **largest},
-        names.alerts: kept(tape_ms),
-        names.tape: kept(tape_ms),
-        names.letters: kept(tape_ms),
+        names.queries: Wanted(all_of_them, between),
+        names.sums: Wanted(all_of_them, between),
+        names.town: Wanted(1, between),
+        names.state: Wanted(all_of_them, state),
+        names.groups: Wanted(all_of_them, state),
+        names.sky: Wanted(1, state),
+        names.policies: Wanted(1, state),
+        names.alerts: Wanted(all_of_them, found),
+        names.held: Wanted(all_of_them, found),
+        names.tape: Wanted(all_of_them, found),
+        names.letters: Wanted(all_of_them, found),
     }

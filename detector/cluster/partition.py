@@ -1,27 +1,33 @@
-"""One partition of judgement: a pipeline, how far it has applied what was sent to it, and what is to be kept of it.
+"""A partition of any stage: how far it has applied what was sent to it, what it found, and what is to be kept of it.
 
-No I/O. What was sent is applied once and without holes: messages by their offset, records by a watermark for each
-source stream. `entries` is what a snapshot writes, `restore` takes it back entry by entry.
+No I/O. Messages are applied once and without holes, by their offset; what is done with one is the stage's work
+(clients.py, groups.py, town.py). `entries` is what a snapshot writes, `restore` takes it back entry by entry.
+
+What was found is told in a transaction, once. What goes to other partitions is passed on after that transaction, which
+proves that the partition was still ours; after a crash it is passed again, and skipped there by its number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from detector.alert import Alert
-from detector.cluster.wire import Records, chunk_of
+from detector.cluster.passing import Parcel
+from detector.cluster.policies import Answer, Entry, Policies, answered
 from detector.decide import Case
+from detector.entities import Entities
 from detector.errors import StoreError
-from detector.pipeline import Pipeline, State, Step
-from detector.policy import Dated, Policy
+from detector.pipeline import Step
+from detector.policy import Dated
 from detector.query import DeadLetter
 from detector.tape import Point
 
 NOTHING = -1  # the offset before the first
-VERSION = 1  # of the entries
+VERSION = 2  # of the entries
 MARK = b"m"
 TOLD = b"t"
 ROW, CASE = b"r", b"c"  # before an entity's key of 16 bytes
@@ -30,22 +36,66 @@ ROW, CASE = b"r", b"c"  # before an entity's key of 16 bytes
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """How far the rows and cases beside it are applied.
 
-    applied: the last message in them. watermarks: of each source stream, its last record in them. policies: in force,
-    each with the log time from which. profile, partitions: of whom all this is.
+    applied: the last message in them. body: the rest of the work's state. profile, partitions: of whom all this is.
     """
 
     version: int
     profile: str
     partitions: int
     applied: int
-    watermarks: dict[str, int]
-    policies: list[Dated]
-    state: State
+    body: bytes
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
     id: str
     row: bytes
+    kind: str = "client"
+
+
+class Found(NamedTuple):
+    """What one message gave: to be told, and to be passed on."""
+
+    step: Step
+    parcels: list[Parcel]
+
+
+class Work(Protocol):
+    """What a stage does with messages. Pure: the same messages in the same order give the same."""
+
+    @property
+    def policies(self) -> list[Dated]: ...
+
+    @property
+    def decided(self) -> int:
+        """The latest log time, microseconds, at which anything can have been decided."""
+        ...
+
+    @property
+    def known(self) -> int:
+        """How many entities have a row here."""
+        ...
+
+    def reach(self, value: bytes) -> int:
+        """A log time, microseconds, up to which things may be decided once this message is taken."""
+        ...
+
+    def take(self, value: bytes) -> Found: ...
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """Rows, cases and the like that changed since `settled`, as (key, value)."""
+        ...
+
+    def settled(self) -> None: ...
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Takes an entry back; of one key the latest counts."""
+        ...
+
+    def body(self) -> bytes: ...
+
+    def resume(self, body: bytes) -> None:
+        """After all entries were given."""
+        ...
 
 
 @dataclass(slots=True)
@@ -53,62 +103,57 @@ class Telling:
     """What was found and is not yet durable."""
 
     alerts: list[Alert] = field(default_factory=list)
+    held: list[Alert] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.alerts or self.points or self.letters)
+        return bool(self.alerts or self.held or self.points or self.letters)
 
 
 class Partition:
-    """The state of one partition. `made` makes its pipeline from the policies that are in force.
-
-    `told` is the last message whose alerts are durable. After a crash messages are applied again from the snapshot on:
-    the same pipeline finds the same alerts, and those up to `told` are not told again.
+    """`told` is the last message of which what it found is durable. After a crash messages are applied again from the
+    snapshot on: the same work finds the same, and what is of messages up to `told` is not told again.
     """
 
-    def __init__(self, profile: str, partitions: int, policy: Policy, made: Callable[[list[Dated]], Pipeline]) -> None:
-        self.pipeline = made([Dated(0, policy)])
+    def __init__(self, profile: str, partitions: int, work: Work) -> None:
+        self.work = work
         self.applied = self.told = NOTHING
         self.telling = Telling()
+        self.parcels: list[Parcel] = []  # that are not passed on yet
         self.saved = True  # nothing was applied since the last snapshot
-        self._watermarks: dict[str, int] = {}
-        self._profile, self._partitions, self._policy = profile, partitions, policy
+        self.new = True  # nothing of it is durable
+        self.partitions = partitions
+        self._profile = profile
         self._mark: Mark | None = None
 
     # -- applying
 
-    def apply(self, offset: int, records: Records) -> Step:
+    def apply(self, offset: int, value: bytes) -> Step:
         """Applies a message once. Raises StoreError when messages before it are missing: end the process then."""
         if offset <= self.applied:
             return Step()
         if offset > self.applied + 1:
             raise StoreError(f"messages are missing between {self.applied} and {offset}")
-        step = self._advance(records)
+        step, parcels = self.work.take(value)
         self.applied = offset
         self.saved = False
+        self.parcels += parcels
         if offset > self.told:
             self.telling.alerts += step.alerts
+            self.telling.held += step.held
             self.telling.points += step.points
             self.telling.letters += step.letters
         return step
 
-    def _advance(self, records: Records) -> Step:
-        chunk = chunk_of(records, self._watermarks.get(records.stream, NOTHING))
-        if chunk is None:
-            return Step()
-        step = self.pipeline.advance(chunk)
-        self._watermarks[chunk.stream] = chunk.offsets[-1]
-        # Nothing here waits for other streams, so an alert goes out with the message that raised it.
-        step.alerts += self.pipeline.tick([chunk.stream]).alerts
-        return step
+    def stops(self, offset: int, value: bytes, policies: Policies, place: str) -> bool:
+        """Whether a message must wait for what is decided of a policy. What was told before a crash need not."""
+        if offset <= self.told:
+            return False
+        bound = policies.bound(place)
+        return bool(policies.unanswered(place)) or (bound is not None and self.work.reach(value) >= bound)
 
     # -- keeping
-
-    @property
-    def new(self) -> bool:
-        """Whether nothing of it was ever applied."""
-        return self.applied == NOTHING
 
     @property
     def caught_up(self) -> bool:
@@ -120,49 +165,41 @@ class Partition:
         self.told = max(self.told, self.applied)
         self.telling = Telling()
 
-    def renew(self) -> None:
-        """Takes the settings' policy when it is another than the one in force: from the log time on at which nothing
-        can have been decided. Call it right before `entries`, so that a crash does not undo it.
-        """
-        policies = self.pipeline.policies
-        if self.caught_up and policies[-1].policy.version != self._policy.version:
-            policies.append(Dated(max(self.pipeline.decided + 1, policies[-1].since), self._policy))
+    def answers(self, policies: Policies, place: str) -> list[Entry]:
+        """What this partition, called `place`, has to say to what was proposed: only when it has caught up."""
+        if not self.caught_up:
+            return []
+        at = self.work.decided
+        return [
+            answered(id_, place, Answer(at, at < proposal.since))
+            for id_, proposal in policies.unanswered(place).items()
+        ]
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """What changed since `settled`, as (key, value); the mark comes last."""
-        clients = self.pipeline.clients
-        for (key, row), (_, _, _, id_) in zip(clients.changed(), clients.changed_names(), strict=True):
-            yield ROW + key, msgspec.msgpack.encode(Row(id_, row))
-        for key in self.pipeline.changed_cases:
-            yield CASE + key, msgspec.msgpack.encode(self.pipeline.cases[key])
+        yield from self.work.entries()
         yield MARK, self.mark()
 
     def mark(self) -> bytes:
-        state, policies = self.pipeline.state(), self.pipeline.policies
-        return msgspec.msgpack.encode(
-            Mark(VERSION, self._profile, self._partitions, self.applied, self._watermarks, policies, state)
-        )
+        mark = Mark(VERSION, self._profile, self.partitions, self.applied, self.work.body())
+        return msgspec.msgpack.encode(mark)
 
     def settled(self) -> None:
         """The entries are durable."""
-        self.pipeline.clients.settled()
-        self.pipeline.changed_cases.clear()
-        self.saved = True
+        self.work.settled()
+        self.saved, self.new = True, False
 
     # -- coming back
 
     def restore(self, key: bytes, value: bytes) -> None:
-        """Takes an entry back; of one key the latest counts. Raises StoreError, ProfileError."""
+        """Takes an entry back. Raises StoreError, ProfileError."""
         try:
-            if key[:1] == ROW:
-                row = msgspec.msgpack.decode(value, type=Row)
-                self.pipeline.clients.restore(row.id, row.row)
-            elif key[:1] == CASE:
-                self.pipeline.cases[key[1:]] = msgspec.msgpack.decode(value, type=Case)
-            elif key == TOLD:
+            if key == TOLD:
                 self.told = msgspec.msgpack.decode(value, type=int)
             elif key == MARK:
                 self._mark = msgspec.msgpack.decode(value, type=Mark)
+            else:
+                self.work.restore(key, value)
         except msgspec.MsgspecError as error:
             raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
 
@@ -171,14 +208,36 @@ class Partition:
         mark = self._mark
         if mark is None:
             return
-        ours = (VERSION, self._profile, self._partitions)
+        ours = (VERSION, self._profile, self.partitions)
         if (mark.version, mark.profile, mark.partitions) != ours:
             raise StoreError(
                 f"the saved state is of profile {mark.profile} over {mark.partitions} partitions (version "
-                f"{mark.version}); this worker has {self._profile} over {self._partitions} (version {VERSION}): "
+                f"{mark.version}); this worker has {self._profile} over {self.partitions} (version {VERSION}): "
                 "another profile needs another cluster.name, see docs/cluster.md"
             )
-        self.applied, self._watermarks = mark.applied, dict(mark.watermarks)
-        self.pipeline.policies[:] = mark.policies
-        self.pipeline.restore(mark.state)
+        self.applied, self.new = mark.applied, False
+        self.work.resume(mark.body)
         self._mark = None
+
+
+def rows_of(tables: list[Entities]) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of tables that changed, as entries."""
+    for table in tables:
+        for (key, row), (_, _, kind, id_) in zip(table.changed(), table.changed_names(), strict=True):
+            yield ROW + key, msgspec.msgpack.encode(Row(id_, row, kind))
+
+
+def cases_of(cases: dict[bytes, Case], changed: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for key in sorted(changed):
+        yield CASE + key, msgspec.msgpack.encode(cases[key])
+
+
+def restore_one(tables: list[Entities], cases: dict[bytes, Case], key: bytes, value: bytes) -> None:
+    """Takes back a row or a case."""
+    if key[:1] == ROW:
+        row = msgspec.msgpack.decode(value, type=Row)
+        for table in tables:
+            if table.kind == row.kind:
+                table.restore(row.id, row.row)
+    elif key[:1] == CASE:
+        cases[key[1:]] = msgspec.msgpack.decode(value, type=Case)

@@ -1,5 +1,8 @@
 """Stage 1: reads the log, and sends each partition of judgement its records; commits what the broker has acknowledged.
 
+How far a stream's clock has come is committed with the place: who goes on there goes on with it. When nothing comes for
+long, and nothing is left, all partitions are told once, so that ticks need not wait.
+
 A source's records reach a partition in their order and without holes, whoever sends them, since each sender begins at
 the committed offset and commits only what was acknowledged. What is sent twice, the other stage skips.
 """
@@ -7,15 +10,19 @@ the committed offset and commits only what was acknowledged. What is sent twice,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, NoOffsetForPartitionError
 
+from detector.cluster.entry import Entry
 from detector.cluster.names import LARGEST_BYTES, Names
-from detector.cluster.wire import Routes, messages
+from detector.cluster.wire import Routes, at_rest, messages
 from detector.query import Chunk
+from detector.run.idle import Silence
 from detector.settings import Settings
 from detector.sources.bounds import SLACK_US, Clock, wall_clock
 from detector.sources.kafka import KafkaSettings
@@ -33,22 +40,25 @@ class Projecting:
         self,
         settings: Settings,
         source: KafkaSettings,
+        entry: Entry,
         topic_id: str,
         profile: str,
         routes: Routes,
         *,
         clock: Clock = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source, self._session_s = source, settings.cluster.session_s
+        self._source, self._entry, self._session_s = source, entry, settings.cluster.session_s
         self._names = Names(settings.cluster.name)
         self._topic_id, self._profile, self._routes = topic_id, profile, routes
         self._clock = clock
+        self._silence = Silence(monotonic)
+        self._clocks: dict[Any, int] = {}  # of the streams that are ours; another dict after each rebalance
+        self._resting: set[Any] = set()
 
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Until `stopping`. Any error ends it: the process must end then, and begin anew from what is committed."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=list(self._source.brokers), enable_idempotence=True, max_request_size=LARGEST_BYTES
-        )
+        producer = AIOKafkaProducer(**self._entry, enable_idempotence=True, max_request_size=LARGEST_BYTES)
         async with producer, self._consumer() as consumer:
             while not stopping():
                 try:
@@ -56,16 +66,55 @@ class Projecting:
                 except NoOffsetForPartitionError as error:  # a partition that came later
                     await consumer.seek_to_beginning(error.args[0])
                     continue
+                clocks = self._clocks
                 if got:
-                    await self._pass_on(producer, got)
-                    await _commit(consumer, {tp: records[-1].offset + 1 for tp, records in got.items()})
+                    await self._look_up(clocks, got)
+                    await self._pass_on(producer, clocks, got)
+                    await _commit(consumer, {tp: (r[-1].offset + 1, str(clocks[tp])) for tp, r in got.items()})
                     await asyncio.sleep(GATHER_S)
+                await self._rest(producer, consumer, clocks)
+
+    async def _look_up(self, clocks: dict[Any, int], streams: Collection[Any]) -> None:
+        """Where the clocks of streams stood that we have got since: as committed with the place where we begin."""
+        new = [tp for tp in streams if tp not in clocks]
+        if not new:
+            return
+        admin = AIOKafkaAdminClient(**self._entry)
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._names.projecting, partitions=new)
+        finally:
+            await admin.close()
+        for tp in new:
+            told = committed[tp].metadata if tp in committed else ""
+            clocks[tp] = int(told) if told else 0
+
+    async def _rest(self, producer: Any, consumer: Any, clocks: dict[Any, int]) -> None:
+        """Tells all partitions of streams that have fallen silent, once."""
+        ours = {self.stream(tp.partition): tp for tp in consumer.assignment()}
+        silent = [ours[name] for name in self._silence.silent(ours) if ours[name] not in self._resting]
+        if not silent:
+            return
+        await self._look_up(clocks, silent)
+        ends = await consumer.end_offsets(silent)
+        sent = []
+        for tp in silent:
+            if await consumer.position(tp) < ends[tp]:
+                continue
+            value = at_rest(self._profile, self.stream(tp.partition), ends[tp], clocks[tp])
+            targets = range(self._routes.partitions)
+            sent += [await producer.send(self._names.queries, value, partition=target) for target in targets]
+            self._resting.add(tp)
+        await asyncio.gather(*sent)
+
+    def _begun(self) -> None:
+        """Partitions were assigned: whoever had them may have gone on."""
+        self._clocks, self._resting = {}, set()
 
     def _consumer(self) -> Any:
         source, session_ms = self._source, int(self._session_s * 1000)
-        return AIOKafkaConsumer(
-            source.topic,
-            bootstrap_servers=list(source.brokers),
+        consumer = AIOKafkaConsumer(
+            **self._entry,
             group_id=self._names.projecting,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -77,17 +126,22 @@ class Projecting:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // HEARTBEATS,
         )
+        consumer.subscribe([source.topic], listener=Assigned(self._begun))
+        return consumer
 
-    async def _pass_on(self, producer: Any, got: dict[Any, Sequence[Any]]) -> None:
-        chunks = [self.chunk(tp.partition, records) for tp, records in got.items()]
+    async def _pass_on(self, producer: Any, clocks: dict[Any, int], got: dict[Any, Sequence[Any]]) -> None:
         sent = []
-        for chunk in chunks:
-            for target, value in await asyncio.to_thread(self._messages, chunk):
+        for tp, records in got.items():
+            chunk = self.chunk(tp.partition, records)
+            found, clocks[tp] = await asyncio.to_thread(messages, self._profile, chunk, self._routes, clocks[tp])
+            for target, value in found:
                 sent.append(await producer.send(self._names.queries, value, partition=target))
+            self._silence.heard(chunk.stream)
+            self._resting.discard(tp)
         await asyncio.gather(*sent)
 
-    def _messages(self, chunk: Chunk) -> list[tuple[int, bytes]]:
-        return list(messages(self._profile, chunk, self._routes))
+    def stream(self, partition: int) -> str:
+        return stream_of(self._topic_id, partition)
 
     def chunk(self, partition: int, records: Sequence[Any]) -> Chunk:
         """Records of one partition as a chunk. What a seek back repeats inside a batch is left out: offsets grow."""
@@ -97,12 +151,29 @@ class Projecting:
                 kept.append(record)
         now = self._clock()
         bounds = [(r.timestamp * 1000 if r.timestamp_type == LOG_APPEND_TIME else now) + SLACK_US for r in kept]
-        stream = f"kafka:{self._topic_id}/{partition}"
+        stream = self.stream(partition)
         payloads = [record.value or b"" for record in kept]
         return Chunk(stream, payloads, [record.offset for record in kept], kept[-1].offset + 1, bounds)
 
 
-async def _commit(consumer: Any, offsets: dict[Any, int]) -> None:
+class Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Calls `begun` when partitions were assigned."""
+
+    def __init__(self, begun: Callable[[], None]) -> None:
+        self._begun = begun
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        pass
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self._begun()
+
+
+def stream_of(topic_id: str, partition: int) -> str:
+    return f"kafka:{topic_id}/{partition}"
+
+
+async def _commit(consumer: Any, offsets: dict[Any, tuple[int, str]]) -> None:
     try:
         await consumer.commit(offsets)
     except (CommitFailedError, IllegalStateError):

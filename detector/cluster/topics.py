@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from detector.cluster.names import Names, wanted
+from detector.cluster import proposing
+from detector.cluster.names import Names, Wanted, wanted
 from detector.errors import SettingsError
+from detector.policy import Policy
 from detector.settings import Settings
 from detector.sources import kafka_client
 from detector.sources.kafka import KafkaSettings
-from detector.sources.kafka_client import NoTopic
+from detector.sources.kafka_client import NoTopic, Topic
 from detector.sources.kafka_reader import KafkaSource
 
 
-def settle(settings: Settings, source: KafkaSettings) -> list[str]:
-    """Creates what is missing and checks the rest; returns what was found and done, a sentence a line.
+def settle(settings: Settings, source: KafkaSettings, policy: Policy) -> list[str]:
+    """Creates what is missing and checks the rest; returns what was found and done, a sentence a line. policy: holds
+    from the beginning, where none does yet.
 
     Raises SettingsError for a topic that is not as it must be, SourceBusy or SourceRefused.
     """
@@ -27,29 +29,29 @@ def settle(settings: Settings, source: KafkaSettings) -> list[str]:
     try:
         known = _partitions(admin, source, Names(settings.cluster.name).state) is not None
         said = [_begun(settings, source, known=known)]
-        for name, configs in wanted(settings).items():
+        for name, topic in wanted(settings).items():
             found = _partitions(admin, source, name)
             if found is None:
-                _create(admin, source, settings, name, configs)
-                said.append(f"{name}: created, {settings.cluster.partitions} partitions")
+                _create(admin, source, settings, name, topic)
+                said.append(f"{name}: created, {topic.partitions} partitions")
             else:
-                _check(admin, source, settings, name, configs, found)
+                _check(admin, source, name, topic, found)
                 said.append(f"{name}: as it must be, {found} partitions")
     finally:
         admin.close()
-    return said
+    return [*said, proposing.begin(settings, source, policy)]
 
 
-def check(settings: Settings, source: KafkaSettings) -> str:
-    """Checks that all topics are as they must be; returns the id of the log's topic. Raises as `settle` does."""
+def check(settings: Settings, source: KafkaSettings) -> Topic:
+    """Checks that all topics are as they must be; returns the log's. Raises as `settle` does."""
     admin = kafka_client.connect_admin(source)
     try:
-        for name, configs in wanted(settings).items():
+        for name, topic in wanted(settings).items():
             found = _partitions(admin, source, name)
             if found is None:
                 raise SettingsError(f"there is no topic {name}: run `querywarden topics` first")
-            _check(admin, source, settings, name, configs, found)
-        return kafka_client.describe(admin, source).id
+            _check(admin, source, name, topic, found)
+        return kafka_client.describe(admin, source)
     finally:
         admin.close()
 
@@ -61,29 +63,26 @@ def _partitions(admin: Any, source: KafkaSettings, name: str) -> int | None:
         return None
 
 
-def _create(admin: Any, source: KafkaSettings, settings: Settings, name: str, configs: Mapping[str, str]) -> None:
-    topic = {
-        "num_partitions": settings.cluster.partitions,
+def _create(admin: Any, source: KafkaSettings, settings: Settings, name: str, topic: Wanted) -> None:
+    made = {
+        "num_partitions": topic.partitions,
         "replication_factor": settings.cluster.replication,
-        "configs": dict(configs),
+        "configs": topic.configs,
     }
     with kafka_client.told(msgspec.structs.replace(source, topic=name)):
-        admin.create_topics({name: topic}, wait_for_metadata=True)
+        admin.create_topics({name: made}, wait_for_metadata=True)
 
 
-def _check(
-    admin: Any, source: KafkaSettings, settings: Settings, name: str, configs: Mapping[str, str], found: int
-) -> None:
-    wanted = settings.cluster.partitions
-    if found != wanted:
+def _check(admin: Any, source: KafkaSettings, name: str, topic: Wanted, found: int) -> None:
+    if found != topic.partitions:
         raise SettingsError(
-            f"cluster.partitions: {wanted}, but the topic {name} has {found}. A client's state lives in its partition, "
-            f"so their number cannot change: set it to {found}, or take another cluster.name and begin anew"
+            f"cluster.partitions: {topic.partitions}, but the topic {name} has {found}. A client's state lives in its "
+            f"partition, so their number cannot change: set it to {found}, or take another cluster.name and begin anew"
         )
     with kafka_client.told(msgspec.structs.replace(source, topic=name)):
         answer = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)], config_filter="all")
     is_set = next(iter(next(iter(answer.values())).values()))
-    for key, value in configs.items():
+    for key, value in topic.configs.items():
         if (now := str(is_set[key]["value"])) != value:
             raise SettingsError(
                 f"the topic {name} has {key} = {now}, it must be {value}: change it with your broker's tools"

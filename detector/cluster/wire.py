@@ -14,26 +14,34 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
+from detector import columns
 from detector.errors import StoreError
-from detector.levels import PART
+from detector.levels import PART, TICK_US
 from detector.logs.contract import Decode, Decoded
-from detector.query import Chunk
+from detector.query import I64, Chunk
 
 MOST_BYTES = 512 * 1024  # of payloads in one message; a single payload may be larger
 KEY_BYTES = 64  # the longest key that BLAKE2b takes (RFC 7693)
 
 
 class Records(msgspec.Struct, frozen=True, array_like=True):
-    """Records of the stream `stream` in its order, all with something for one partition.
+    """Records of the stream `stream` in its order, all with something for one partition; none at all, where only the
+    time is told.
 
-    offsets, bounds: int64, little-endian, one for each payload (Chunk). profile: who shared them out by its secret.
+    offsets, bounds, clocks: int64, little-endian, one for each payload (Chunk). profile: who shared them out by its
+    secret. upto: the stream's next offset; clock: where its clock stood then. All that the partition has to get of the
+    stream before that is in this message or in earlier ones. idle: nothing had come for long, and nothing was left.
     """
 
     profile: str
     stream: str
     offsets: bytes
     bounds: bytes
+    clocks: bytes
     payloads: list[bytes]
+    upto: int
+    clock: int
+    idle: bool = False
 
 
 class Routes:
@@ -41,12 +49,12 @@ class Routes:
     choose ids that crowd one partition.
 
     >>> from detector.logs.native import decode_many
-    >>> Routes(b"secret", 6, decode_many).of("alice")
+    >>> Routes(b"secret", 6, decode_many, "model").of("alice")
     1
     """
 
-    def __init__(self, secret: bytes, partitions: int, decode: Decode) -> None:
-        self.partitions = partitions
+    def __init__(self, secret: bytes, partitions: int, decode: Decode, model: str) -> None:
+        self.partitions, self._model = partitions, model
         self._secret = secret[:KEY_BYTES]
         self._decode = decode
 
@@ -54,20 +62,32 @@ class Routes:
         digest = blake2b(client.encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
         return int.from_bytes(digest, "little") % self.partitions
 
+    def of_group(self, kind: str, name: str) -> int:
+        """Where a group is judged."""
+        return self.of(f"{kind}\0{name}")
+
     def of_nobody(self, payload: bytes) -> int:
         """Where a record goes, or a part of it, that names no client."""
         return crc32(payload) % self.partitions
 
-    def targets(self, payloads: Sequence[bytes]) -> list[set[int]]:
-        """For each payload the partitions that have a part of it: several where a record holds several clients."""
+    def shared(self, payloads: Sequence[bytes], bounds: Sequence[int]) -> tuple[list[set[int]], list[int]]:
+        """For each payload the partitions that have a part of it (several where a record holds several clients), and
+        the latest time of its queries that count, as the pipeline moves its clock by them.
+        """
         known: dict[str, int] = {}
         found: list[set[int]] = [set() for _ in payloads]
+        latest = [0] * len(payloads)
         for start in range(0, len(payloads), PART):  # what is decoded at once is dropped at once
-            queries, sources, refused = self._decode(payloads[start : start + PART])
+            part, bound = payloads[start : start + PART], bounds[start : start + PART]
+            queries, sources, refused = self._decode(part)
             named = [(source, query.client) for query, source in zip(queries, sources, strict=True)]
             for source, client in [*named, *((source, error.client) for source, error in refused)]:
-                found[start + source].add(self._place(client, payloads[start + source], known))
-        return found
+                found[start + source].add(self._place(client, part[source], known))
+            queries, sources = columns.with_unread(queries, sources, refused, bound, self._model)
+            for query, source in zip(queries, sources, strict=True):
+                if query.model == self._model and query.client is not None and query.at <= bound[source]:
+                    latest[start + source] = max(latest[start + source], query.at)
+        return found, latest
 
     def only(self, partition: int) -> Decode:
         """The same format, of which one partition sees its own clients."""
@@ -96,20 +116,38 @@ class Routes:
         return found
 
 
-def messages(profile: str, chunk: Chunk, routes: Routes) -> Iterator[tuple[int, bytes]]:
+def messages(profile: str, chunk: Chunk, routes: Routes, clock: int) -> tuple[list[tuple[int, bytes]], int]:
     """Stage 1, pure: a chunk to (target partition, message), in an order that keeps the source's within each target.
+    clock: the stream's before the chunk; returned as it stands after it. When it has come to another tick, those hear
+    of it, too, for whom nothing came.
 
     Raises StoreError where the chunk's offsets do not grow: a watermark could not tell what is repeated.
     """
     if any(later <= earlier for earlier, later in zip(chunk.offsets, chunk.offsets[1:], strict=False)):
         raise StoreError(f"{chunk.stream}: offsets do not grow")
+    targets, latest = routes.shared(chunk.payloads, chunk.bounds_at)
+    clocks = np.maximum.accumulate(np.maximum(np.array(latest, np.int64), clock))
+    after = int(clocks[-1])
     cells: dict[int, list[int]] = {}
-    for index, targets in enumerate(routes.targets(chunk.payloads)):
-        for target in targets:
+    for index, found in enumerate(targets):
+        for target in found:
             cells.setdefault(target, []).append(index)
+    if after // TICK_US > clock // TICK_US:
+        for target in range(routes.partitions):
+            cells.setdefault(target, [])
+    sent = []
     for target, rows in cells.items():
-        for part in _cut(rows, chunk.payloads):
-            yield target, _ENCODER.encode(_records(profile, chunk, part))
+        parts = list(_cut(rows, chunk.payloads)) or [[]]
+        for number, part in enumerate(parts, 1):
+            whole = number == len(parts)
+            upto, at = (chunk.next_offset, after) if whole else (chunk.offsets[part[-1]] + 1, int(clocks[part[-1]]))
+            sent.append((target, _ENCODER.encode(_records(profile, chunk, clocks, part, upto, at))))
+    return sent, after
+
+
+def at_rest(profile: str, stream: str, upto: int, clock: int) -> bytes:
+    """What all partitions are told of a stream of which nothing comes."""
+    return _ENCODER.encode(Records(profile, stream, b"", b"", b"", [], upto, clock, idle=True))
 
 
 def read(value: bytes, profile: str) -> Records:
@@ -129,22 +167,27 @@ def read(value: bytes, profile: str) -> Records:
 def chunk_of(records: Records, after: int) -> Chunk | None:
     """What of a message comes behind the watermark `after` of its source, as a chunk; None where nothing does."""
     offsets = np.frombuffer(records.offsets, "<i8")
-    if len(offsets) != len(records.payloads) or (np.diff(offsets) <= 0).any():
+    clocks = np.frombuffer(records.clocks, "<i8")
+    if len({len(offsets), len(clocks), len(records.payloads)}) > 1 or (np.diff(offsets) <= 0).any():
         raise StoreError(f"{records.stream}: the offsets of a message between the stages do not grow")
     start = int(np.searchsorted(offsets, after, side="right"))
     if start == len(offsets):
         return None
     bounds = np.frombuffer(records.bounds, "<i8")[start:].tolist()
-    return Chunk(records.stream, records.payloads[start:], offsets[start:].tolist(), int(offsets[-1]) + 1, bounds)
+    at = offsets[start:].tolist(), int(offsets[-1]) + 1
+    return Chunk(records.stream, records.payloads[start:], *at, bounds, clocks[start:].tolist())
 
 
-def _records(profile: str, chunk: Chunk, rows: Sequence[int]) -> Records:
+def _records(profile: str, chunk: Chunk, clocks: I64, rows: Sequence[int], upto: int, clock: int) -> Records:
     return Records(
         profile,
         chunk.stream,
         np.array([chunk.offsets[i] for i in rows], "<i8").tobytes(),
         np.array([chunk.bounds_at[i] for i in rows], "<i8").tobytes(),
+        clocks[list(rows)].astype("<i8").tobytes(),
         [chunk.payloads[i] for i in rows],
+        upto,
+        clock,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from typing import Any
 import faust
 import structlog
 
-from detector.cluster import alone, topics
+from detector.cluster import entry, stages, topics
 from detector.cluster.delivering import deliver
+from detector.cluster.journal import Journal
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.names import Names
-from detector.cluster.partition import Partition
-from detector.cluster.projecting import Projecting
+from detector.cluster.projecting import Projecting, stream_of
 from detector.cluster.quiet import quieten
+from detector.cluster.stages import Making, places_of
 from detector.cluster.wire import Routes
 from detector.errors import QuerywardenError
 from detector.profile import artefact
@@ -36,6 +37,7 @@ from detector.run.lock import WriterLock
 from detector.run.outbox import Outbox
 from detector.run.telemetry import Endpoint, Telemetry
 from detector.settings import Settings
+from detector.sources.kafka_client import Topic
 
 TAKE = 64  # messages at a time, of all partitions
 TAKE_WITHIN_S = 0.1
@@ -55,16 +57,17 @@ class Worker:
         path = settings.profile.path
         loaded = artefact.load(Path(path)) if path else None
         self.settings = settings
-        self.source, self.profile = alone.check(settings, loaded)
+        self.source, self.profile = stages.check(settings, loaded)
         self.names = Names(settings.cluster.name)
         self.telemetry = Telemetry()
         self._ready = False
-        self._assigned: set[int] = set()
+        self._assigned: dict[str, set[int]] = {}  # by topic
         decode = decoder(settings.log.format, settings.entities.pseudonyms, *use_of(settings, self.profile))
-        self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode)
-        self.policy = settings.policy.over(self.profile.summary.policy.thresholds)
-        ledger = Ledger(list(self.source.brokers), self.names, self._made)
-        self.judging = Judging(ledger, self.profile.summary.id, settings.store.snapshot_s, self.telemetry.count)
+        self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode, self.profile.summary.model)
+        self.entry = entry.of(self.source)
+        self.policy = settings.policy.over(self.profile.summary.policy.thresholds).version
+        self.journal = Journal(self.entry, self.names)
+        self.judging: list[Judging] = []
 
     def run(self) -> None:
         """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
@@ -73,14 +76,15 @@ class Worker:
         quieten()
         with ExitStack() as opened:
             opened.callback(WriterLock(folder / "outbox.sqlite").release)
-            topic_id = topics.check(self.settings, self.source)
+            topic = topics.check(self.settings, self.source)
+            self._begin(topic)
             outbox = opened.enter_context(closing(Outbox(folder / "outbox.sqlite")))
             couriers = couriers_of(self.settings, folder / "outbox.sqlite", self.health)
             couriers.start()
             opened.callback(couriers.stop, self.settings.delivery.drain_s)
             self._serve(opened)
             app = self._app(folder)
-            self._stages(app, topic_id, outbox, couriers)
+            self._stages(app, topic.id, outbox, couriers)
             log.info("A worker starts", profile=self.profile.summary.id, cluster=self.names.name)
             worker = faust.Worker(
                 app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True, workdir=Path.cwd()
@@ -88,15 +92,22 @@ class Worker:
             worker.spinner = None  # it draws on the terminal
             worker.execute_from_commandline()
 
-    def _made(self, number: int) -> Partition:
-        made = alone.pipelines(self.settings, self.profile, self.routes.only(number))
-        return Partition(self.profile.summary.id, self.routes.partitions, self.policy, made)
+    def _begin(self, topic: Topic) -> None:
+        """The stages, over the log as it is now."""
+        streams = [stream_of(topic.id, partition) for partition in topic.partitions]
+        making = Making(self.settings, self.profile, self.routes, streams)
+        stages = making.stages(self.names)
+        for stage in stages:
+            ledger = Ledger(self.entry, self.names, stage)
+            snapshot_s, count = self.settings.store.snapshot_s, self.telemetry.count
+            self.judging.append(Judging(ledger, self.journal, places_of(stages), snapshot_s, count))
 
     def _app(self, folder: Path) -> Any:
         cluster = self.settings.cluster
         return faust.App(
             self.names.judging,
             broker=[f"kafka://{broker}" for broker in self.source.brokers],
+            broker_credentials=entry.credentials(self.source),
             topic_partitions=cluster.partitions,
             topic_replication_factor=cluster.replication,
             topic_disable_leader=True,
@@ -113,42 +124,41 @@ class Worker:
         )
 
     def _stages(self, app: Any, topic_id: str, outbox: Outbox, couriers: Couriers) -> None:
-        queries = app.topic(self.names.queries, value_serializer="raw", partitions=self.routes.partitions, acks=False)
-        projecting = Projecting(self.settings, self.source, topic_id, self.profile.summary.id, self.routes)
+        projecting = Projecting(self.settings, self.source, self.entry, topic_id, self.profile.summary.id, self.routes)
 
         async def project(_app: Any) -> None:
             await projecting.run(lambda: bool(app.should_stop))
 
         async def tell(_app: Any) -> None:
-            await deliver(self.settings, self.source, outbox, couriers.ring, lambda: bool(app.should_stop))
+            await deliver(self.settings, self.entry, outbox, couriers.ring, lambda: bool(app.should_stop))
 
-        async def judge(stream: Any) -> None:
-            async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):
-                taken: dict[int, list[tuple[int, bytes]]] = {}
-                for event in events:
-                    message = event.message
-                    if message.generation_id == app.consumer_generation_id:  # else of an assignment that is over
-                        taken.setdefault(message.partition, []).append((message.offset, message.value))
-                for number, messages in taken.items():
-                    await self.judging.take(number, messages)
+        async def follow(_app: Any) -> None:
+            await self.journal.run(lambda: bool(app.should_stop))
 
         async def look(_app: Any) -> None:
-            await self.judging.look(self._assigned)
+            for judging in self.judging:
+                await judging.look(self._assigned.get(judging.stage.taken, set()))
             self._look(couriers, outbox)
 
         async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
-            self._assigned = {tp.partition for tp in assigned if tp.topic == self.names.queries}
+            self._assigned = _by_topic(assigned)
             self._ready = True
 
         async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
-            self.judging.suspect({tp.partition for tp in revoked if tp.topic == self.names.queries})
+            taken = _by_topic(revoked)
+            for judging in self.judging:
+                judging.suspect(taken.get(judging.stage.taken, set()))
 
         app.on_partitions_assigned.connect(assigned, weak=False)
         app.on_partitions_revoked.connect(revoked, weak=False)
         app.task(_crash_only(project))
         app.task(_crash_only(tell))
+        app.task(_crash_only(follow))
         app.timer(LOOK_S)(_crash_only(look))
-        app.agent(queries, name="judge")(_crash_only(judge))
+        for judging in self.judging:
+            stage = judging.stage
+            taken = app.topic(stage.taken, value_serializer="raw", partitions=stage.partitions, acks=False)
+            app.agent(taken, name=stage.name)(_crash_only(_taking(app, judging)))
 
     def _serve(self, opened: ExitStack) -> None:
         where = self.settings.telemetry
@@ -157,15 +167,44 @@ class Worker:
             opened.callback(endpoint.close)
 
     def health(self) -> Health:
-        summary = self.profile.summary
-        return Health(ready=self._ready, model=summary.model, profile=summary.id, policy=self.policy.version)
+        """Of the settings' policy is said when it is not the one that holds."""
+        summary, policies = self.profile.summary, self.journal.policies
+        holds = policies.dated()[-1].policy.version if policies.first else ""
+        other = holds not in ("", self.policy)
+        said = f"policy: {holds} holds, not that of the settings: `querywarden policy apply --workers`"
+        reasons = (said,) if other else ()
+        return Health(ready=self._ready, reasons=reasons, model=summary.model, profile=summary.id, policy=holds)
 
     def _look(self, couriers: Couriers, outbox: Outbox) -> None:
-        pipelines = [own.partition.pipeline for own in self.judging.owned.values()]
-        self.telemetry.entities.set(sum(pipeline.known for pipeline in pipelines))
-        self.telemetry.watermark_s.set(max((p.newest_clock for p in pipelines), default=0) / 1e6)
+        works = [own.partition.work for judging in self.judging for own in judging.owned.values()]
+        self.telemetry.entities.set(sum(work.known for work in works))
+        self.telemetry.watermark_s.set(max((work.decided for work in works), default=0) / 1e6)
         for standing in couriers.standings():
             self.telemetry.sink(standing, outbox.backlog(standing.sink))
+
+
+def _by_topic(partitions: Iterable[Any]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for partition in partitions:
+        found.setdefault(partition.topic, set()).add(partition.partition)
+    return found
+
+
+def _taking(app: Any, judging: Judging) -> Callable[[Any], Awaitable[None]]:
+    """The agent of a stage: what is sent to it, to its partitions."""
+
+    async def take(stream: Any) -> None:
+        async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):
+            taken: dict[int, list[tuple[int, bytes]]] = {}
+            for event in events:
+                message = event.message
+                if message.generation_id == app.consumer_generation_id:  # else of an assignment that is over
+                    taken.setdefault(message.partition, []).append((message.offset, message.value))
+            for number, messages in taken.items():
+                await judging.take(number, messages)
+
+    take.__name__ = take.__qualname__ = judging.stage.name
+    return take
 
 
 def _crash_only(stage: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

@@ -8,7 +8,18 @@ import numpy as np
 from detector.entities import Entities
 from detector.evidence.kernels import point_is_due
 from detector.evidence.law import Law
-from detector.levels import DECIBANS, MEMBERS, NO_EVIDENCE, TICK_US, Asked, OpenTicks, evidence_of, of_all
+from detector.levels import (
+    DECIBANS,
+    MEMBERS,
+    NO_EVIDENCE,
+    TICK_US,
+    Asked,
+    OpenTicks,
+    evidence_of,
+    in_any_order,
+    of_all,
+    run_starts,
+)
 from detector.rings.accounts import count, counts_of
 from detector.rings.judging import FEWEST, Judging, Together, Verdict
 from detector.rings.linking import Limits, Linking, Pool
@@ -84,6 +95,9 @@ class RingLevel:
         now = (int(asked.tick[0]) + 1) * RING_TICK_US
         slots = np.unique(asked.slot)
         before = counts_of(self.accounts.rows, slots)
+        starts = run_starts(asked.tick, asked.slot)
+        stops = np.append(starts[1:], len(asked.slot))
+        in_any_order(asked.bins, starts, stops, self.accounts.rows["n"][asked.slot[starts]])
         count(asked.slot, now, asked.bins, self._epoch_us, self.accounts.rows)
         self.accounts.touched(slots)
         self.linking.moved(slots, before, counts_of(self.accounts.rows, slots))

@@ -96,7 +96,7 @@ class Judge:
             for table in pipeline.tables:
                 table.kept_by(Paged(self._folder))
         restore_rows(pipeline.tables, saved.named_rows)
-        pipeline.cases = {key: msgspec.msgpack.decode(body, type=Case) for key, body in saved.cases}
+        pipeline.cases.update((key, msgspec.msgpack.decode(body, type=Case)) for key, body in saved.cases)
         if pipeline.population and POPULATION in saved.extras:
             pipeline.population.settled = msgspec.msgpack.decode(saved.extras[POPULATION], type=Settled)
         if "state" in saved.extras:
@@ -148,13 +148,13 @@ class Judge:
             positions=self.positions,
             rows=rows,
             names=[name for table in pipeline.tables for name in table.changed_names()],
-            cases=[(key, msgspec.msgpack.encode(pipeline.cases[key])) for key in pipeline.changed_cases],
+            cases=[(key, msgspec.msgpack.encode(pipeline.cases[key])) for key in pipeline.docket.changed],
             extras={**extras, **self._learned(), "state": msgspec.msgpack.encode(pipeline.state())},
             points=self._points,
         )
         for table in pipeline.tables:
             table.settled()
-        pipeline.changed_cases.clear()
+        pipeline.docket.changed.clear()
         if pipeline.population:
             pipeline.population.changed = False
         if self._successors:
@@ -196,7 +196,7 @@ class Judge:
                 table.forget(one.entity)
         pipeline.restore(state)
         pipeline.cases.pop(key, None)
-        pipeline.changed_cases.discard(key)
+        pipeline.docket.changed.discard(key)
         others = (point for point in self._points if point.key != key)
         self._points = [without_member(point, one.entity) if one.kind == "client" else point for point in others]
         self._letters = list(without_letters(self._letters, one.kind, one.entity))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import KafkaAdminClient
 from kafka.net.compat import KafkaNetClient
@@ -75,6 +75,11 @@ def consumer(settings: KafkaSettings) -> Any:
     )
 
 
+def producer(settings: KafkaSettings) -> Any:
+    """Whoever sends a record by it knows that all brokers have it when it is acknowledged."""
+    return _connected(settings, KafkaProducer, acks="all", enable_idempotence=True, metrics_enabled=False)
+
+
 @contextmanager
 def described(settings: KafkaSettings) -> Iterator[Callable[[], Topic]]:
     """A connection that is asked for the topic: `with described(settings) as describe: describe()`."""
@@ -131,7 +136,7 @@ def _connected(settings: KafkaSettings, make: Callable[..., Any], **options: Any
         network.append(KafkaNetClient(**configs))
         return network[-1]
 
-    tls = _tls(settings) if settings.tls else None
+    tls = tls_of(settings)
     if settings.tls or settings.sasl_mechanism:
         check_entry(settings, tls)
     client = None
@@ -145,13 +150,22 @@ def _connected(settings: KafkaSettings, make: Callable[..., Any], **options: Any
 
 
 def _options(settings: KafkaSettings, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    return {
+        "bootstrap_timeout_ms": int(settings.connect_timeout_s * 1000),
+        "reconnect_backoff_max_ms": 2_000,  # a broker that comes back is read again within seconds, not 30
+        **entry(settings, tls),
+    }
+
+
+def entry(settings: KafkaSettings, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    """Whom a client speaks to, and how it is let in: kafka-python and aiokafka have the same names for it. tls: as
+    `tls_of` gives it.
+    """
     protocol = ("SASL_" if settings.sasl_mechanism else "") + ("SSL" if settings.tls else "PLAINTEXT")
     options: dict[str, Any] = {
         "bootstrap_servers": list(settings.brokers),
-        "bootstrap_timeout_ms": int(settings.connect_timeout_s * 1000),
         "client_id": settings.client_id,
         "security_protocol": protocol,
-        "reconnect_backoff_max_ms": 2_000,  # a broker that comes back is read again within seconds, not 30
     }
     if tls is not None:
         options["ssl_context"] = tls
@@ -162,7 +176,10 @@ def _options(settings: KafkaSettings, tls: ssl.SSLContext | None) -> dict[str, A
     return options
 
 
-def _tls(settings: KafkaSettings) -> ssl.SSLContext:
+def tls_of(settings: KafkaSettings) -> ssl.SSLContext | None:
+    """None without TLS. Raises SettingsError for certificates that cannot be used."""
+    if not settings.tls:
+        return None
     try:
         context = ssl.create_default_context(cafile=settings.ca_file)
         if settings.cert_file:

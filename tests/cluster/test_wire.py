@@ -12,6 +12,7 @@ from detector.errors import DecodeError, StoreError
 from detector.logs.contract import Decoded
 from detector.logs.native import decode_many
 from detector.query import Chunk, Query
+from tests import people
 
 PARTITIONS = 5
 
@@ -34,10 +35,10 @@ def chunk(payloads: list[bytes], at: int = 0) -> Chunk:
 
 
 def test_each_record_goes_once_and_in_order_to_the_partition_of_its_client(honest_log: list[bytes]) -> None:
-    routes = Routes(b"secret", PARTITIONS, decode_many)
+    routes = Routes(b"secret", PARTITIONS, decode_many, people.MODEL)
     given = chunk(honest_log[:500])
     seen: list[tuple[int, bytes, int]] = []
-    for target, value in messages("p", given, routes):
+    for target, value in messages("p", given, routes, 0)[0]:
         found = chunk_of(read(value, "p"), -1)
         assert found is not None
         assert found.offsets == sorted(found.offsets)
@@ -48,11 +49,11 @@ def test_each_record_goes_once_and_in_order_to_the_partition_of_its_client(hones
 
 
 def test_a_record_of_several_clients_is_sent_to_each_and_seen_by_each_once() -> None:
-    routes = Routes(b"secret", PARTITIONS, several)
+    routes = Routes(b"secret", PARTITIONS, several, "m")
     names = [f"c{i}" for i in range(20)]
     given = chunk([",".join(names).encode(), b"c1,c2", b"", b",c3"])
     seen = []
-    for target, value in messages("p", given, routes):
+    for target, value in messages("p", given, routes, 0)[0]:
         found = chunk_of(read(value, "p"), -1)
         assert found is not None
         queries, sources, refused = routes.only(target)(found.payloads)
@@ -63,29 +64,29 @@ def test_a_record_of_several_clients_is_sent_to_each_and_seen_by_each_once() -> 
 
 
 def test_another_secret_shares_clients_out_otherwise() -> None:
-    one, other = (Routes(secret, PARTITIONS, several) for secret in (b"one", b"other"))
+    one, other = (Routes(secret, PARTITIONS, several, "m") for secret in (b"one", b"other"))
     names = [f"c{i}" for i in range(100)]
     assert [one.of(name) for name in names] != [other.of(name) for name in names]
     assert {one.of(name) for name in names} == set(range(PARTITIONS))
 
 
 def test_large_records_make_more_messages_and_none_is_cut() -> None:
-    routes = Routes(b"secret", 1, several)
+    routes = Routes(b"secret", 1, several, "m")
     payloads = [b"a" * (MOST_BYTES // 2 + 1), b"a", b"b" * (2 * MOST_BYTES), b"c"]
-    found = [chunk_of(read(value, "p"), -1) for _, value in messages("p", chunk(payloads), routes)]
+    found = [chunk_of(read(value, "p"), -1) for _, value in messages("p", chunk(payloads), routes, 0)[0]]
     assert [one.payloads for one in found if one] == [payloads[:2], payloads[2:3], payloads[3:]]
 
 
 @pytest.mark.parametrize(("after", "left"), [(-1, [0, 2, 4]), (0, [2, 4]), (3, [4]), (4, None), (9, None)])
 def test_what_the_watermark_has_passed_is_left_out(after: int, left: list[int] | None) -> None:
-    ((_, value),) = messages("p", chunk([b"a", b"a", b"a"]), Routes(b"", 1, several))
+    ((_, value),) = messages("p", chunk([b"a", b"a", b"a"]), Routes(b"", 1, several, "m"), 0)[0]
     found = chunk_of(read(value, "p"), after)
     assert (found.offsets if found else None) == left
     assert found is None or found.next_offset == 5
 
 
 def test_a_message_of_another_profile_is_refused() -> None:
-    ((_, value),) = messages("p", chunk([b"a"]), Routes(b"", 1, several))
+    ((_, value),) = messages("p", chunk([b"a"]), Routes(b"", 1, several, "m"), 0)[0]
     with pytest.raises(StoreError, match=r"profile p, this one has q: another profile needs another cluster\.name"):
         read(value, "q")
 
@@ -99,9 +100,43 @@ def test_what_is_no_message_is_refused(value: bytes) -> None:
 def test_offsets_that_do_not_grow_are_refused() -> None:
     given = Chunk("kafka:t/3", [b"a", b"a"], [4, 4], 5, [1, 1])
     with pytest.raises(StoreError, match="do not grow"):
-        list(messages("p", given, Routes(b"", 1, several)))
+        messages("p", given, Routes(b"", 1, several, "m"), 0)
 
 
 def test_people_are_spread_over_partitions(honest_log: list[bytes]) -> None:
-    routes = Routes(b"secret", PARTITIONS, decode_many)
-    assert set().union(*routes.targets(honest_log[:500])) == set(range(PARTITIONS))
+    routes = Routes(b"secret", PARTITIONS, decode_many, people.MODEL)
+    assert set().union(*routes.shared(honest_log[:500], [0] * 500)[0]) == set(range(PARTITIONS))
+
+
+def timed(times: list[tuple[str, int]]) -> Chunk:
+    payloads = [people.line(client, people.START_US + at * people.MINUTE_US, [0.0]) for client, at in times]
+    offsets = list(range(len(payloads)))
+    return Chunk("kafka:t/3", payloads, offsets, len(payloads), [people.END_US] * len(payloads))
+
+
+def test_records_carry_the_clock_of_the_whole_stream() -> None:
+    """Also of records that went elsewhere; and whoever gets none hears of the time."""
+    routes = Routes(b"secret", PARTITIONS, decode_many, people.MODEL)
+    given = timed([("a", 0), ("b", 9), ("a", 5), ("b", 7)])
+    sent, clock = messages("p", given, routes, 0)
+    assert clock == people.START_US + 9 * people.MINUTE_US
+    assert {target for target, _ in sent} == set(range(PARTITIONS))
+    found = {target: read(value, "p") for target, value in sent}
+    assert {(records.upto, records.clock) for records in found.values()} == {(4, clock)}
+    clocks = [chunk_of(found[routes.of(client)], -1).clocks for client in ("a", "b")]  # type: ignore[union-attr]
+    assert clocks == [[people.START_US, clock], [clock, clock]]
+
+
+def test_while_the_tick_is_the_same_nobody_else_is_told() -> None:
+    routes = Routes(b"secret", PARTITIONS, decode_many, people.MODEL)
+    _, clock = messages("p", timed([("a", 0)]), routes, 0)
+    sent, _ = messages("p", timed([("a", 0)]), routes, clock)
+    assert [target for target, _ in sent] == [routes.of("a")]
+
+
+def test_a_time_that_is_a_lie_or_of_another_model_moves_no_clock() -> None:
+    routes = Routes(b"secret", PARTITIONS, decode_many, people.MODEL)
+    lies = people.line("a", people.END_US + 1, [0.0])
+    others = people.line("a", people.START_US, [0.0], model="another")
+    given = Chunk("kafka:t/3", [lies, others], [0, 1], 2, [people.END_US] * 2)
+    assert messages("p", given, routes, 17)[1] == 17

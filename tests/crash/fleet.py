@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from detector.alert import Alert
 from detector.cluster.names import Names
 from detector.cluster.partition import CASE, ROW, Row
+from detector.cluster.town import HELD
 from detector.decide import Case
 from tests.crash.stage import Run, Stage
 from tests.run.child import Child, command, until
@@ -21,39 +23,40 @@ from tests.run.child import Child, command, until
 PARTITIONS = 3
 SNAPSHOT_S = 3.0  # long enough that alerts are told between snapshots
 PATIENCE_S = 180.0  # for groups to settle again after everything was killed
-CLIENTS_ALONE: Mapping[str, Any] = {"storm": {"at_least": 0}}
 
 
 class Left(NamedTuple):
-    """What is durable: rows by client, cases by key, and the alerts of the topic in the order of each partition."""
+    """What is durable: rows by kind and id, cases by key, and the alerts of the topic in the order of each partition;
+    those that were held. None of the bells is in it, which end the log.
+    """
 
-    rows: dict[str, bytes]
+    rows: dict[tuple[str, str], bytes]
     cases: dict[bytes, Case]
     alerts: list[Alert]
+    held: list[Alert]
 
 
 class Fleet:
     """`workers` processes; `supervise` starts again whichever ended."""
 
-    def __init__(self, stage: Stage, workers: int, start: str = "earliest") -> None:
+    def __init__(self, stage: Stage, workers: int, start: str = "earliest", **source: Any) -> None:
         self.stage = stage
         self.names = Names(stage.topic.lower())
         cluster = {
             "name": self.names.name,
             "partitions": PARTITIONS,
             "replication": 1,
-            "clients_only": True,
             "session_s": 6.0,
         }
         sections = {
             "cluster": cluster,
-            "policy": CLIENTS_ALONE,
-            "source": {"batch_size": 400, "start": start},
+            "source": {"batch_size": 400, "start": start, **source},
             "store": {"snapshot_s": SNAPSHOT_S},
         }
         first = stage.new_run("worker-0", **sections)
         others = [stage.new_run(f"worker-{i}", namespace=first.namespace, **sections) for i in range(1, workers)]
         self.runs = [first, *others]
+        self._sections = sections
         self.children: dict[int, Child] = {}
         self.ended = 0  # by themselves
 
@@ -67,6 +70,11 @@ class Fleet:
     def start(self, number: int) -> None:
         run = self.runs[number]
         self.children[number] = self.stage.started(Child(run.config, run.folder / "run.log", "worker"))
+
+    def apply(self, since: str, **policy: Any) -> tuple[int, str]:
+        """Asks all workers for another policy."""
+        run = self.stage.new_run(f"policy-{since[:10]}", **self._sections, policy=policy)
+        return command(f"policy apply --workers --since {since}", run.config)
 
     def kill(self, number: int) -> None:
         self.children.pop(number).kill()
@@ -93,30 +101,39 @@ class Fleet:
                 self._reached(group, topic)
                 for group, topic in (
                     (self.names.judging, self.names.queries),
+                    (self.names.judging, self.names.sums),
+                    (self.names.judging, self.names.town),
                     (self.names.delivering, self.names.alerts),
+                    (self.names.delivering, self.names.held),
                 )
             )
 
         until(drained, lambda: "\n".join(child.tail() for child in self.children.values()), patience_s)
 
     def left(self) -> Left:
-        rows: dict[str, bytes] = {}
+        rows: dict[tuple[str, str], bytes] = {}
         cases: dict[bytes, Case] = {}
-        for record in self._read(self.names.state):
+        held: dict[bytes, str] = {}
+        for record in chain(*map(self._read, (self.names.state, self.names.groups, self.names.sky))):
             if record.key[:1] == ROW:
                 row = msgspec.msgpack.decode(record.value, type=Row)
-                rows[row.id] = row.row
+                rows[row.kind, row.id] = row.row
             elif record.key[:1] == CASE:
                 cases[record.key[1:]] = msgspec.msgpack.decode(record.value, type=Case)
-        alerts = [msgspec.msgpack.decode(record.value, type=Alert) for record in self._read(self.names.alerts)]
-        return Left(rows, cases, alerts)
+            elif record.key[:1] == HELD:
+                held[record.key[1:]] = msgspec.msgpack.decode(record.value, type=str)
+        cases = {key: msgspec.structs.replace(case, held=held.get(key, "")) for key, case in cases.items()}
+        return Left(rows, cases, self._alerts(self.names.alerts), self._alerts(self.names.held))
+
+    def _alerts(self, topic: str) -> list[Alert]:
+        return [msgspec.msgpack.decode(record.value, type=Alert) for record in self._read(topic)]
 
     def indexed(self) -> Counter[str]:
         return Counter(self.stage.indexed(self.first))
 
     def _read(self, topic: str) -> Iterator[Any]:
         consumer = self._consumer(None)
-        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
@@ -131,7 +148,7 @@ class Fleet:
         try:
             partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
             begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-            marker = int(topic == self.names.alerts)
+            marker = int(topic in (self.names.alerts, self.names.held))
             return bool(partitions) and all(
                 ends[p] == begins[p] or (consumer.committed(p) or 0) >= ends[p] - marker for p in partitions
             )

@@ -78,9 +78,9 @@ class Child:
 
 
 def command(name: str, config: Path) -> tuple[int, str]:
-    """Runs a command to its end: status, and what it said."""
+    """Runs a command to its end: status, and what it said. name: with its options."""
     done = subprocess.run(
-        [sys.executable, "-m", "detector.cli", name, "--config", str(config)],
+        [sys.executable, "-m", "detector.cli", *name.split(), "--config", str(config)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,31 @@
+"""How the clients of a worker, Faust's among them, are let in by the brokers: as the one of a single process is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
+
+from detector.sources.kafka import KafkaSettings
+from detector.sources.kafka_client import entry, tls_of
+
+Entry = Mapping[str, Any]  # of aiokafka's settings
+
+
+def of(source: KafkaSettings) -> Entry:
+    """Raises SettingsError for certificates that cannot be used."""
+    return entry(source, tls_of(source))
+
+
+def credentials(source: KafkaSettings) -> Credentials | None:
+    """The same for Faust; None where brokers are spoken to in the clear."""
+    tls = tls_of(source)
+    if source.sasl_mechanism and source.password:
+        return SASLCredentials(
+            username=source.username,
+            password=source.password.reveal(),
+            ssl_context=tls,
+            mechanism=source.sasl_mechanism,
+        )
+    return SSLCredentials(tls) if tls else None

@@ -1,0 +1,107 @@
+"""`querywarden policy apply --workers`: proposes a policy to all workers, and waits for what they say."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from kafka import TopicPartition
+
+from detector.cluster.names import Names
+from detector.cluster.passing import Handed
+from detector.cluster.policies import Decision, Entry, Policies, begun, proposed
+from detector.errors import SettingsError
+from detector.levels import TICK_US
+from detector.policy import Policy
+from detector.settings import Settings
+from detector.sources import kafka_client
+from detector.sources.kafka import KafkaSettings
+
+AHEAD_US = 600_000_000  # of log time, in front of the newest that is known
+LATEST = 500  # messages that are looked at for the newest log time
+PATIENCE_S = 60.0
+READ_MS = 200
+
+
+def begin(settings: Settings, source: KafkaSettings, policy: Policy) -> str:
+    """The policy that holds at first, where none does; returns a sentence."""
+    known = read(settings, source)
+    if known.first is None:
+        _write(settings, source, begun(policy))
+        return f"The policy {policy.version} holds from the beginning"
+    return f"The policy {known.dated()[-1].policy.version} holds"
+
+
+def propose(
+    settings: Settings, source: KafkaSettings, policy: Policy, since: int | None, patience_s: float = PATIENCE_S
+) -> tuple[int, Decision | None]:
+    """Proposes a policy from a log time on (microseconds; None: ten minutes after the newest). Returns that time, and
+    what was decided; None when not all have answered within `patience_s`: they still may.
+    """
+    if read(settings, source).first is None:
+        raise SettingsError("no policy holds yet: run `querywarden topics` first")
+    at = _newest(settings, source) + AHEAD_US if since is None else since
+    id_ = uuid.uuid4().hex
+    _write(settings, source, proposed(id_, at, policy))
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if found := read(settings, source).decisions.get(id_):
+            return at, found
+        time.sleep(READ_MS / 1000)
+    return at, None
+
+
+def read(settings: Settings, source: KafkaSettings) -> Policies:
+    """All that was entered so far."""
+    found = Policies()
+    with _reading(source, Names(settings.cluster.name).policies) as (consumer, partition):
+        consumer.seek_to_beginning(partition)
+        for record in _to_the_end(consumer, partition):
+            found.take(record.key, record.value)
+    return found
+
+
+def _newest(settings: Settings, source: KafkaSettings) -> int:
+    """The newest log time that any partition has closed."""
+    newest = 0
+    with _reading(source, Names(settings.cluster.name).town) as (consumer, partition):
+        end = consumer.end_offsets([partition])[partition]
+        consumer.seek(partition, max(end - LATEST, consumer.beginning_offsets([partition])[partition]))
+        for record in _to_the_end(consumer, partition):
+            newest = max(newest, msgspec.msgpack.decode(record.value, type=Handed).closed * TICK_US)
+    return newest
+
+
+@contextmanager
+def _reading(source: KafkaSettings, topic: str) -> Iterator[tuple[Any, TopicPartition]]:
+    own = msgspec.structs.replace(source, topic=topic, group=None)
+    consumer, partition = kafka_client.consumer(own), TopicPartition(topic, 0)
+    try:
+        with kafka_client.told(own):
+            consumer.assign([partition])
+            yield consumer, partition
+    finally:
+        consumer.close(autocommit=False)
+
+
+def _to_the_end(consumer: Any, partition: TopicPartition) -> Iterator[Any]:
+    end = consumer.end_offsets([partition])[partition]
+    while consumer.position(partition) < end:
+        for records in consumer.poll(timeout_ms=READ_MS).values():
+            yield from records
+
+
+def _write(settings: Settings, source: KafkaSettings, entry: Entry) -> None:
+    topic = Names(settings.cluster.name).policies
+    own = msgspec.structs.replace(source, topic=topic)
+    producer = kafka_client.producer(own)
+    try:
+        with kafka_client.told(own):
+            key, value = entry
+            producer.send(topic, value, key=key, partition=0).get(timeout=source.connect_timeout_s)
+    finally:
+        producer.close()

@@ -1,0 +1,161 @@
+"""Stage 4, of which there is one partition: what the whole population decides, day by day and tick by tick.
+
+Storms: alerts of all partitions come here and wait for their tick; whether the population moved is decided as in one
+process, from the openings of earlier ticks, and each goes out, or is held. Rings: the accounts of all partitions are
+linked and judged here. The population: what partitions know of a day is put together when all of them have closed it.
+
+Where one process keeps in an entity's case which of its cases is held, this keeps it beside (`held`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from detector.alert import Alert
+from detector.cluster import clients, groups
+from detector.cluster.days import Days
+from detector.cluster.partition import Found, cases_of, restore_one, rows_of
+from detector.cluster.passing import Box, Handed
+from detector.cluster.tally import apart
+from detector.docket import Docket, stamped
+from detector.entities import Entities
+from detector.learned.population import Settled
+from detector.levels import TICK_US
+from detector.pipeline import Step
+from detector.policy import Dated
+from detector.profile.artefact import Profile
+from detector.profile.succession import Succession
+from detector.rings.accounts import RING
+from detector.spanning import rings_of, storms_of
+from detector.storm import Passed, Sky, held
+from detector.tape import Point
+
+HELD, POPULATION = b"h", b"p"
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True):
+    sky: Sky
+    rings: bytes | None
+    judged: int
+    got: dict[str, int]
+    closed: dict[str, int]
+    days: bytes
+
+
+class Town:
+    """All that is one for all partitions of a served model."""
+
+    def __init__(self, profile: Profile, partitions: int, alerts_from: int) -> None:
+        self.profile = profile
+        summary = profile.summary
+        self.docket = Docket([], profile.kit.signals, summary.id, Succession(profile), alerts_from)
+        senders = [clients.sender_of(number) for number in range(partitions)]
+        if summary.groups:
+            senders += [groups.sender_of(number) for number in range(partitions)]
+        self._box = Box(summary.id, senders)
+        self._storms, self.rings = storms_of(profile), rings_of(profile)
+        self.days = Days(profile)
+        self.held: dict[bytes, str] = {}
+        self._changed: set[bytes] = set()  # of `held`
+        self._judged = 0
+        self._width = len(profile.kit.additive)
+
+    @property
+    def policies(self) -> list[Dated]:
+        return self.docket.policies
+
+    @property
+    def decided(self) -> int:
+        return self._judged * TICK_US
+
+    @property
+    def known(self) -> int:
+        return 0  # an account is a client again, and a ring is made of clients
+
+    @property
+    def tables(self) -> list[Entities]:
+        return [self.rings.accounts, self.rings.rings] if self.rings else []
+
+    def reach(self, value: bytes) -> int:
+        return self._box.peek(value).closed * TICK_US
+
+    def take(self, value: bytes) -> Found:
+        handed = self._box.open(value)
+        if handed is None:
+            return Found(Step(), [])
+        self._note(handed)
+        before, step = self._box.before, Step()
+        if before > self._judged:
+            self._judged = before
+            self._judge_rings(before, step)
+            self.days.close(before * TICK_US, self.policies, step)
+        for alert, hold in self._released(self._storms.close(before, self.policies)):
+            (step.held if hold else step.alerts).append(stamped(alert, self.days.population.settled))
+        return Found(step, [])
+
+    def _note(self, handed: Handed) -> None:
+        for tick, count in handed.asked.items():
+            self._storms.count(tick, count)
+        for waiting in handed.waiting:
+            self._storms.put(waiting)
+        self.days.note(handed.days)
+        if self.rings and RING in handed.sums:
+            self.rings.gather(apart(handed.sums[RING], self.rings.accounts.slots, self._width))
+
+    def _judge_rings(self, before: int, step: Step) -> None:
+        points: list[Point] = self.rings.close(before) if self.rings else []
+        step.points += points
+        for waiting in self.docket.judge(points, [min(point.at // TICK_US, before) for point in points]):
+            self._storms.put(waiting)
+
+    def _released(self, passed: Iterator[Passed]) -> Iterator[tuple[Alert, bool]]:
+        for key, alert, storming in passed:
+            hold = False
+            if key is not None:
+                before = self.held.get(key, "")
+                now, hold = held(before, alert, storming)
+                if now != before:
+                    self.held[key] = now
+                    self._changed.add(key)
+            yield alert, hold
+
+    # -- keeping
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        yield from rows_of(self.tables)
+        yield from cases_of(self.docket.cases, self.docket.changed)
+        for key in sorted(self._changed):
+            yield HELD + key, msgspec.msgpack.encode(self.held[key])
+        if self.days.population.changed:
+            yield POPULATION, msgspec.msgpack.encode(self.days.population.settled)
+
+    def settled(self) -> None:
+        for table in self.tables:
+            table.settled()
+        self.docket.changed.clear()
+        self._changed.clear()
+        self.days.population.changed = False
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        if key[:1] == HELD:
+            self.held[key[1:]] = msgspec.msgpack.decode(value, type=str)
+        elif key == POPULATION:
+            self.days.population.settled = msgspec.msgpack.decode(value, type=Settled)
+        else:
+            restore_one(self.tables, self.docket.cases, key, value)
+
+    def body(self) -> bytes:
+        rings = self.rings.saved() if self.rings else None
+        body = Body(self._storms.state(), rings, self._judged, self._box.got, self._box.closed, self.days.saved())
+        return msgspec.msgpack.encode(body)
+
+    def resume(self, body: bytes) -> None:
+        found = msgspec.msgpack.decode(body, type=Body)
+        self._storms.restore(found.sky)
+        if self.rings and found.rings is not None:
+            self.rings.restore(found.rings)
+        self._judged = found.judged
+        self._box.got, self._box.closed = dict(found.got), dict(found.closed)
+        self.days.restore(found.days)

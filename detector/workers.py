@@ -1,0 +1,69 @@
+"""What the command line does with workers: their topics, one of them, and the policy of them all."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from detector.policy import Policy
+    from detector.profile.artefact import Profile
+    from detector.settings import Settings
+    from detector.sources.kafka import KafkaSettings
+
+Load = Callable[[Path, dict[str, str]], "Settings"]
+
+
+def work(arguments: Namespace, load: Load) -> int:
+    """`querywarden worker`: until it is told to stop."""
+    from detector.cluster import stages
+
+    stages.need_faust()
+    from detector.cluster.worker import Worker
+    from detector.run import journal_log
+
+    settings = load(arguments.config, dict(os.environ))
+    journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    Worker(settings).run()
+    return 0
+
+
+def topics(arguments: Namespace, load: Load) -> list[str]:
+    """`querywarden topics`: creates and checks them; returns what it did."""
+    settings, source, profile = _checked(arguments, load)
+    from detector.cluster.topics import settle
+
+    return settle(settings, source, _policy(settings, profile))
+
+
+def apply(arguments: Namespace, load: Load, since: int | None) -> tuple[bool, str]:
+    """`querywarden policy apply --workers`: proposes the policy of the settings. Returns whether it holds, or may."""
+    settings, source, profile = _checked(arguments, load)
+    from detector.cluster.proposing import propose
+    from detector.reasons import rfc3339
+
+    policy = _policy(settings, profile)
+    at, decision = propose(settings, source, policy, since)
+    if decision is None:
+        return True, f"Proposed the policy {policy.version} from {rfc3339(at)} on; not all workers have answered yet."
+    if decision.since is None:
+        return False, f"The policy {policy.version} is refused: {decision.why}. Ask for a later time with --since."
+    return True, f"The policy {policy.version} holds from {rfc3339(decision.since)} on, for all workers."
+
+
+def _checked(arguments: Namespace, load: Load) -> tuple[Settings, KafkaSettings, Profile]:
+    from detector.cluster import stages
+
+    stages.need_faust()
+    from detector.profile import artefact
+
+    settings = load(arguments.config, dict(os.environ))
+    path = settings.profile.path
+    return settings, *stages.check(settings, artefact.load(Path(path)) if path else None)
+
+
+def _policy(settings: Settings, profile: Profile) -> Policy:
+    return settings.policy.over(profile.summary.policy.thresholds)
