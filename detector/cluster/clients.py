@@ -30,7 +30,7 @@ def sender_of(number: int) -> str:
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
     """watermarks: of each source stream, its last record that was applied; upto: its offset of which was heard last;
-    idle: streams of which nothing comes; streams: all that are waited for; sent: see passing.Post.
+    idle: streams of which nothing came when we last heard of them; streams: all that are waited for; sent: see Post.
     """
 
     watermarks: dict[str, int]
@@ -95,13 +95,14 @@ class Clients:
         stream, pipeline = records.stream, self.pipeline
         if stream not in self._streams:
             self._streams.append(stream)
+        pipeline.begin([stream], records.clock)
         if not records.idle:
             self._idle.discard(stream)
         elif records.upto >= self._upto.get(stream, 0):  # else it was said before something came
             self._idle.add(stream)
+            # Up to where the others are now, not to where they will be: by then something may have come here, too.
+            pipeline.rest([stream], [stream, *(other for other in self._streams if other not in self._idle)])
         self._upto[stream] = max(self._upto.get(stream, 0), records.upto)
-        pipeline.begin([stream], records.clock)
-        pipeline.rest(self._idle, self._streams)
         pipeline.close(self._streams)
 
     def _parcels(self) -> list[Parcel]:

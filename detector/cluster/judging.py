@@ -10,6 +10,7 @@ import structlog
 
 from detector.cluster.journal import Journal
 from detector.cluster.ledger import Ledger, Owned, ProducerFenced
+from detector.cluster.partition import Limit, Partition
 from detector.cluster.passing import TOWN
 from detector.cluster.policies import decided
 from detector.cluster.stages import Stage, place_of
@@ -96,8 +97,11 @@ class Judging:
     async def _go_on(self, own: Owned) -> None:
         """Applies what is behind, as far as it may be; keeps and answers in any case."""
         while await self._answer(own):
-            applied = own.partition.applied
-            steps, behind = await asyncio.to_thread(self._apply, own, self._behind.get(own.number, []))
+            applied, behind = own.partition.applied, self._behind.get(own.number, [])
+            # Both as they are now: the journal may read on while messages are applied.
+            own.partition.work.policies[:] = self._journal.policies.dated()
+            limit = own.partition.limit(self._journal.policies, place_of(self.stage, own.number))
+            steps, behind = await asyncio.to_thread(_apply, own.partition, behind, limit)
             self._behind[own.number] = behind
             for step in steps:
                 self._counted(step)
@@ -108,24 +112,9 @@ class Judging:
                     return
                 await self._journal.more.wait()
 
-    def _apply(self, own: Owned, messages: list[Message]) -> tuple[list[Step], list[Message]]:
-        """Applies what may be applied; returns the rest, too."""
-        partition, policies, place = own.partition, self._journal.policies, place_of(self.stage, own.number)
-        steps: list[Step] = []
-        for i, (offset, value) in enumerate(messages):
-            if offset <= partition.applied:
-                continue
-            if partition.stops(offset, value, policies, place):
-                return steps, messages[i:]
-            steps.append(partition.apply(offset, value))
-        return steps, []
-
     async def _answer(self, own: Owned) -> bool:
-        """Takes over which policies hold, answers what is proposed, and decides where that is ours; False when the
-        partition went to another worker.
-        """
+        """Answers what is proposed, and decides where that is ours; False when the partition went to another worker."""
         policies, place = self._journal.policies, place_of(self.stage, own.number)
-        own.partition.work.policies[:] = policies.dated()
         entries = own.partition.answers(policies, place)
         if self.stage.name == TOWN:
             entries += [decided(id_, decision) for id_, decision in policies.ready(self._places)]
@@ -190,3 +179,15 @@ class Judging:
     async def _drop(self, own: Owned) -> None:
         self._forget(own.number)
         await own.close()
+
+
+def _apply(partition: Partition, messages: list[Message], limit: Limit) -> tuple[list[Step], list[Message]]:
+    """Applies what may be applied; returns the rest, too."""
+    steps: list[Step] = []
+    for i, (offset, value) in enumerate(messages):
+        if offset <= partition.applied:
+            continue
+        if partition.stops(offset, value, limit):
+            return steps, messages[i:]
+        steps.append(partition.apply(offset, value))
+    return steps, []

@@ -59,6 +59,13 @@ class Found(NamedTuple):
     parcels: list[Parcel]
 
 
+class Limit(NamedTuple):
+    """unanswered: a proposal waits for the partition's answer; bound: a log time that it must not come to as yet."""
+
+    unanswered: bool
+    bound: int | None
+
+
 class Work(Protocol):
     """What a stage does with messages. Pure: the same messages in the same order give the same."""
 
@@ -146,12 +153,15 @@ class Partition:
             self.telling.letters += step.letters
         return step
 
-    def stops(self, offset: int, value: bytes, policies: Policies, place: str) -> bool:
+    def limit(self, policies: Policies, place: str) -> Limit:
+        """How far this partition, called `place`, may go under the policies as they are known now."""
+        return Limit(bool(policies.unanswered(place)), policies.bound(place))
+
+    def stops(self, offset: int, value: bytes, limit: Limit) -> bool:
         """Whether a message must wait for what is decided of a policy. What was told before a crash need not."""
         if offset <= self.told:
             return False
-        bound = policies.bound(place)
-        return bool(policies.unanswered(place)) or (bound is not None and self.work.reach(value) >= bound)
+        return limit.unanswered or (limit.bound is not None and self.work.reach(value) >= limit.bound)
 
     # -- keeping
 

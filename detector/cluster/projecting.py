@@ -1,7 +1,7 @@
 """Stage 1: reads the log, and sends each partition of judgement its records; commits what the broker has acknowledged.
 
-How far a stream's clock has come is committed with the place: who goes on there goes on with it. When nothing comes for
-long, and nothing is left, all partitions are told once, so that ticks need not wait.
+How far a stream's clock has come is committed with the place: who goes on there goes on with it. While nothing comes
+for long, and nothing is left, all partitions are told so every few seconds: ticks need not wait.
 
 A source's records reach a partition in their order and without holes, whoever sends them, since each sender begins at
 the committed offset and commits only what was acknowledged. What is sent twice, the other stage skips.
@@ -28,6 +28,7 @@ from detector.sources.bounds import SLACK_US, Clock, wall_clock
 from detector.sources.kafka import KafkaSettings
 
 READ_MS = 200
+REST_S = 10.0  # between two words on a stream of which nothing comes
 GATHER_S = 0.05  # under light load, so that messages are larger
 HEARTBEATS = 5  # in a session
 LOG_APPEND_TIME = 1
@@ -54,7 +55,8 @@ class Projecting:
         self._clock = clock
         self._silence = Silence(monotonic)
         self._clocks: dict[Any, int] = {}  # of the streams that are ours; another dict after each rebalance
-        self._resting: set[Any] = set()
+        self._now = monotonic
+        self._said: dict[Any, float] = {}  # when it was last told of a stream that nothing comes
 
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Until `stopping`. Any error ends it: the process must end then, and begin anew from what is committed."""
@@ -90,9 +92,10 @@ class Projecting:
             clocks[tp] = int(told) if told else 0
 
     async def _rest(self, producer: Any, consumer: Any, clocks: dict[Any, int]) -> None:
-        """Tells all partitions of streams that have fallen silent, once."""
+        """Tells all partitions of streams that have fallen silent."""
+        now = self._now()
         ours = {self.stream(tp.partition): tp for tp in consumer.assignment()}
-        silent = [ours[name] for name in self._silence.silent(ours) if ours[name] not in self._resting]
+        silent = [ours[name] for name in self._silence.silent(ours) if now - self._said.get(ours[name], 0.0) >= REST_S]
         if not silent:
             return
         await self._look_up(clocks, silent)
@@ -104,12 +107,12 @@ class Projecting:
             value = at_rest(self._profile, self.stream(tp.partition), ends[tp], clocks[tp])
             targets = range(self._routes.partitions)
             sent += [await producer.send(self._names.queries, value, partition=target) for target in targets]
-            self._resting.add(tp)
+            self._said[tp] = now
         await asyncio.gather(*sent)
 
     def _begun(self) -> None:
         """Partitions were assigned: whoever had them may have gone on."""
-        self._clocks, self._resting = {}, set()
+        self._clocks, self._said = {}, {}
 
     def _consumer(self) -> Any:
         source, session_ms = self._source, int(self._session_s * 1000)
@@ -137,7 +140,6 @@ class Projecting:
             for target, value in found:
                 sent.append(await producer.send(self._names.queries, value, partition=target))
             self._silence.heard(chunk.stream)
-            self._resting.discard(tp)
         await asyncio.gather(*sent)
 
     def stream(self, partition: int) -> str:

@@ -197,6 +197,27 @@ def test_who_rests_is_waited_for_again_when_something_comes(
     assert judged(world) == 19
 
 
+def test_who_rested_is_waited_for_when_the_others_go_on(
+    settings: Settings, profile: Profile, short: list[list[bytes]]
+) -> None:
+    """What comes to him while the others are a day ahead falls into its own ticks."""
+    later = [people.noise(f"later{i}", seed=i, n=20, at=people.START_US + i * people.DAY_US, group="g") for i in (2, 3)]
+    streams = [[*lines, *people.log_of(asked)] for lines, asked in zip(short, later, strict=True)]
+    world = World(settings, profile, streams, 2, size=20)
+    world.project(0)
+    world.project(1)
+    for number in (0, 1, 0):  # who waits for whom is not known at the first word
+        world.rest(number)
+    world.project(1)
+    while sum(world.take(place, 64) for place in world.live):
+        pass
+    assert judged(world) == 20 + 19  # nothing of the third day, as long as the other may still be on the second
+    world.drain()
+    world.rest(0)
+    world.drain()
+    assert judged(world) == 79  # all but the last tick
+
+
 def test_a_source_that_is_not_known_is_waited_for_from_then_on(
     settings: Settings, profile: Profile, short: list[list[bytes]]
 ) -> None:

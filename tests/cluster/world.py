@@ -105,9 +105,9 @@ class World:
         return True
 
     def rest(self, number: int) -> None:
-        """A source that has come to its end says so."""
+        """A source of which nothing is left for now says so."""
         source = self.sources[number]
-        name, upto = source.chunks[-1].stream, source.chunks[-1].next_offset
+        name, upto = source.chunks[0].stream, source.chunks[source.at - 1].next_offset
         value = wire.at_rest(self.profile.summary.id, name, upto, source.clock)
         for target in range(self.routes.partitions):
             self.topics[JUDGE, target].append(value)
@@ -118,7 +118,7 @@ class World:
         start = partition.applied + 1
         for offset in range(start, min(start + most, len(topic))):
             self.answer(place)
-            if partition.stops(offset, topic[offset], self.policies, _called(place)):
+            if partition.stops(offset, topic[offset], partition.limit(self.policies, _called(place))):
                 break
             partition.apply(offset, topic[offset])
         if tell:
