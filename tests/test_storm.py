@@ -237,10 +237,10 @@ def test_going_on_from_a_snapshot_is_as_if_there_had_been_no_break(profile: Prof
     done = [before.advance(people.chunk(records[:cut]))]
     if data.draw(st.booleans()):
         done.append(before.tick([people.STREAM]))
-    state, names, rows, cases = saved(before)
-    after = restored(profile, (state, names, rows, cases))
+    snapshot = saved(before)
+    after = restored(profile, snapshot)
     after.policies[:] = [Dated(0, POLICY)]
-    assert msgspec.msgpack.decode(state, type=State).sky == before.state().sky
+    assert msgspec.msgpack.decode(snapshot[0], type=State).sky == before.state().sky
     done += [after.advance(people.chunk(records[cut:], at=cut)), after.tick()]
     found = outcome(after, done)
     assert (found.alerts, found.held, found.cases) == (straight.alerts, straight.held, straight.cases)
