@@ -28,7 +28,7 @@ from detector.profile import artefact
 from detector.redteam import digits_world, simulate
 from tests.crash.fleet import Fleet, Left
 from tests.crash.stage import Record, Stage, keyed
-from tests.crash.test_workers import by_client, expected
+from tests.crash.test_workers import by_entity, expected
 from tests.run.child import total, until
 from tests.servers.elasticsearch import elasticsearch_server
 from tests.servers.kafka import KafkaServer, kafka_server
@@ -92,7 +92,8 @@ def endured(stage: Stage, kafka: KafkaServer, log: Sequence[Record], folder: Pat
         "seed": SEED,
         "workers": WORKERS,
         "queries": len(log),
-        "clients": len(wanted.rows),
+        "clients": sum(kind == "client" for kind, _ in wanted.rows),
+        "groups": sum(kind != "client" for kind, _ in wanted.rows),
         "attackers": sum(ATTACKS.values()),
         "kills": KILLS,
         "killed_while_starting": day.starting,
@@ -104,7 +105,8 @@ def endured(stage: Stage, kafka: KafkaServer, log: Sequence[Record], folder: Pat
         "load": load,
         "opened": opened(fleet),
         "alerts": len(wanted.alerts),
-        "alerted": len(by_client(wanted.alerts)),
+        "held": len(wanted.held),
+        "alerted": len(by_entity(wanted.alerts)),
         "wrong": wrong(left, indexed, wanted),
     }
 
@@ -204,16 +206,18 @@ def wrong(left: Left, indexed: Counter[str], wanted: Left) -> dict[str, int]:
     """What differs from `replay`, counted; all must be 0."""
     told = Counter(alert.id for alert in left.alerts)
     ids = {alert.id for alert in wanted.alerts}
-    ours, theirs = by_client(left.alerts), by_client(wanted.alerts)
+    ours, theirs = by_entity(left.alerts), by_entity(wanted.alerts)
+    held, should = by_entity(left.held), by_entity(wanted.held)
     return {
-        "clients with other evidence": sum(left.rows.get(id_) != row for id_, row in wanted.rows.items()),
-        "clients that replay does not know": len(left.rows.keys() - wanted.rows.keys()),
+        "clients and groups with other evidence": sum(left.rows.get(who) != row for who, row in wanted.rows.items()),
+        "clients and groups that replay does not know": len(left.rows.keys() - wanted.rows.keys()),
         "cases that differ": sum(left.cases.get(key) != case for key, case in wanted.cases.items()),
         "alerts lost": len(ids - told.keys()),
         "alerts doubled in the topic": sum(times - 1 for times in told.values()),
         "alerts that replay does not know": len(told.keys() - ids),
-        "clients whose alerts differ or come in another order": sum(
-            ours.get(client) != of for client, of in theirs.items()
+        "entities whose alerts differ or come in another order": sum(ours.get(who) != of for who, of in theirs.items()),
+        "entities of which other alerts were held": len(
+            {who for who in held.keys() | should.keys() if held.get(who) != should.get(who)}
         ),
         "alerts lost in the index": len(ids - indexed.keys()),
         "alerts doubled in the index": sum(times - 1 for times in indexed.values()),
@@ -227,8 +231,8 @@ def page(found: Mapping[str, Any]) -> str:
             "# A long evil day for workers",
             "",
             f"`python -m bench.chaos` (`make chaos`). {found['workers']} workers on a real Kafka and Elasticsearch, "
-            f"{found['queries']:,} queries of {found['clients']:,} clients, {found['attackers']} campaigns of attacks "
-            f"among them; seed {found['seed']}. While they are written: {found['kills']} kill -9 of a worker at random "
+            f"{found['queries']:,} queries of {found['clients']:,} clients in {found['groups']:,} organisations, "
+            f"{found['attackers']} campaigns of attacks among them; seed {found['seed']}. While they are written: {found['kills']} kill -9 of a worker at random "
             f"moments, {found['killed_while_starting']} of them while it started; a kill -9 and a restart of the "
             "broker; a rolling restart of all workers; and `querywarden topics` with more partitions, which answers:",
             "",
@@ -237,7 +241,7 @@ def page(found: Mapping[str, Any]) -> str:
             "```",
             "",
             "Then every row, case and alert is compared with `replay` of the same log, which raises "
-            f"{found['alerts']:,} alerts on {found['alerted']:,} clients:",
+            f"{found['alerts']:,} alerts on {found['alerted']:,} entities, and holds {found['held']:,} more:",
             "",
             table(["what is wrong", "number"], [(name, f"{value:,}") for name, value in found["wrong"].items()]),
             "",

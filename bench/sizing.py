@@ -18,13 +18,16 @@ import numpy as np
 from bench.logs import chunks
 from bench.results import HERE, INK, OURS, THEIRS, figure, save, save_plot, say, table
 from bench.speed import digits_lines, digits_profile
-from detector.cluster.alone import clients_of
+from detector.cluster.clients import Clients
 from detector.cluster.ledger import POINTS
+from detector.cluster.names import Names
 from detector.cluster.partition import ROW, Partition
-from detector.cluster.wire import Routes, messages, read
+from detector.cluster.stages import Making
+from detector.cluster.wire import Routes, messages
 from detector.logs import DECODERS
-from detector.pipeline import Pipeline
+from detector.policy import Dated
 from detector.profile.artefact import Profile
+from detector.settings import settings_of
 from detector.sized import readable
 from detector.sizing import SHIPPED, Figures, Size, Traffic, size
 
@@ -76,31 +79,37 @@ def fitted(
 
 def measure() -> dict[str, float]:
     profile, lines = digits_profile(), digits_lines(QUERIES)
-    partition = Partition(profile.summary.id, PARTITIONS, profile.summary.policy, _made(profile))
+    partition = _judging(profile)
     say("what a query leaves behind")
     found = _left_behind(profile, partition, lines)
     say("what a client holds")
     return found | _held(partition)
 
 
-def _made(profile: Profile) -> Any:
-    def made(policies: Any) -> Pipeline:
-        return Pipeline(clients_of(profile), policies, DECODERS["native"])
-
-    return made
+def _judging(profile: Profile) -> Partition:
+    """The one partition of a cluster that has one."""
+    settings = settings_of({"source": {"type": "kafka", "brokers": ["127.0.0.1:9"], "topic": "sizing"}})
+    routes = Routes(profile.secret, 1, DECODERS["native"], profile.summary.model)
+    judge = Making(settings, profile, routes, []).stages(Names("sizing"))[0]
+    partition = judge.made(0)
+    partition.work.policies.append(Dated(0, profile.summary.policy))
+    return partition
 
 
 def _left_behind(profile: Profile, partition: Partition, lines: list[bytes]) -> dict[str, float]:
     """Bytes of the topics: between the stages, of the scores, of a row."""
-    routes, whole = (Routes(profile.secret, number, DECODERS["native"]) for number in (PARTITIONS, 1))
-    between, record = 0, sum(map(len, lines)) / len(lines)
+    decode, summary = DECODERS["native"], profile.summary
+    routes, whole = (Routes(profile.secret, number, decode, summary.model) for number in (PARTITIONS, 1))
+    between, record, clock = 0, sum(map(len, lines)) / len(lines), 0
     for chunk in chunks(lines, CHUNK):
-        between += sum(len(value) for _, value in messages(profile.summary.id, chunk, routes))
-        for _, value in messages(profile.summary.id, chunk, whole):
-            partition.apply(partition.applied + 1, read(value, profile.summary.id))
+        shared, _ = messages(summary.id, chunk, routes, clock)
+        between += sum(len(value) for _, value in shared)
+        own, clock = messages(summary.id, chunk, whole, clock)
+        for _, value in own:
+            partition.apply(partition.applied + 1, value)
     points = partition.telling.points
     tape = sum(len(msgspec.msgpack.encode(points[i : i + POINTS])) for i in range(0, len(points), POINTS))
-    rows = [len(key) + len(value) for key, value in partition.entries() if key[:1] == ROW]
+    rows = [len(key) + len(value) for key, value in partition.work.entries() if key[:1] == ROW]
     return {
         "between_bytes": between / len(lines) - record + _found("kafka")["record_bytes"],
         "tape_bytes": tape / len(lines),
@@ -113,7 +122,8 @@ def _held(partition: Partition) -> dict[str, float]:
     written.
     """
     gc.collect()
-    before, clients = _resident(), partition.pipeline.clients
+    assert isinstance(partition.work, Clients)
+    before, clients = _resident(), partition.work.pipeline.clients
     slots = clients.slots([f"account-{number:08d}" for number in range(HELD)])
     clients.rows[slots] = clients.rows[0]
     return {"process_bytes": before, "held_bytes": (_resident() - before) / HELD}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from detector.cli import _parser
-from detector.cluster import alone
+from detector.cluster import stages
 from detector.errors import SettingsError
 from detector.profile.artefact import Profile
 from detector.secret import Secret
@@ -34,7 +34,7 @@ def settings() -> Settings:
 
 
 def test_workers_take_its_settings(profile: Profile) -> None:
-    source, _ = alone.check(settings(), profile)
+    source, _ = stages.check(settings(), profile)
     assert list(source.brokers) == VALUES["kafka"]["brokers"]
     assert settings().cluster.partitions >= VALUES["workers"]
 
@@ -125,5 +125,5 @@ def test_its_values_are_described_and_what_is_not_is_refused() -> None:
 
 def test_a_setting_that_is_none_is_refused_as_everywhere() -> None:
     toml = of_kind("ConfigMap", FOUND)["data"]["querywarden.toml"]
-    with pytest.raises(SettingsError, match="clients_onyl"):
-        read(toml.replace("clients_only", "clients_onyl"))
+    with pytest.raises(SettingsError, match="replicaton"):
+        read(toml.replace("replication", "replicaton"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from detector.cli import _parser
-from detector.cluster import alone
+from detector.cluster import stages
 from detector.profile.artefact import Profile
 from tests.deploy.reading import COMPOSE, read
 
@@ -21,7 +21,7 @@ OWN = "/var/lib/querywarden"
 
 def test_workers_take_its_settings(profile: Profile) -> None:
     settings = read((COMPOSE.with_name("querywarden.toml")).read_text())
-    source, _ = alone.check(settings, profile)
+    source, _ = stages.check(settings, profile)
     assert settings.cluster.replication == 1  # of a single broker
     host, _, port = source.brokers[0].partition(":")
     assert host in SERVICES

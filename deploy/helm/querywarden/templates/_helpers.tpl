@@ -35,7 +35,6 @@ path = "/etc/querywarden/profile"
 name = {{ .Values.cluster.name | quote }}
 partitions = {{ int .Values.cluster.partitions }}
 replication = {{ int .Values.cluster.replication }}
-clients_only = true
 
 {{ .Values.settings }}
 {{- end -}}
