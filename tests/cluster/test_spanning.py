@@ -41,7 +41,7 @@ def settings() -> Settings:
 @pytest.fixture(scope="module")
 def profile(profile: Profile) -> Profile:
     """Of a service so busy that some openings an hour are to be expected: how many were asked decides on a storm."""
-    busy = msgspec.structs.replace(profile.summary, promise=1.0, clients=1, queries=150)
+    busy = msgspec.structs.replace(profile.summary, promise=1.0, clients=1, queries=45)
     return replace(profile, summary=busy)
 
 
@@ -127,7 +127,7 @@ def test_the_log_has_all_of_it(whole: Whole) -> None:
     kinds = {alert.entity.kind for alert in done.alerts}
     assert kinds == {"client", "organisation", "ring", "population"}
     assert len(done.held) > 3
-    assert {alert.threshold for alert in done.alerts if alert.kind == "population"} - {8.0}
+    assert {alert.threshold for alert in done.alerts if alert.kind == "population"} - {0.0, 8.0}
     assert done.pipeline.population is not None
     assert done.pipeline.population.settled.suspects
     assert done.pipeline.population.settled.teaching.samples
@@ -141,7 +141,7 @@ def test_all_stages_find_what_one_pipeline_finds(
     assert_same(world, whole)
 
 
-@tried(max_examples=5)
+@tried(max_examples=10)
 @given(seed=st.integers(0, 2**32), crashes=st.booleans())
 def test_in_whatever_order_things_happen_and_whoever_crashes(
     settings: Settings, profile: Profile, log: list[bytes], whole: Whole, seed: int, crashes: bool
