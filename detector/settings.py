@@ -293,7 +293,6 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     name: before the names of the topics, the groups and the state of these workers. Another profile needs another name.
     partitions: into how many parts the clients are shared; at most so many workers judge. It can never be changed.
     replication: copies of each topic.
-    clients_only: there is no such setting any more; leave it out.
     retention_h: hours for which what goes from stage to stage is kept, such as a failure of all workers may last.
     session_s: seconds after which a worker that says nothing is taken for dead.
     """
@@ -301,7 +300,6 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,200}$")] = "querywarden"
     partitions: Annotated[int, Meta(ge=1, le=10_000)] = 12
     replication: Annotated[int, Meta(ge=1, le=100)] = 3
-    clients_only: bool | None = None
     retention_h: Annotated[int, Meta(ge=1)] = 168
     session_s: Annotated[float, Meta(ge=6, le=1_800)] = 10.0
 

@@ -58,11 +58,6 @@ def check(settings: Settings, profile: Profile | None) -> tuple[KafkaSettings, P
         raise SettingsError("profile.path: a worker needs a profile; without one `querywarden run` records for `fit`")
     check_groups(settings, profile)
     for broken, message in (
-        (
-            settings.cluster.clients_only is not None,
-            "cluster.clients_only: there is no such setting any more: workers judge groups, rings and the population, "
-            "too. Leave it out",
-        ),
         (settings.shadow.profile is not None, "shadow: workers run no second profile; leave it out"),
         (
             settings.learning.successor == "auto",

@@ -29,10 +29,6 @@ def test_sound_settings_are_taken(profile: Profile) -> None:
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
-        (
-            {"cluster": {"clients_only": True}},
-            r"cluster\.clients_only: there is no such setting any more.* Leave it out",
-        ),
         ({"entities": {"groups": ["subnet"]}}, r'entities\.groups: "subnet", but the profile judges organisation'),
         ({"shadow": {"profile": "p", "store": "s"}}, "shadow: workers run no second profile"),
         ({"learning": {"successor": "auto"}}, r"learning\.successor: workers make successors and let none take over"),
