@@ -234,8 +234,8 @@ def page(found: Mapping[str, Any]) -> str:
             f"{found['queries']:,} queries of {found['clients']:,} clients in {found['groups']:,} organisations, "
             f"{found['attackers']} campaigns of attacks among them; seed {found['seed']}. While they are written: "
             f"{found['kills']} kill -9 of a worker at random moments, {found['killed_while_starting']} of them while "
-            "it started; a kill -9 and a restart of the broker; a rolling restart of all workers; and `querywarden topics` "
-            "with more partitions, which answers:",
+            "it started; a kill -9 and a restart of the broker; a rolling restart of all workers; and "
+            "`querywarden topics` with more partitions, which answers:",
             "",
             "```text",
             found["refused"],
