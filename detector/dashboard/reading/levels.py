@@ -100,5 +100,9 @@ def level_words(profile: Profile, of: Standing, entities: dict[str, int]) -> tup
 
 
 def signal_words(profile: Profile) -> tuple[SignalWord, ...]:
-    """The sentences with what is not yet known in them: the share of honest queries."""
-    return tuple(SignalWord(one.name, one.low, one.high, one.alone) for one in profile.kit.signals)
+    """The share of honest queries, which belongs to an entity's evidence, is `most` of them here."""
+    return tuple(SignalWord(one.name, _usual(one.low), _usual(one.high), one.alone) for one in profile.kit.signals)
+
+
+def _usual(sentence: str) -> str:
+    return sentence.replace("{honest} of", "most").replace("{honest}", "most")

@@ -89,6 +89,12 @@ def in_force(books: StoreBooks) -> Policy:
         return reader.policies()[-1].policy
 
 
+def test_what_signals_mean_is_said_in_whole_sentences(books: StoreBooks) -> None:
+    words = books.overview().signals
+    assert words
+    assert not any("{" in sentence for one in words for sentence in (one.low, one.high))
+
+
 def test_nothing_changed_flips_nobody(books: StoreBooks) -> None:
     preview = books.preview(Ask(Change()))
     assert preview.was == preview.would

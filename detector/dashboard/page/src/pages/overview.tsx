@@ -114,8 +114,8 @@ export function Overview() {
                 id={(row) => row.name}
                 columns={[
                   { head: "Signal", cell: (row) => <span class="mono">{row.name}</span> },
-                  { head: "Too many low values", cell: (row) => told(row.low) },
-                  { head: "Too many high values", cell: (row) => told(row.high) },
+                  { head: "Too many low values", cell: (row) => row.low },
+                  { head: "Too many high values", cell: (row) => row.high },
                   { head: "May accuse alone", cell: (row) => (row.alone ? "yes" : "no") },
                 ]}
               />
@@ -129,9 +129,4 @@ export function Overview() {
 
 function state(of: S.HealthWord): string {
   return of.reachable ? `the detector is ${of.state === "ok" ? "well" : of.state}` : "the detector does not answer";
-}
-
-/** A sentence of the signal's, without the share that an alert puts into it: "than most honest queries do". */
-function told(sentence: string): string {
-  return sentence.replace("{honest} of", "most");
 }
