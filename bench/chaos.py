@@ -198,7 +198,7 @@ def opened(fleet: Fleet) -> dict[str, Any]:
     """How often partitions were taken over with clients in them, and the seconds that it took."""
     logged = [line for run in fleet.runs for line in (run.folder / "run.log").read_bytes().splitlines()]
     entries = [msgspec.json.decode(line) for line in logged if line[:1] == b"{" and line[-1:] == b"}"]
-    took = [one["took_s"] for one in entries if one.get("message") == "A partition is open" and one["clients"]]
+    took = [one["took_s"] for one in entries if one.get("message") == "A partition is open" and one["entities"]]
     return {"times": len(took), "median_s": float(np.median(took)), "most_s": max(took)}
 
 
@@ -248,7 +248,7 @@ def page(found: Mapping[str, Any]) -> str:
             "",
             f"{found['took_s']:,.0f} s, at a load average of {found['load'][0]:.1f} at the beginning and "
             f"{found['load'][1]:.1f} at the end, on two cores. So often did a worker end by itself, in doubt, and was "
-            f"started again, as is meant: {found['ended_by_themselves']}. A partition with clients in it was opened "
+            f"started again, as is meant: {found['ended_by_themselves']}. A partition with somebody in it was opened "
             f"{opened['times']} times, in {opened['median_s']:.1f} s (median) and {opened['most_s']:.1f} s (most).",
         ]
     )
