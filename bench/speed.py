@@ -35,6 +35,7 @@ from detector.profile.training import Training
 from detector.query import Batch
 from detector.redteam.world import digits_world, simulate
 from detector.run.store import Store
+from detector.spanning import Spanning
 from features import NUMBERS
 from features.kit import Kit
 
@@ -217,7 +218,7 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (levels, "admitted", ADMIT),
     (Kit, "measure", FEATURES),
     (levels, "weighed", WEIGH),
-    (Pipeline, "_note_times", GROUPS),
+    (Spanning, "asked", GROUPS),
     (GroupLevel, "close", GROUPS),
     (ClientLevel, "advance", POINTS),
     (Pipeline, "_judge", POINTS),

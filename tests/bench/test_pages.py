@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench import speed
 from bench.results import HERE
 
 PAGES = sorted(HERE.glob("*.md"))
@@ -32,3 +33,7 @@ def test_the_pictures_of_a_page_are_there(page: Path) -> None:
 
 def test_every_file_belongs_to_a_page() -> None:
     assert {path.stem for path in HERE.iterdir()} == {page.stem for page in PAGES}
+
+
+def test_what_the_speed_of_stages_is_taken_of_is_there() -> None:
+    assert all(callable(getattr(owner, name)) for owner, name, _ in speed.TIMED)
