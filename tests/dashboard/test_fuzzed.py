@@ -26,6 +26,8 @@ from detector.dashboard.shapes import NewToken
 from detector.dashboard_settings import DashboardSettings
 from tests.dashboard.conftest import OIDC, Browser, Scene
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 8  # of each operation, fitting and not
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "events"
