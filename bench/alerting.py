@@ -201,6 +201,9 @@ def page(found: Mapping[str, Any]) -> str:
             f"{found['goal_s']:g} s. Load average of the two cores at the end: {found['load']:.1f}.",
             "",
             table(["alerts", "within, s"], [(names[q], f"{s:.2f}") for q, s in found["seconds"].items()]),
+            "",
+            "Most of it is waiting that is meant: an alert goes out when all streams have come to its tick of ten "
+            "seconds of log time, since a storm may hold it.",
         ]
     )
 
