@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -129,6 +130,34 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     message: str
     audit: Audited | UnsetType = UNSET
+
+
+def notice(
+    kind: Kind, *, id_: str, case_id: str, at_s: float, model: str, entity: Entity, profile: str, policy: str,
+    message: str, audit: Audited | UnsetType = UNSET,
+) -> Alert:  # fmt: skip
+    """An alert about querywarden itself, at a wall time (seconds since 1970): no query, no score, no promise."""
+    return Alert(
+        id=id_,
+        kind=kind,
+        action="open",
+        case_id=case_id,
+        at=datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        model=model,
+        entity=entity,
+        severity="informational",
+        score=0.0,
+        threshold=0.0,
+        queries=0,
+        query_id="",
+        promise=NO_PROMISE,
+        reasons=(),
+        techniques=TECHNIQUES[kind],
+        profile=profile,
+        policy=policy,
+        message=message,
+        audit=audit,
+    )
 
 
 def stable_id(*parts: str) -> str:

@@ -8,12 +8,11 @@ an entry, and the outbox knows its id.
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from detector.alert import NO_PROMISE, TECHNIQUES, Alert, Audited, Entity, stable_id
+from detector.alert import Alert, Audited, Entity, notice, stable_id
 from detector.dashboard.keeping import audit
 from detector.dashboard.keeping.opening import reading
 from detector.dashboard.keeping.tables import MARKS
@@ -58,24 +57,14 @@ class Telling:
             return audit.after(db, mark or 0, AT_ONCE)
 
     def _event(self, entry: AuditEntry) -> Alert:
-        at = datetime.fromtimestamp(entry.made_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         words = f"{entry.who}: {entry.what} {entry.subject}".rstrip()
-        return Alert(
-            id=stable_id("audit", entry.hash),
-            kind="audit",
-            action="open",
+        return notice(
+            "audit",
+            id_=stable_id("audit", entry.hash),
             case_id=stable_id("audit", entry.what, entry.subject),
-            at=at,
+            at_s=entry.made_at,
             model=self._model,
             entity=Entity("person", entry.who),
-            severity="informational",
-            score=0.0,
-            threshold=0.0,
-            queries=0,
-            query_id="",
-            promise=NO_PROMISE,
-            reasons=(),
-            techniques=TECHNIQUES["audit"],
             profile=self._profile,
             policy="",
             message=f"{words}: {entry.why}" if entry.why else words,

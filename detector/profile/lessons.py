@@ -127,20 +127,7 @@ def _batch(asked: Asked, copy: Imagined | None, projection: Projection) -> Batch
 
 
 def _projected(asked: Asked, top: NDArray[np.float64], projection: Projection) -> Batch:
-    n = len(asked.inputs)
-    projected = projection.apply(asked.inputs)
-    return Batch(
-        slots=np.zeros(n, np.int64),
-        at=np.zeros(n, np.int64),
-        x=projected.x,
-        residual=projected.residual,
-        roughness=projected.roughness,
-        labels=np.full(n, NO_LABEL, np.int32),
-        top=top,
-        ids=np.zeros(n, np.uint64),
-        odd=np.zeros(n, np.uint8),
-        form=asked.form,
-    )
+    return projection.of_nobody(asked.inputs, asked.form, np.full(len(asked.inputs), NO_LABEL, np.int32), top)
 
 
 def out_of_sight(measured: Measured, lessons: Lessons | None) -> Measured:

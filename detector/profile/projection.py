@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from detector.errors import ProfileError
+from detector.query import Batch
 from features.contract import DIMS
 
 LIMIT = 8191  # 14 bits and sign: 16 squared differences fit an unsigned 32-bit sum
@@ -45,6 +46,28 @@ class Projection(NamedTuple):
         if self.lags[0]:
             _roughness(inputs, self.lags[0], self.lags[1], roughness)
         return Projected(x, residual, roughness)
+
+    def of_nobody(
+        self,
+        inputs: NDArray[np.float64],
+        form: NDArray[np.float64],
+        labels: NDArray[np.int32],
+        top: NDArray[np.float64],
+    ) -> Batch:
+        """Queries of which neither client nor time counts: inputs (n, d), with the answers given to them."""
+        n, (x, residual, roughness) = len(inputs), self.apply(inputs)
+        return Batch(
+            slots=np.zeros(n, np.int64),
+            at=np.zeros(n, np.int64),
+            x=x,
+            residual=residual,
+            roughness=roughness,
+            labels=labels,
+            top=top,
+            ids=np.zeros(n, np.uint64),
+            odd=np.zeros(n, np.uint8),
+            form=form,
+        )
 
 
 class Projected(NamedTuple):

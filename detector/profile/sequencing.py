@@ -195,7 +195,7 @@ def _sweeps(half: Teachers, known: Known, seed: int) -> tuple[Places, Batch]:
         with threadpool_limits(1):
             places, asked = number_sweeps.of_numbers(natural, owner, answers, sweeps.EACH, seed)
         nothing = np.zeros((len(asked.inputs), 0))
-        return places, _batch(asked.inputs, nothing, asked.labels, asked.top, known.projection)
+        return places, known.projection.of_nobody(asked.inputs, nothing, asked.labels, asked.top)
     if known.kit is TABLE:
         rows = [i for i, query in enumerate(half.queries) if isinstance(query.input, dict)]
         found = row_sweeps.of_rows([half.queries[i] for i in rows], half.owner[rows], sweeps.EACH, seed)
@@ -246,27 +246,5 @@ def _read(queries: Sequence[Query], known: Known) -> Batch:
         some = queries[start : start + PART]
         read = known.reader.read(some, known.projection.width)
         answers = columns.labels_of(some), columns.top_of(some)
-        parts.append(_batch(read.inputs, read.form, *answers, known.projection))
+        parts.append(known.projection.of_nobody(read.inputs, read.form, *answers))
     return Batch(*(np.concatenate([getattr(part, name) for part in parts]) for name in Batch.__slots__))
-
-
-def _batch(
-    inputs: NDArray[np.float64],
-    form: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    top: NDArray[np.float64],
-    projection: Projection,
-) -> Batch:
-    n, projected = len(inputs), projection.apply(inputs)
-    return Batch(
-        slots=np.zeros(n, np.int64),
-        at=np.zeros(n, np.int64),
-        x=projected.x,
-        residual=projected.residual,
-        roughness=projected.roughness,
-        labels=labels,
-        top=top,
-        ids=np.zeros(n, np.uint64),
-        odd=np.zeros(n, np.uint8),
-        form=form,
-    )

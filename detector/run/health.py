@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
-from detector.alert import NO_PROMISE, Alert, Entity, stable_id
+from detector.alert import Alert, Entity, notice, stable_id
 from detector.reasons import rfc3339
 
 DAY_US = 86_400_000_000
@@ -73,22 +72,13 @@ def heartbeat(health: Health, *, instance: str, sink: str, backlog: int, at_s: f
     """The health alert of one second. Its silence is what a receiver alarms on; so nothing is stored for it."""
     lag = "" if health.lag_s is None else f", lag {health.lag_s:,.0f} s"
     trouble = f"; {'; '.join(health.reasons)}" if health.reasons else ""
-    return Alert(
-        id=stable_id("health", instance, sink, str(int(at_s))),
-        kind="health",
-        action="open",
+    return notice(
+        "health",
+        id_=stable_id("health", instance, sink, str(int(at_s))),
         case_id=stable_id("health", instance, sink),
-        at=datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        at_s=at_s,
         model=health.model,
         entity=Entity("instance", instance),
-        severity="informational",
-        score=0.0,
-        threshold=0.0,
-        queries=0,
-        query_id="",
-        promise=NO_PROMISE,
-        reasons=(),
-        techniques=(),
         profile=health.profile,
         policy=health.policy,
         message=f"querywarden is alive: {health.queries_per_s:,.0f} queries/s, backlog {backlog:,}{lag}{trouble}",
