@@ -18,6 +18,7 @@ import msgspec
 from detector.alert import Alert
 from detector.cluster.passing import Parcel
 from detector.cluster.policies import Answer, Entry, Policies, answered
+from detector.cluster.versions import VERSION, current
 from detector.decide import Case
 from detector.entities import Entities
 from detector.errors import StoreError
@@ -27,7 +28,6 @@ from detector.query import DeadLetter
 from detector.tape import Point
 
 NOTHING = -1  # the offset before the first
-VERSION = 2  # of the entries
 MARK = b"m"
 TOLD = b"t"
 ROW, CASE = b"r", b"c"  # before an entity's key of 16 bytes
@@ -129,10 +129,10 @@ class Partition:
         self.telling = Telling()
         self.parcels: list[Parcel] = []  # that are not passed on yet
         self.saved = True  # nothing was applied since the last snapshot
-        self.new = True  # nothing of it is durable
+        self.new = True  # nothing of it is durable, or nothing as this version writes it
         self.partitions = partitions
         self._profile = profile
-        self._mark: Mark | None = None
+        self._mark: bytes | None = None
 
     # -- applying
 
@@ -207,25 +207,28 @@ class Partition:
             if key == TOLD:
                 self.told = msgspec.msgpack.decode(value, type=int)
             elif key == MARK:
-                self._mark = msgspec.msgpack.decode(value, type=Mark)
+                self._mark = value
             else:
                 self.work.restore(key, value)
         except msgspec.MsgspecError as error:
             raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
 
     def restored(self) -> None:
-        """All entries were given. Raises StoreError when they are another profile's."""
-        mark = self._mark
-        if mark is None:
+        """All entries were given. Raises StoreError when they are another profile's, or a later version's."""
+        if self._mark is None:
             return
-        ours = (VERSION, self._profile, self.partitions)
-        if (mark.version, mark.profile, mark.partitions) != ours:
+        try:
+            value, version = current(self._mark, self.told)
+            mark = msgspec.msgpack.decode(value, type=Mark)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
+        if (mark.profile, mark.partitions) != (self._profile, self.partitions):
             raise StoreError(
-                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions (version "
-                f"{mark.version}); this worker has {self._profile} over {self.partitions} (version {VERSION}): "
-                "another profile needs another cluster.name, see docs/cluster.md"
+                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions; this worker has "
+                f"{self._profile} over {self.partitions}: another profile needs another cluster.name, see "
+                "docs/cluster.md"
             )
-        self.applied, self.new = mark.applied, False
+        self.applied, self.new = mark.applied, version != VERSION
         self.work.resume(mark.body)
         self._mark = None
 
