@@ -14,6 +14,7 @@ from detector.cluster import wire
 from detector.cluster.handing import Handing
 from detector.cluster.partition import NOTHING, Found, cases_of, restore_one, rows_of
 from detector.cluster.passing import GROUPS, TOWN, Day, Parcel, Post
+from detector.cluster.policies import Entry, Policies, Takeover
 from detector.cluster.tally import Sum
 from detector.learned.population import DAY_US, Open, Population
 from detector.levels import TICK_US
@@ -69,10 +70,16 @@ class Clients:
         self._idle: set[str] = set()
         self._closed = 0  # was handed on
         self._silent = self._met_from = 0  # see Body
+        self._taken_over = 0  # takeovers that the pipeline knows
 
-    @property
-    def policies(self) -> list[Dated]:
-        return self.pipeline.policies
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        self.pipeline.policies[:] = policies
+        for takeover in takeovers[self._taken_over :]:  # of the population the town knows
+            self.pipeline.take_over(takeover.since, takeover.successor, again=True)
+        self._taken_over = len(takeovers)
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return []
 
     @property
     def decided(self) -> int:

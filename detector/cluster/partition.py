@@ -17,7 +17,7 @@ import msgspec
 
 from detector.alert import Alert
 from detector.cluster.passing import Parcel
-from detector.cluster.policies import Answer, Entry, Policies, answered
+from detector.cluster.policies import Answer, Entry, Policies, Takeover, answered
 from detector.cluster.versions import VERSION, current
 from detector.decide import Case
 from detector.entities import Entities
@@ -69,8 +69,13 @@ class Limit(NamedTuple):
 class Work(Protocol):
     """What a stage does with messages. Pure: the same messages in the same order give the same."""
 
-    @property
-    def policies(self) -> list[Dated]: ...
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        """What holds by now, ascending: nothing at or after the time of the new ones was decided here."""
+        ...
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        """What this stage has to enter to the topic of policies."""
+        ...
 
     @property
     def decided(self) -> int:
@@ -163,6 +168,10 @@ class Partition:
             return False
         return limit.unanswered or (limit.bound is not None and self.work.reach(value) >= limit.bound)
 
+    def follow(self, policies: Policies) -> None:
+        """What is decided of policies is in force."""
+        self.work.follow(policies.dated(), policies.takeovers())
+
     # -- keeping
 
     @property
@@ -176,14 +185,17 @@ class Partition:
         self.telling = Telling()
 
     def answers(self, policies: Policies, place: str) -> list[Entry]:
-        """What this partition, called `place`, has to say to what was proposed: only when it has caught up."""
+        """What this partition, called `place`, has to say to what was proposed, and to enter: only when it has caught
+        up.
+        """
         if not self.caught_up:
             return []
         at = self.work.decided
-        return [
+        said = [
             answered(id_, place, Answer(at, at < proposal.since))
             for id_, proposal in policies.unanswered(place).items()
         ]
+        return [*said, *self.work.enters(policies)]
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """What changed since `settled`, as (key, value); the mark comes last."""
