@@ -168,7 +168,7 @@ class Judging:
         while await self._answer(own):
             applied, behind = own.partition.applied, self._behind.get(own.number, [])
             # Both as they are now: the journal may read on while messages are applied.
-            own.partition.work.policies[:] = self._journal.policies.dated()
+            own.partition.follow(self._journal.policies)
             limit = own.partition.limit(self._journal.policies, place_of(self.stage, own.number))
             loop = asyncio.get_running_loop()
             steps, behind = await loop.run_in_executor(self._hand, _apply, own.partition, behind, limit)
