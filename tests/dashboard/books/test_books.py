@@ -315,8 +315,8 @@ def test_a_requested_change_is_taken_by_the_detector(mine: Make, tmp_path: Path,
     assert not any(one.in_force for one in older)
 
 
-def test_nobody_waits_for_what_is_read_beside(mine: Make, tmp_path: Path, saved: Path, profile: Profile) -> None:
-    books = StoreBooks(settings_in(tmp_path, saved), profile, check_s=1e-9)
+def test_nobody_waits_for_what_is_read_beside(mine: Make, tmp_path: Path, saved: Path) -> None:
+    books = mine(check_s=1e-9)
     before = books.overview()
     late = people.log_of(people.noise("late", seed=3, at=people.START_US + 90 * people.MINUTE_US))
     with (tmp_path / "log.jsonl").open("ab") as log:
