@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -48,6 +48,7 @@ from detector.dashboard.whatif.drafting import changed, told
 from detector.dashboard.whatif.histogram import histogram
 from detector.dashboard.whatif.preview import preview, side
 from detector.dashboard.whatif.trial import Trial, trial
+from detector.dashboard.whatif.weather import Weather, weather
 from detector.errors import SettingsError, StoreError
 from detector.policy import Dated, Policy
 from detector.profile import artefact
@@ -57,6 +58,7 @@ from detector.rings.accounts import ACCOUNT
 from detector.run.store import request_policy
 from detector.run.verdicts import cases
 from detector.settings import Settings, micros
+from detector.spanning import openings_per_query
 from detector.tape import Point, score_of
 
 
@@ -75,7 +77,8 @@ class StoreBooks:
         self._views = Views(self._files, profile, self._tape, check_s)
         before = settings.run.no_alerts_before
         self._alerts_from = micros(before) if before else 0
-        self._was: tuple[View, Trial] | None = None
+        self._was: tuple[View, Trial, Weather] | None = None
+        self._per_query = openings_per_query(profile)
         self._queue = queue.Queue(self._files, profile)
         self._seen_at: float | None = None
 
@@ -120,7 +123,7 @@ class StoreBooks:
         view = self._views.now()
         policy = self._changed(view, ask.change)
         was = self._under_the_journal(view)
-        would = trial(view.columns, [Dated(0, policy)], self._alerts_from)
+        would = self._tried(view, [Dated(0, policy)])
         over = self._span(view, ask)
         promises = [
             promised.of_score(known, one.severity, one.score)
@@ -129,8 +132,8 @@ class StoreBooks:
         ]
         found = preview(
             view.columns,
-            side(view.columns, was, *over),
-            side(view.columns, would, *over),
+            side(view.columns, *was, *over),
+            side(view.columns, *would, *over),
             policy,
             view.answers(time.time()),
             promises,
@@ -152,11 +155,15 @@ class StoreBooks:
     def _changed(self, view: View, change: Change) -> Policy:
         return changed(view.journal[-1].policy, change, self._profile.summary.policy.thresholds)
 
-    def _under_the_journal(self, view: View) -> Trial:
+    def _tried(self, view: View, journal: Sequence[Dated]) -> tuple[Trial, Weather]:
+        found = trial(view.columns, journal, self._alerts_from)
+        return found, weather(view.columns, found, journal, self._per_query)
+
+    def _under_the_journal(self, view: View) -> tuple[Trial, Weather]:
         known = self._was
         if known is None or known[0].columns is not view.columns or known[0].journal != view.journal:
-            known = self._was = view, trial(view.columns, view.journal, self._alerts_from)
-        return known[1]
+            known = self._was = view, *self._tried(view, view.journal)
+        return known[1:]
 
     def _span(self, view: View, ask: Ask) -> tuple[int, int]:
         first, last = view.columns.since or 0, view.columns.until or 0

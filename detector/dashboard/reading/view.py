@@ -100,7 +100,7 @@ class Views:
     def __init__(self, files: Files, profile: Profile, tape: Tape, check_s: float = CHECK_S) -> None:
         self.files = files
         self._profile, self._check_s = profile, check_s
-        self._taping, self._casing = Taping(tape), Casing()
+        self._taping, self._casing = Taping(tape, profile.kit.signals), Casing()
         self._lock = threading.Lock()
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="books")
         self._pending: Future[None] | None = None
