@@ -130,7 +130,8 @@ class Worker:
             await projecting.run(lambda: bool(app.should_stop))
 
         async def tell(_app: Any) -> None:
-            await deliver(self.settings, self.entry, outbox, couriers.ring, lambda: bool(app.should_stop))
+            policies, stopping = self.journal.policies, lambda: bool(app.should_stop)
+            await deliver(self.settings, self.entry, outbox, policies, couriers.ring, stopping)
 
         async def follow(_app: Any) -> None:
             await self.journal.run(lambda: bool(app.should_stop))
