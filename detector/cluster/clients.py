@@ -112,7 +112,7 @@ class Clients:
         return wire.reach(wire.read(value, self._profile))
 
     def take(self, value: bytes) -> Found:
-        records, owed = wire.read(value, self._profile), list(self._to_forget())
+        records = wire.read(value, self._profile)
         chunk = wire.chunk_of(records, self._watermarks.get(records.stream, NOTHING))
         step = Step()
         if chunk is not None:
@@ -122,7 +122,7 @@ class Clients:
         if self._silent:
             self._silent -= 1
             self._handing.waiting()
-        return Found(step, [*owed, *self._parcels()])
+        return Found(step, self._parcels())
 
     def _note(self, records: wire.Records) -> None:
         """Moves the clocks, and closes the ticks that all streams have passed."""
@@ -151,8 +151,7 @@ class Clients:
         town = self._post.parcel(TOWN, 0, closed, sums=accounts, asked=counts, waiting=waiting, days=days)
         return [*self._to_groups(closed, sums), town]
 
-    def _to_forget(self) -> Iterator[Parcel]:
-        """Word of who was forgotten here, before anything else is handed on."""
+    def words(self) -> Iterator[Parcel]:
         owed, self._owed = self._owed, []
         for one in owed:
             targets = range(self._routes.partitions) if one.of_client else [self._routes.of_group(one.kind, one.entity)]

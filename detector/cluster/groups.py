@@ -69,6 +69,9 @@ class Groups:
     def concerned(self, one: Forget) -> bool:
         return False
 
+    def words(self) -> Iterator[Parcel]:
+        yield from ()
+
     def forget(self, one: Forget) -> None:
         """Of a client the name, of a group all."""
         for level in self._levels.values():

@@ -139,6 +139,8 @@ class Owned:
         for one in whom:
             self.partition.forget(one)
         await self.snapshot()
+        self.partition.spread()
+        await self._pass_on()
 
     async def enter(self, entries: Sequence[Entered]) -> None:
         """Writes to the topic of policies, which only the owner may do in a partition's name. Raises ProducerFenced."""

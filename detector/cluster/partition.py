@@ -78,6 +78,10 @@ class Work(Protocol):
 
     def forget(self, one: Forget) -> None: ...
 
+    def words(self) -> Iterator[Parcel]:
+        """Of who was forgotten, for others: right after the snapshot that says so, or when that was restored."""
+        ...
+
     def enters(self, policies: Policies) -> list[Entry]:
         """What this stage has to enter to the topic of policies."""
         ...
@@ -186,11 +190,15 @@ class Partition:
         return [one for one in policies.forget.values() if self.caught_up and self.work.concerned(one)]
 
     def forget(self, one: Forget) -> None:
-        """Forgets an entity. All that was found is told and passed on; save a snapshot before anything else."""
+        """Forgets an entity. All that was found is told and passed on; save a snapshot, then `spread`."""
         assert not self.telling
         assert not self.parcels
         self.work.forget(one)
         self.saved = False
+
+    def spread(self) -> None:
+        """Word of who was forgotten is to be passed on, before anything else is applied."""
+        self.parcels += self.work.words()
 
     # -- keeping
 
@@ -266,6 +274,7 @@ class Partition:
         self.applied, self.new = mark.applied, version != VERSION
         self.work.resume(mark.body)
         self._mark = None
+        self.spread()
 
 
 def rows_of(tables: list[Entities]) -> Iterator[tuple[bytes, bytes]]:

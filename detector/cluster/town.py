@@ -18,7 +18,7 @@ from detector.cluster import clients, groups
 from detector.cluster.days import Days
 from detector.cluster.forgetting import Forget, entries_of, erase, without_name
 from detector.cluster.partition import Found, cases_of, restore_one, rows_of
-from detector.cluster.passing import Box, Handed
+from detector.cluster.passing import Box, Handed, Parcel
 from detector.cluster.policies import Entry, Policies, forgotten
 from detector.cluster.succession import Successors
 from detector.cluster.tally import apart
@@ -85,6 +85,9 @@ class Town:
 
     def concerned(self, one: Forget) -> bool:
         return False
+
+    def words(self) -> Iterator[Parcel]:
+        yield from ()
 
     def forget(self, one: Forget) -> None:
         """All that it was here, as account too, and what waits to be told of it."""

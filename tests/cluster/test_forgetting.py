@@ -138,9 +138,6 @@ def test_who_comes_later_is_a_new_client_whoever_crashes(
     at_random(world, rng, crashes=True, steps=after)
     ask(world)
     at_random(world, rng, crashes=True)
-    for number in range(SOURCES):  # word goes with the next message
-        world.rest(number)
-    world.drain()
     assert world.policies.forgotten == {"one"}
     at = world.forgot[JUDGE, world.routes.of(GONE)]
     expected = only_later(profile, settings, log, at)
@@ -165,7 +162,6 @@ def test_a_group_is_forgotten_when_all_have_let_go_of_it(
         if key in world.groups()[world.routes.of_group("organisation", "o2-1")].docket.cases
     )
     ask(world, "organisation", "o2-1")
-    world.rest(0)
     world.drain()
     assert before.keys() - world.rows().keys() == {("organisation", "o2-1")}
     assert world.rows().items() <= before.items()

@@ -170,6 +170,7 @@ class World:
             if isinstance(partition.work, Clients):
                 self.forgot[place] = dict(partition.work._watermarks)
             self.kept[place].keep(partition)
+            partition.spread()
         entries = partition.answers(self.policies, _called(place))
         if place[0] == TOWN:
             entries += [decided(id_, decision) for id_, decision in self.policies.ready(self._answering)]
