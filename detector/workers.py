@@ -44,10 +44,11 @@ def topics(arguments: Namespace, load: Load) -> list[str]:
 def apply(arguments: Namespace, load: Load, since: int | None) -> tuple[bool, str]:
     """`querywarden policy apply --workers`: proposes the policy of the settings. Returns whether it holds, or may."""
     settings, source, profile = _checked(arguments, load)
-    from detector.cluster.proposing import propose
+    from detector.cluster.proposing import known, propose
+    from detector.cluster.succession import promised
     from detector.reasons import rfc3339
 
-    policy = _policy(settings, profile)
+    policy = settings.policy.over(promised(profile, known(settings, source)))
     at, decision = propose(settings, source, policy, since)
     if decision is None:
         return True, f"Proposed the policy {policy.version} from {rfc3339(at)} on; not all workers have answered yet."
