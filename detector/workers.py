@@ -98,7 +98,7 @@ def forget(arguments: Namespace, load: Load, meant: Callable[[Settings], str]) -
         if done
         else f"All workers are asked to forget {kind} {entity}; not all have done so yet. They will when they can.",
         f"What was told stays until it is too old: {kept}, {settings.store.tape_days} days.",
-        f"So do its records and what was passed on of it, {settings.cluster.retention_h:g} hours: {between}; and the log.",
+        f"So do its records and what was passed on, {settings.cluster.retention_h:g} hours: {between}; and the log.",
         f"What was taken away goes when brokers compact {names.state}, {names.groups}, {names.sky}, {names.policies}.",
     ]
 
