@@ -92,12 +92,13 @@ def forget(arguments: Namespace, load: Load, meant: Callable[[Settings], str]) -
     entity, names = meant(settings), Names(settings.cluster.name)
     done = ask(settings, source, kind, entity, keep_alerts=arguments.keep_alerts)
     kept = ", ".join((names.alerts, names.held, names.tape, names.letters))
+    between = ", ".join((names.queries, names.sums, names.town))
     return [
         f"{kind} {entity} is forgotten by all workers."
         if done
         else f"All workers are asked to forget {kind} {entity}; not all have done so yet. They will when they can.",
         f"What was told stays until it is too old: {kept}, {settings.store.tape_days} days.",
-        f"So do its records: {names.queries}, {settings.cluster.retention_h:g} hours; and the log itself.",
+        f"So do its records and what was passed on, {settings.cluster.retention_h:g} hours: {between}; and the log.",
         f"What was taken away goes when brokers compact {names.state}, {names.groups}, {names.sky}, {names.policies}.",
     ]
 

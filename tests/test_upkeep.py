@@ -152,6 +152,8 @@ def test_a_shadow_says_how_it_stands(call: Call, day: Path, tmp_path: Path, conf
         ("store restore --config {config} {tmp}/copy", "is no backup"),
         ("store upgrade --config {config}", "there is no store at"),
         ("profile compare {day}/profile {tmp}/none", "is not a profile"),
+        ("successor --config {config} --since 2026-01-01T00:00:00Z", "a log time is for --workers"),
+        ("successor --config {config} --workers --since soon", "--since: 'soon' is not an RFC 3339 time"),
         ("replay --profile {day}/profile --log {day}/log.jsonl --alerts {tmp}/a --pseudonyms NONE", "secret file NONE"),
     ],
 )

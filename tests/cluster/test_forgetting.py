@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
+from pathlib import Path
 from zlib import crc32
 
 import msgspec
@@ -11,7 +13,9 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
+from detector.alert import Alert
 from detector.cluster.clients import JUDGE, Clients
+from detector.cluster.delivering import Erasing
 from detector.cluster.forgetting import Forget, without_member
 from detector.cluster.passing import GROUPS, TOWN
 from detector.cluster.policies import Policies, asked, begun, forgotten
@@ -20,10 +24,12 @@ from detector.pipeline import Pipeline
 from detector.policy import Dated, Policy
 from detector.profile.artefact import Profile
 from detector.rings.accounts import ACCOUNT
+from detector.run.outbox import Outbox
 from detector.settings import Settings, settings_of
 from tests import people
 from tests.cluster.world import World, at_random
 from tests.driving import Outcome, drive
+from tests.run.made import alert
 
 SOURCES, PARTITIONS = 2, 2
 GONE = "gone-by-law"
@@ -212,3 +218,36 @@ def test_in_sums_another_member_stands_for_who_is_forgotten() -> None:
     }
     left = msgspec.msgpack.decode(without_member(msgspec.msgpack.encode(waiting), GONE))
     assert left == {**waiting, "clients": ["other", "other", "", ""]}
+
+
+def test_the_outbox_of_a_worker_forgets_at_once_and_again_when_all_have(tmp_path: Path) -> None:
+    """Of what came between, another client's alerts stay; those that wait for a sink, too, where they shall."""
+    mine, other = (alert_on(name) for name in (GONE, "other"))
+    with closing(Outbox(tmp_path / "o.sqlite")) as outbox:
+        policies, late = Policies(), alert_on(GONE, "late")
+        erasing = Erasing(outbox, policies)
+        outbox.put([mine, other])
+        erasing.look()
+        assert entities(outbox) == [GONE, "other"]
+        policies.take(*asked(Forget("one", "client", GONE)))
+        erasing.look()
+        assert entities(outbox) == ["other"]
+        outbox.put([late])
+        erasing.look()
+        assert entities(outbox) == ["other", GONE]
+        for entry in forgotten("one"):
+            policies.take(*entry)
+        erasing.look()
+        assert entities(outbox) == ["other"]
+        outbox.put([alert_on(GONE, "new")])  # of who took the name
+        erasing.look()
+        assert entities(outbox) == ["other", GONE]
+
+
+def alert_on(client: str, id_: str = "") -> Alert:
+    made = alert(1)
+    return msgspec.structs.replace(made, id=id_ or client, entity=msgspec.structs.replace(made.entity, id=client))
+
+
+def entities(outbox: Outbox) -> list[str]:
+    return [one.entity.id for one in outbox.kept()]
