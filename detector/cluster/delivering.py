@@ -6,7 +6,10 @@ another worker. What had been delivered then comes again under the same id.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,9 +27,9 @@ HEARTBEATS = 5
 
 
 async def deliver(
-    settings: Settings, entry: Entry, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
+    settings: Settings, entry: Entry, outbox: Path, ring: Callable[[], None], stopping: Callable[[], bool]
 ) -> None:
-    """Until `stopping`. `ring` is called when there are new alerts."""
+    """Until `stopping`. outbox: the file. `ring` is called when there are new alerts."""
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
     decode = msgspec.msgpack.Decoder(Alert).decode
     consumer = AIOKafkaConsumer(
@@ -42,19 +45,27 @@ async def deliver(
     )
     sinks = [sink.name for sink in settings.sinks]
     reached: dict[Any, int] = {}  # in the outbox, not committed
-    async with consumer:
-        while not stopping():
-            got = await consumer.getmany(timeout_ms=READ_MS)
-            alerts = [decode(record.value) for tp in got if tp.topic == names.alerts for record in got[tp]]
-            held = [decode(record.value) for tp in got if tp.topic == names.held for record in got[tp]]
-            if held:
-                outbox.hold(held)
-            if alerts and outbox.put(alerts):
-                ring()
-            reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
-            if reached and _delivered(outbox, sinks):
-                await _commit(consumer, reached)
-                reached.clear()
+    loop = asyncio.get_running_loop()
+    # A thread of its own: what the disk takes to make alerts durable, nobody else waits for.
+    with ThreadPoolExecutor(1, "outbox") as hand:
+        kept = await loop.run_in_executor(hand, Outbox, outbox)
+        try:
+            async with consumer:
+                while not stopping():
+                    got = await consumer.getmany(timeout_ms=READ_MS)
+                    alerts = [decode(record.value) for tp in got if tp.topic == names.alerts for record in got[tp]]
+                    held = [decode(record.value) for tp in got if tp.topic == names.held for record in got[tp]]
+                    if held:
+                        await loop.run_in_executor(hand, kept.hold, held)
+                    new = await loop.run_in_executor(hand, kept.put, alerts) if alerts else 0
+                    if new:
+                        ring()
+                    reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
+                    if bool(reached) and await loop.run_in_executor(hand, _delivered, kept, sinks):
+                        await _commit(consumer, reached)
+                        reached.clear()
+        finally:
+            await loop.run_in_executor(hand, kept.close)
 
 
 def _delivered(outbox: Outbox, sinks: Sequence[str]) -> bool:

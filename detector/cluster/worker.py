@@ -42,6 +42,7 @@ from detector.sources.kafka_client import Topic
 
 BUFFER = 256  # messages that Faust reads ahead
 LOOK_S = 1.0
+REQUEST_S = 90.0
 HEARTBEATS = 5  # in a session
 METADATA_MS = 10_000  # a topic that the group's leader has not seen yet is assigned to nobody
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
@@ -119,6 +120,7 @@ class Worker:
             consumer_max_fetch_size=self.source.partition_fetch_max_bytes,
             consumer_metadata_max_age_ms=METADATA_MS,
             broker_session_timeout=cluster.session_s,
+            broker_request_timeout=max(REQUEST_S, cluster.session_s),  # Faust wants it no shorter
             broker_heartbeat_interval=cluster.session_s / HEARTBEATS,
             stream_wait_empty=False,  # nothing is ever acknowledged, so a rebalance must not wait for it
             stream_buffer_maxsize=BUFFER,
@@ -133,7 +135,8 @@ class Worker:
             await projecting.run(lambda: bool(app.should_stop))
 
         async def tell(_app: Any) -> None:
-            await deliver(self.settings, self.entry, outbox, couriers.ring, lambda: bool(app.should_stop))
+            path = Path(self.settings.store.path) / "outbox.sqlite"
+            await deliver(self.settings, self.entry, path, couriers.ring, lambda: bool(app.should_stop))
 
         async def follow(_app: Any) -> None:
             await self.journal.run(lambda: bool(app.should_stop))
