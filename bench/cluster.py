@@ -3,30 +3,27 @@
 python -m bench.cluster
 
 Workers are stopped (SIGSTOP) while the log is written and timed from when they go on until all is judged. Processor
-time is the whole of a worker's process; what the broker takes is given beside it, since it shares the machine.
+time is the whole of a worker's process; what the broker takes is given beside it, since it shares the machine. The log
+is read as dense as it would be written, so many records a second of its own time; and, for one worker, as a month of
+log time that is caught up with in seconds, in which nearly every query has a tick of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any
 
 import numpy as np
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
-from prometheus_client.parser import text_string_to_metric_families
+from kafka import KafkaConsumer, TopicPartition
 
+from bench.fleet import PARTITIONS, WARM_UP, Fleet, Pass, processor_s
+from bench.logs import at_rate
 from bench.results import BUILD, save, say, spread, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
 from detector.cluster import entry, topics
@@ -38,127 +35,41 @@ from detector.cluster.wire import Routes
 from detector.entities import Entities
 from detector.logs import DECODERS
 from detector.profile import artefact
-from detector.settings import Settings, load
+from detector.settings import Settings
 from detector.sources.kafka import KafkaSettings
-from tests.run.child import configured
 from tests.servers.kafka import KafkaServer, kafka_server
-from tests.servers.kafka.server import free_port
 
-WARM_UP = 20_000
 RECORDS = 120_000
-PARTITIONS = 6
 ROUNDS = 3
 ENTITIES = 100_000
-LOOK_S = 0.05
-PATIENCE_S = 300.0
-SESSION_S = 60.0  # longer than the log is written
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Pass(NamedTuple):
-    """All records once: seconds on the clock, of processor time of all workers, and of the broker's."""
-
-    wall_s: float
-    processor_s: float
-    broker_s: float
+DENSE = 20_000.0  # records a second of log time
+START = datetime(2026, 3, 1, tzinfo=UTC)
+ALONE, ONE, TWO, MONTH = "reading alone", "one worker", "two workers", "one worker, a month at once"
 
 
 def main() -> None:
-    profile, lines = digits_profile(), digits_lines(WARM_UP + RECORDS)
+    profile, month = digits_profile(), digits_lines(WARM_UP + RECORDS)
+    dense = at_rate(month, DENSE, START)
     BUILD.mkdir(parents=True, exist_ok=True)
-    replayed(profile, lines[:WARM_UP], DECODERS["native"])  # compiles the kernels
-    passes: dict[str, list[Pass]] = {"reading alone": [], "one worker": [], "two workers": []}
+    replayed(profile, month[:WARM_UP], DECODERS["native"])  # compiles the kernels
+    passes: dict[str, list[Pass]] = {ALONE: [], ONE: [], TWO: [], MONTH: []}
     with TemporaryDirectory(dir=BUILD) as name:
         folder = Path(name)
         artefact.save(profile, folder / "profile")
         say("starting Kafka")
         with kafka_server(folder / "kafka") as server:
             for turn in range(ROUNDS):
-                for count, way in ((1, "one worker"), (2, "two workers")):
-                    fleet = Fleet(server, folder, f"turn-{turn}-{count}", count)
+                for way, count, lines in ((ONE, 1, dense), (TWO, 2, dense), (MONTH, 1, month)):
+                    fleet = Fleet(
+                        server, folder, f"turn-{turn}-{len(passes[way])}-{way.replace(' ', '-')[:12]}-{count}", count
+                    )
                     passes[way].append(fleet.timed(lines))
                     say(f"{way}: {RECORDS / passes[way][-1].wall_s:,.0f} records a second")
-                passes["reading alone"].append(read_alone(server, f"turn-{turn}-1"))
+                    if way == ONE:
+                        passes[ALONE].append(read_alone(server, fleet.topic))
             moved = move(Fleet(server, folder, "moved", 1).settings())
     found = summary(passes) | moved
     save("cluster", found, page(found))
-
-
-class Fleet:
-    """Workers on a topic of their own."""
-
-    def __init__(
-        self, server: KafkaServer, folder: Path, topic: str, count: int, sinks: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
-        self._server, self._topic, self._sinks = server, topic, list(sinks)
-        admin: Any = KafkaAdminClient(bootstrap_servers=[server.bootstrap])
-        admin.create_topics({topic: {"num_partitions": PARTITIONS, "replication_factor": 1}}, wait_for_metadata=True)
-        admin.close()
-        self._ports = [free_port() for _ in range(count)]
-        self._configs = [self._configured(folder / f"{topic}-{i}", folder, port) for i, port in enumerate(self._ports)]
-
-    @contextmanager
-    def running(self) -> Iterator[list[subprocess.Popen[bytes]]]:
-        command = [sys.executable, "-m", "detector.cli"]
-        subprocess.run([*command, "topics", "--config", str(self._configs[0])], check=True, capture_output=True)
-        workers = [subprocess.Popen([*command, "worker", "--config", str(config)]) for config in self._configs]
-        try:
-            yield workers
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
-
-    def timed(self, lines: Sequence[bytes]) -> Pass:
-        with self.running() as workers:
-            write(self._server.bootstrap, self._topic, lines[:WARM_UP])
-            self.until_judged(WARM_UP)
-            for worker in workers:
-                worker.send_signal(signal.SIGSTOP)
-            write(self._server.bootstrap, self._topic, lines[WARM_UP:])
-            before = [_processor_s(worker.pid) for worker in workers], _processor_s(self._broker())
-            began = time.perf_counter()
-            for worker in workers:
-                worker.send_signal(signal.SIGCONT)
-            self.until_judged(WARM_UP + RECORDS)
-            wall_s = time.perf_counter() - began
-            used = [_processor_s(worker.pid) for worker in workers]
-            return Pass(wall_s, sum(used) - sum(before[0]), _processor_s(self._broker()) - before[1])
-
-    def settings(self) -> Settings:
-        return load(self._configs[0], {})
-
-    def _broker(self) -> int:
-        assert self._server.process is not None
-        return self._server.process.pid
-
-    def _configured(self, own: Path, folder: Path, port: int) -> Path:
-        own.mkdir()
-        document = {
-            "source": {
-                "type": "kafka",
-                "brokers": [self._server.bootstrap],
-                "topic": self._topic,
-                "start": "earliest",
-            },
-            "profile": {"path": str(folder / "profile")},
-            "store": {"path": str(own / "store")},
-            "cluster": {
-                "name": f"of-{self._topic}",
-                "partitions": PARTITIONS,
-                "replication": 1,
-                "session_s": SESSION_S,
-            },
-            "sinks": self._sinks,
-            "telemetry": {"port": port},
-        }
-        return configured(own / "worker.toml", document)
-
-    def until_judged(self, records: int) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while sum(_judged(port) for port in self._ports) < records:
-            assert time.monotonic() < end, "the workers do not come to the end"
-            time.sleep(LOOK_S)
 
 
 def move(settings: Settings) -> dict[str, Any]:
@@ -196,16 +107,6 @@ def _clients(own: Owned) -> Entities:
     return own.partition.work.pipeline.clients
 
 
-def write(bootstrap: str, topic: str, lines: Sequence[bytes]) -> None:
-    """A client's records lie in one partition, as a server would key them."""
-    producer: Any = KafkaProducer(bootstrap_servers=[bootstrap], linger_ms=20, batch_size=1 << 18)
-    for line in lines:
-        client: str = DECODER.decode(line).client or ""
-        producer.send(topic, line, partition=crc32(client.encode()) % PARTITIONS)
-    producer.flush()
-    producer.close()
-
-
 def read_alone(server: KafkaServer, topic: str) -> Pass:
     """kafka-python as bench.kafka sets it up, each value decoded into a typed struct."""
     settings = KafkaSettings(brokers=(server.bootstrap,), topic=topic)
@@ -220,7 +121,7 @@ def read_alone(server: KafkaServer, topic: str) -> Pass:
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     assert server.process is not None
-    broker = _processor_s(server.process.pid)
+    broker = processor_s(server.process.pid)
     began, used, read = time.perf_counter(), time.process_time(), 0
     while read < WARM_UP + RECORDS:
         for records in consumer.poll(timeout_ms=200).values():
@@ -231,26 +132,10 @@ def read_alone(server: KafkaServer, topic: str) -> Pass:
     done = Pass(
         (time.perf_counter() - began) * share,
         (time.process_time() - used) * share,
-        (_processor_s(server.process.pid) - broker) * share,
+        (processor_s(server.process.pid) - broker) * share,
     )
     consumer.close()
     return done
-
-
-def _judged(port: int) -> float:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return 0.0
-    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
-    return sum(sample.value for sample in samples if sample.name == "querywarden_queries_total")
-
-
-def _processor_s(pid: int) -> float:
-    """User and system time of a process so far (proc(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def summary(passes: Mapping[str, list[Pass]]) -> dict[str, Any]:

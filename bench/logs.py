@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from detector.query import Chunk
 from detector.run.replay import read_logs
@@ -21,3 +24,15 @@ def chunks(lines: Sequence[bytes], size: int = 4000, stream: str = "file:bench")
     for start in range(0, len(lines), size):
         part = list(lines[start : start + size])
         yield Chunk(stream, part, list(range(start, start + len(part))), start + len(part), [NEVER] * len(part))
+
+
+def at_rate(lines: Sequence[bytes], rate: float, start: datetime) -> list[bytes]:
+    """The same records, so many a second of log time: as they come where so many are asked."""
+    return [at(line, start + timedelta(seconds=number / rate)) for number, line in enumerate(lines)]
+
+
+def at(line: bytes, when: datetime) -> bytes:
+    """A record that says another time."""
+    record = msgspec.json.decode(line)
+    record["at"] = when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return msgspec.json.encode(record)

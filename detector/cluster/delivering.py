@@ -6,7 +6,10 @@ another worker. What had been delivered then comes again under the same id.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,24 +37,26 @@ class Erasing:
         self._outbox, self._policies = outbox, policies
         self._known: dict[str, Forget] = {}
 
-    def look(self) -> None:
+    def due(self) -> list[Forget]:
+        """Each is told twice."""
         new = [one for id_, one in self._policies.forget.items() if id_ not in self._known]
         done = [self._known.pop(id_) for id_ in self._policies.forgotten & self._known.keys()]
-        for one in [*new, *done]:
-            self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
         self._known.update((one.id, one) for one in new)
+        return [*new, *done]
+
+    def erase(self, one: Forget) -> None:
+        self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
 
 
 async def deliver(
     settings: Settings,
     entry: Entry,
-    outbox: Outbox,
+    outbox: Path,
     policies: Policies,
     ring: Callable[[], None],
     stopping: Callable[[], bool],
 ) -> None:
-    """Until `stopping`. `ring` is called when there are new alerts."""
-    erasing = Erasing(outbox, policies)
+    """Until `stopping`. outbox: the file. `ring` is called when there are new alerts."""
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
     decode = msgspec.msgpack.Decoder(Alert).decode
     consumer = AIOKafkaConsumer(
@@ -67,20 +72,30 @@ async def deliver(
     )
     sinks = [sink.name for sink in settings.sinks]
     reached: dict[Any, int] = {}  # in the outbox, not committed
-    async with consumer:
-        while not stopping():
-            got = await consumer.getmany(timeout_ms=READ_MS)
-            alerts = [decode(record.value) for tp in got if tp.topic == names.alerts for record in got[tp]]
-            held = [decode(record.value) for tp in got if tp.topic == names.held for record in got[tp]]
-            if held:
-                outbox.hold(held)
-            if alerts and outbox.put(alerts):
-                ring()
-            erasing.look()
-            reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
-            if reached and _delivered(outbox, sinks):
-                await _commit(consumer, reached)
-                reached.clear()
+    loop = asyncio.get_running_loop()
+    # A thread of its own: what the disk takes to make alerts durable, nobody else waits for.
+    with ThreadPoolExecutor(1, "outbox") as hand:
+        kept = await loop.run_in_executor(hand, Outbox, outbox)
+        erasing = Erasing(kept, policies)
+        try:
+            async with consumer:
+                while not stopping():
+                    got = await consumer.getmany(timeout_ms=READ_MS)
+                    alerts = [decode(record.value) for tp in got if tp.topic == names.alerts for record in got[tp]]
+                    held = [decode(record.value) for tp in got if tp.topic == names.held for record in got[tp]]
+                    if held:
+                        await loop.run_in_executor(hand, kept.hold, held)
+                    new = await loop.run_in_executor(hand, kept.put, alerts) if alerts else 0
+                    if new:
+                        ring()
+                    for one in erasing.due():
+                        await loop.run_in_executor(hand, erasing.erase, one)
+                    reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
+                    if bool(reached) and await loop.run_in_executor(hand, _delivered, kept, sinks):
+                        await _commit(consumer, reached)
+                        reached.clear()
+        finally:
+            await loop.run_in_executor(hand, kept.close)
 
 
 def _delivered(outbox: Outbox, sinks: Sequence[str]) -> bool:

@@ -1,7 +1,8 @@
 """Stage 2: the partitions that this worker owns, what is applied to them, and when it becomes durable.
 
 Each partition is served by itself: while one waits for its transaction, the others go on. What came for a partition
-meanwhile is taken together, so messages wait for nothing when there is little to do, and are many where there is much.
+meanwhile is taken together, so there is one transaction for more where there is more to do. Alerts, and what goes to
+other partitions, are told at once; scores and letters with them, or a second later.
 
 Which partitions are ours is Faust's to say. What we were sent may be of an assignment that is over, and where we are
 sent to go on may lie behind what is durable: another worker had the partition for a while, or opened it late. So what
@@ -29,6 +30,8 @@ from detector.pipeline import Step
 
 log = structlog.get_logger(__name__)
 
+GATHER_S = 0.02  # what was shared out at once comes one after the other
+TELL_S = 1.0  # scores may wait for so long
 MOST_BEHIND = 5_000  # messages of a partition that wait for a decision, before it holds up its neighbours
 
 
@@ -57,6 +60,7 @@ class Judging:
         self._suspects: set[int] = set()  # revoked since we last looked at who wrote them
         self._over: int | None = None  # the generation of which nothing counts any more
         self._due: dict[int, float] = {}
+        self._told: dict[int, float] = {}
         self._inboxes: dict[int, Inbox] = {}
         self._behind: dict[int, list[Message]] = {}  # not applied yet
         self._locks: dict[int, asyncio.Lock] = {}
@@ -90,6 +94,7 @@ class Judging:
         inbox = self._inbox(number)
         while True:
             await inbox.filled()
+            await asyncio.sleep(GATHER_S)
             if not await self._take(number, inbox):
                 # Either we are late to hear that it was given away, or another was, who wrote to it for the last time.
                 await asyncio.sleep(self._heard_s)
@@ -222,16 +227,18 @@ class Judging:
 
     async def _keep(self, own: Owned) -> bool:
         """False when the partition went to another worker."""
-        due = self._now() >= self._due[own.number] and not own.partition.saved
+        now, partition = self._now(), own.partition
         try:
-            if due:
+            if now >= self._due[own.number] and not partition.saved:
                 began = self._now()
                 entries = await own.snapshot()
                 self._due[own.number] = self._now() + self._snapshot_s
                 told = {"entries": entries, "took_s": round(self._now() - began, 2)}
                 log.debug("A partition is saved", stage=self.stage.name, partition=own.number, **told)
-            elif own.partition.telling or own.partition.parcels:
+                self._told[own.number] = self._now()
+            elif partition.urgent or (partition.telling and now - self._told[own.number] >= TELL_S):
                 await own.tell()
+                self._told[own.number] = self._now()
         except ProducerFenced:
             await self._lost(own)
             return False
@@ -250,6 +257,7 @@ class Judging:
             await self._journal.caught_up()
             self.owned[number] = own
             self._due[number] = self._now() + self._snapshot_s
+            self._told[number] = self._now()
             log.info(
                 "A partition is open",
                 stage=self.stage.name,

@@ -207,6 +207,11 @@ class Partition:
         """Whether all that was told before a crash is applied again."""
         return self.applied >= self.told
 
+    @property
+    def urgent(self) -> bool:
+        """Whether others wait for what was found."""
+        return bool(self.parcels or self.telling.alerts or self.telling.held)
+
     def all_told(self) -> None:
         """What was found so far is durable."""
         self.told = max(self.told, self.applied)

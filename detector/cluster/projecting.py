@@ -29,7 +29,7 @@ from detector.sources.kafka import KafkaSettings
 
 READ_MS = 200
 REST_S = 10.0  # between two words on a stream of which nothing comes
-GATHER_S = 0.05  # under light load, so that messages are larger
+GATHER_S = 0.1  # from one look at the log to the next, so that messages are larger; more comes meanwhile under load
 HEARTBEATS = 5  # in a session
 LOG_APPEND_TIME = 1
 
@@ -68,12 +68,12 @@ class Projecting:
                 except NoOffsetForPartitionError as error:  # a partition that came later
                     await consumer.seek_to_beginning(error.args[0])
                     continue
-                clocks = self._clocks
+                clocks, began = self._clocks, self._now()
                 if got:
                     await self._look_up(clocks, got)
                     await self._pass_on(producer, clocks, got)
                     await _commit(consumer, {tp: (r[-1].offset + 1, str(clocks[tp])) for tp, r in got.items()})
-                    await asyncio.sleep(GATHER_S)
+                    await asyncio.sleep(GATHER_S - (self._now() - began))
                 await self._rest(producer, consumer, clocks)
 
     async def _look_up(self, clocks: dict[Any, int], streams: Collection[Any]) -> None:
@@ -133,14 +133,21 @@ class Projecting:
         return consumer
 
     async def _pass_on(self, producer: Any, clocks: dict[Any, int], got: dict[Any, Sequence[Any]]) -> None:
+        chunks = [(tp, self.chunk(tp.partition, records)) for tp, records in got.items()]
         sent = []
-        for tp, records in got.items():
-            chunk = self.chunk(tp.partition, records)
-            found, clocks[tp] = await asyncio.to_thread(messages, self._profile, chunk, self._routes, clocks[tp])
-            for target, value in found:
-                sent.append(await producer.send(self._names.queries, value, partition=target))
+        for target, value in await asyncio.to_thread(self._shared_out, chunks, clocks):
+            sent.append(await producer.send(self._names.queries, value, partition=target))
+        for _, chunk in chunks:
             self._silence.heard(chunk.stream)
         await asyncio.gather(*sent)
+
+    def _shared_out(self, chunks: Sequence[tuple[Any, Chunk]], clocks: dict[Any, int]) -> list[tuple[int, bytes]]:
+        """The messages of all chunks; moves the clocks of their streams."""
+        sent: list[tuple[int, bytes]] = []
+        for tp, chunk in chunks:
+            found, clocks[tp] = messages(self._profile, chunk, self._routes, clocks[tp])
+            sent += found
+        return sent
 
     def stream(self, partition: int) -> str:
         return stream_of(self._topic_id, partition)

@@ -6,6 +6,7 @@ Sums carry no order. Taken apart again they are queries in an order of their own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ from detector.levels import MEMBERS, Asked, run_starts
 from detector.query import I64, U8
 
 FEW = 255  # queries, of which each count fits one byte
+AT_ONCE = 1_024  # sums that are counted together
 
 
 class Sum(msgspec.Struct, frozen=True, array_like=True):
@@ -37,19 +39,23 @@ class Sum(msgspec.Struct, frozen=True, array_like=True):
 
 def summed(asked: Asked, names: Sequence[str], *, members: bool) -> Iterator[Sum]:
     """Sums of queries that are sorted by tick and slot; names: by slot."""
-    starts = run_starts(asked.tick, asked.slot).tolist()
-    for start, stop in zip(starts, [*starts[1:], len(asked.tick)], strict=True):
-        rows = range(start, stop)
-        at, query_id = max((int(asked.at[i]), asked.query_ids[i]) for i in rows)
-        who = sorted({asked.clients[i] for i in rows})[:MEMBERS] if members else ()
-        counts = _packed(counted(asked.bins[start:stop]), stop - start)
-        yield Sum(int(asked.tick[start]), names[int(asked.slot[start])], stop - start, counts, at, query_id, tuple(who))
+    starts = run_starts(asked.tick, asked.slot)
+    stops = np.append(starts[1:], len(asked.tick))
+    for first in range(0, len(starts), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        counts = counted(asked.bins[starts[first] : stops[part][-1]], stops[part] - starts[part])
+        for start, stop, of in zip(starts[part].tolist(), stops[part].tolist(), counts, strict=True):
+            ids, who = asked.query_ids[start:stop], asked.clients[start:stop]
+            at, query_id = max(zip(asked.at[start:stop].tolist(), ids, strict=True))
+            called = tuple(sorted(set(who))[:MEMBERS]) if members else ()
+            packed = _packed(of, stop - start)
+            yield Sum(int(asked.tick[start]), names[int(asked.slot[start])], stop - start, packed, at, query_id, called)
 
 
 def apart(sums: Sequence[Sum], slots: Callable[[Sequence[str]], I64], width: int) -> Asked:
     """The queries of sums, as far as they matter: each signal's bins by themselves, the latest time and id for all."""
     queries = np.array([one.queries for one in sums], np.int64)
-    bins = [of_counts(_unpacked(one.counts, one.queries, width), one.queries) for one in sums]
+    counts = np.array([_unpacked(one.counts, one.queries, width) for one in sums], np.int64)
     ids, clients = [], []
     for one in sums:
         ids += [one.query_id] * one.queries
@@ -57,23 +63,29 @@ def apart(sums: Sequence[Sum], slots: Callable[[Sequence[str]], I64], width: int
     tick = np.repeat(np.array([one.tick for one in sums], np.int64), queries)
     at = np.repeat(np.array([one.at for one in sums], np.int64), queries)
     slot = np.repeat(slots([one.name for one in sums]), queries)
-    return Asked(tick, slot, at, np.concatenate([np.empty((0, width), np.uint8), *bins]), ids, clients)
+    return Asked(tick, slot, at, of_counts(counts.reshape(-1, width, BINS), queries), ids, clients)
 
 
-def counted(bins: U8) -> I64:
-    """(n, F) -> (F, BINS)."""
+def counted(bins: U8, runs: I64) -> I64:
+    """(n, F) in runs of so many queries -> (runs, F, BINS)."""
     width = bins.shape[1]
-    there = bins != NO_BIN
-    places = (bins.astype(np.int64) + np.arange(width) * BINS)[there]
-    return np.bincount(places, minlength=width * BINS).reshape(width, BINS)
+    cells = (np.repeat(np.arange(len(runs)), runs)[:, None] * width + np.arange(width)) * BINS + bins
+    found = np.bincount(cells[bins != NO_BIN], minlength=len(runs) * width * BINS)
+    return found.reshape(len(runs), width, BINS)
 
 
-def of_counts(counts: I64, queries: int) -> U8:
-    """(F, BINS) -> (n, F): bins in their order, NO_BIN where a query had none."""
-    bins = np.full((queries, len(counts)), NO_BIN, np.uint8)
-    for f, row in enumerate(counts):
-        found = np.repeat(np.arange(BINS, dtype=np.uint8), row)
-        bins[: len(found), f] = found
+def of_counts(counts: I64, queries: I64) -> U8:
+    """(runs, F, BINS), of so many queries each -> (n, F): in each run bins in their order, NO_BIN where there are no
+    more.
+    """
+    width = counts.shape[1]
+    bins = np.full((int(queries.sum()), width), NO_BIN, np.uint8)
+    cells = np.repeat(np.arange(counts.size), counts.ravel())
+    columns = cells // BINS  # one for each run and signal
+    there = counts.sum(axis=2).ravel()
+    rank = np.arange(len(cells)) - np.repeat(np.cumsum(there) - there, there)
+    starts = np.cumsum(queries) - queries
+    bins[starts[columns // width] + rank, columns % width] = cells % BINS
     return bins
 
 
@@ -81,6 +93,5 @@ def _packed(counts: NDArray[np.int64], queries: int) -> bytes:
     return counts.astype("<u1" if queries <= FEW else "<u4").tobytes()
 
 
-def _unpacked(counts: bytes, queries: int, width: int) -> I64:
-    found = np.frombuffer(counts, "<u1" if queries <= FEW else "<u4").astype(np.int64)
-    return found.reshape(width, BINS)
+def _unpacked(counts: bytes, queries: int, width: int) -> NDArray[Any]:
+    return np.frombuffer(counts, "<u1" if queries <= FEW else "<u4").reshape(width, BINS)

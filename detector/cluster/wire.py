@@ -22,6 +22,7 @@ from detector.query import I64, Chunk
 
 MOST_BYTES = 512 * 1024  # of payloads in one message; a single payload may be larger
 OF_FIRST = b"\x95"  # how a message of version 1 begins: an array of five (MessagePack)
+MOST_KNOWN = 65_536  # clients whose place is remembered
 KEY_BYTES = 64  # the longest key that BLAKE2b takes (RFC 7693)
 
 
@@ -74,6 +75,7 @@ class Routes:
         self.partitions, self._model = partitions, model
         self._secret = secret[:KEY_BYTES]
         self._decode = decode
+        self._known: dict[str, int] = {}  # where clients are judged whom we have seen lately
 
     def of(self, client: str) -> int:
         digest = blake2b(client.encode("utf-8", "surrogatepass"), digest_size=8, key=self._secret).digest()
@@ -91,7 +93,6 @@ class Routes:
         """For each payload the partitions that have a part of it (several where a record holds several clients), and
         the latest time of its queries that count, as the pipeline moves its clock by them.
         """
-        known: dict[str, int] = {}
         found: list[set[int]] = [set() for _ in payloads]
         latest = [0] * len(payloads)
         for start in range(0, len(payloads), PART):  # what is decoded at once is dropped at once
@@ -99,7 +100,7 @@ class Routes:
             queries, sources, refused = self._decode(part)
             named = [(source, query.client) for query, source in zip(queries, sources, strict=True)]
             for source, client in [*named, *((source, error.client) for source, error in refused)]:
-                found[start + source].add(self._place(client, part[source], known))
+                found[start + source].add(self._place(client, part[source]))
             queries, sources = columns.with_unread(queries, sources, refused, bound, self._model)
             for query, source in zip(queries, sources, strict=True):
                 if query.model == self._model and query.client is not None and query.at <= bound[source]:
@@ -111,24 +112,25 @@ class Routes:
 
         def decoded(payloads: Sequence[bytes]) -> Decoded:
             queries, sources, refused = self._decode(payloads)
-            known: dict[str, int] = {}
-            mine = [
-                i
-                for i, query in enumerate(queries)
-                if self._place(query.client, payloads[sources[i]], known) == partition
-            ]
-            left = [one for one in refused if self._place(one[1].client, payloads[one[0]], known) == partition]
+            places = (
+                self._place(query.client, payloads[source]) for query, source in zip(queries, sources, strict=True)
+            )
+            mine = [i for i, place in enumerate(places) if place == partition]
+            left = [one for one in refused if self._place(one[1].client, payloads[one[0]]) == partition]
             if len(mine) < len(queries):
                 queries, sources = [queries[i] for i in mine], [sources[i] for i in mine]
             return queries, sources, left
 
         return decoded
 
-    def _place(self, client: str | None, payload: bytes, known: dict[str, int]) -> int:
+    def _place(self, client: str | None, payload: bytes) -> int:
         if client is None:
             return self.of_nobody(payload)
+        known = self._known
         found = known.get(client)
         if found is None:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
             found = known[client] = self.of(client)
         return found
 

@@ -13,7 +13,7 @@ from aiokafka.errors import ProducerFenced
 from detector.cluster.forgetting import Forget
 from detector.cluster.inbox import MOST_BYTES, Inbox, Message
 from detector.cluster.journal import Journal
-from detector.cluster.judging import Judging
+from detector.cluster.judging import TELL_S, Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.partition import TOLD, Found, Partition
 from detector.cluster.passing import Parcel
@@ -23,6 +23,7 @@ from detector.pipeline import Step
 from detector.policy import Policy
 
 GIVEN = [f"message {i}".encode() for i in range(12)]
+SCORES = [b"score 1", b"score 2"]
 
 
 class Collected:
@@ -56,7 +57,8 @@ class Collected:
 
     def take(self, value: bytes) -> Found:
         self.taken.append(value)
-        return Found(Step(points=[cast("Any", value)]), [])
+        found = [cast("Any", value)]
+        return Found(Step(points=found) if value in SCORES else Step(alerts=found), [])
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         yield from ()
@@ -109,7 +111,7 @@ class Held:
         await asyncio.sleep(0)
         if self._turn != self._shelf.opened:
             raise ProducerFenced
-        self._shelf.told += cast("list[bytes]", self.partition.telling.points)
+        self._shelf.told += cast("list[bytes]", self.partition.telling.points + self.partition.telling.alerts)
         self._shelf.entries[TOLD] = msgspec.msgpack.encode(max(self.partition.applied, self.partition.told))
         self.partition.all_told()
         if len(self._shelf.told) >= len(self._shelf.topic):
@@ -139,8 +141,8 @@ class Known(Journal):
         pass
 
 
-def worker(shelf: Shelf) -> Judging:
-    return Judging(cast("Ledger", shelf), Known(), ["judge-0"], 1e9, lambda step: None)
+def worker(shelf: Shelf, monotonic: Callable[[], float] = lambda: 0.0) -> Judging:
+    return Judging(cast("Ledger", shelf), Known(), ["judge-0"], 1e9, lambda step: None, monotonic=monotonic)
 
 
 async def put(judging: Judging, offsets: range, generation: int = 1) -> None:
@@ -229,6 +231,39 @@ def test_nothing_of_an_assignment_that_is_over_is_applied() -> None:
         await until_told(shelf, owner)
         serving.cancel()
         assert shelf.opened == 1
+
+    asyncio.run(tried())
+
+
+def test_scores_are_told_with_an_alert_or_when_they_have_waited() -> None:
+    """A transaction for each would cost more than judging them."""
+
+    async def tried() -> None:
+        shelf, now = Shelf([*SCORES, b"alert"]), 0.0
+        ours = worker(shelf, lambda: now)
+        serving = asyncio.create_task(ours.serve(0))
+
+        async def told(*expected: bytes) -> None:
+            async with asyncio.timeout(10):
+                while shelf.told != list(expected):
+                    await ours.look({0})
+                    await asyncio.sleep(0)
+
+        async def given(offset: int) -> None:
+            await ours.put(1, 0, offset, shelf.topic[offset])
+            while not ours.owned or ours.owned[0].partition.applied < offset:
+                await asyncio.sleep(0)
+            await ours.look({0})
+
+        await given(0)
+        assert shelf.told == []
+        now = TELL_S
+        await told(*SCORES[:1])
+        await given(1)
+        assert shelf.told == SCORES[:1]
+        await given(2)
+        await told(*SCORES, b"alert")
+        serving.cancel()
 
     asyncio.run(tried())
 
