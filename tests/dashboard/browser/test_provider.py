@@ -110,7 +110,7 @@ def test_one_comes_back_with_the_role_of_ones_groups(
 def test_who_has_no_role_is_told_so(browse: Open, served: Served, scheme: str, size: tuple[int, int]) -> None:
     page = browse(scheme, size)
     page.get_by_role("link", name="Log in with Example SSO").wait_for()
-    page.screenshot(path=SCREENS / f"login-{scheme}-{size[0]}.png", full_page=True)
+    page.screenshot(path=SCREENS / f"login-sso-{scheme}-{size[0]}.png", full_page=True)
     through(page, "carl.canteen")
     said = page.get_by_role("alert")
     expect(said).to_contain_text("You have no role here")
