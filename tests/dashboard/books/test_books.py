@@ -17,6 +17,7 @@ from detector.alert import Alert
 from detector.dashboard.books import Unknown
 from detector.dashboard.reading.books import StoreBooks, make_books
 from detector.dashboard.reading.casing import at_us
+from detector.dashboard.serving import check, history
 from detector.dashboard.shapes import (
     Allowed,
     Ask,
@@ -44,6 +45,7 @@ from detector.run.verdicts import NOBODY, RANGE, Verdict
 from tests import people
 from tests.dashboard.books.conftest import Keep, Make, settings_in
 from tests.run.hour import hour
+from tests.servers.postgres import Databases
 
 LOOSE = Change(thresholds={"client": (ThresholdAt("low", 0.8), ThresholdAt("critical", 2.5))})
 SORTS: tuple[Sort, ...] = ("score", "exposure", "queries", "last")
@@ -378,6 +380,24 @@ def test_many_threads_are_told_the_same(mine: Make) -> None:
     with ThreadPoolExecutor(8) as pool:
         overviews: set[Overview] = {ready.result() for ready in [pool.submit(books.overview) for _ in range(24)]}
     assert len({msgspec.json.encode(one) for one in overviews}) == 1
+
+
+@pytest.mark.server
+def test_a_postgresql_in_the_settings_keeps_the_tape(
+    left: Path, saved: Path, books: StoreBooks, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_DATABASE", databases.new())
+    shown = {"database": {"env": "TEST_DATABASE"}, "history_days": 500}
+    settings = settings_in(left, saved, dashboard=shown)
+    made = make_books(settings, history(settings))
+    assert isinstance(made, StoreBooks)
+    assert made._tape.days == 500
+    assert made.overview().points == books.overview().points
+    assert made.preview(Ask(LOOSE)).would == books.preview(Ask(LOOSE)).would
+    made.close()
+    assert history(settings_in(left, saved)) is None
+    with pytest.raises(SettingsError, match="takes a PostgreSQL"):
+        check(settings_in(left, saved, dashboard={"history_days": 500}).dashboard)
 
 
 def test_books_belong_to_a_store_and_its_profile(tmp_path: Path, saved: Path, other_saved: Path, left: Path) -> None:
