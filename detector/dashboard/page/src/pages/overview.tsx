@@ -68,7 +68,7 @@ export function Overview() {
                             <span class="muted"> by </span>
                             <EntityLink of={one.level} id={one.id} />
                           </span>
-                          <span class="muted">
+                          <span class="muted short-when">
                             <Time at={ofLog(one.at)} />
                           </span>
                         </p>
