@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from detector.cluster.journal import Journal
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.names import Names
+from detector.cluster.policies import successor_of
 from detector.cluster.projecting import Projecting, stream_of
 from detector.cluster.quiet import quieten
 from detector.cluster.stages import Making, places_of
+from detector.cluster.succession import promised
 from detector.cluster.wire import Routes
 from detector.errors import QuerywardenError
 from detector.profile import artefact
@@ -39,8 +42,6 @@ from detector.run.telemetry import Endpoint, Telemetry
 from detector.settings import Settings
 from detector.sources.kafka_client import Topic
 
-TAKE = 64  # messages at a time, of all partitions
-TAKE_WITHIN_S = 0.1
 BUFFER = 256  # messages that Faust reads ahead
 LOOK_S = 1.0
 HEARTBEATS = 5  # in a session
@@ -65,9 +66,9 @@ class Worker:
         decode = decoder(settings.log.format, settings.entities.pseudonyms, *use_of(settings, self.profile))
         self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode, self.profile.summary.model)
         self.entry = entry.of(self.source)
-        self.policy = settings.policy.over(self.profile.summary.policy.thresholds).version
         self.journal = Journal(self.entry, self.names)
         self.judging: list[Judging] = []
+        self._hand = ThreadPoolExecutor(1, "apply")  # one core is what a worker has; more threads would only take turns
 
     def run(self) -> None:
         """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
@@ -100,7 +101,10 @@ class Worker:
         for stage in stages:
             ledger = Ledger(self.entry, self.names, stage)
             snapshot_s, count = self.settings.store.snapshot_s, self.telemetry.count
-            self.judging.append(Judging(ledger, self.journal, places_of(stages), snapshot_s, count))
+            heard_s = self.settings.cluster.session_s / HEARTBEATS
+            self.judging.append(
+                Judging(ledger, self.journal, places_of(stages), snapshot_s, count, hand=self._hand, heard_s=heard_s)
+            )
 
     def _app(self, folder: Path) -> Any:
         cluster = self.settings.cluster
@@ -130,7 +134,8 @@ class Worker:
             await projecting.run(lambda: bool(app.should_stop))
 
         async def tell(_app: Any) -> None:
-            await deliver(self.settings, self.entry, outbox, couriers.ring, lambda: bool(app.should_stop))
+            policies, stopping = self.journal.policies, lambda: bool(app.should_stop)
+            await deliver(self.settings, self.entry, outbox, policies, couriers.ring, stopping)
 
         async def follow(_app: Any) -> None:
             await self.journal.run(lambda: bool(app.should_stop))
@@ -143,11 +148,13 @@ class Worker:
         async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
             self._assigned = _by_topic(assigned)
             self._ready = True
+            for judging in self.judging:
+                judging.assigned()
 
         async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
             taken = _by_topic(revoked)
             for judging in self.judging:
-                judging.suspect(taken.get(judging.stage.taken, set()))
+                judging.revoked(taken.get(judging.stage.taken, set()), app.consumer_generation_id)
 
         app.on_partitions_assigned.connect(assigned, weak=False)
         app.on_partitions_revoked.connect(revoked, weak=False)
@@ -169,11 +176,13 @@ class Worker:
     def health(self) -> Health:
         """Of the settings' policy is said when it is not the one that holds."""
         summary, policies = self.profile.summary, self.journal.policies
-        holds = policies.dated()[-1].policy.version if policies.first else ""
-        other = holds not in ("", self.policy)
-        said = f"policy: {holds} holds, not that of the settings: `querywarden policy apply --workers`"
+        holds = policies.dated()[-1].policy if policies.first else None
+        wanted = self.settings.policy.over(promised(self.profile, policies)).version if holds else ""
+        other = holds is not None and successor_of(holds) is None and holds.version != wanted
+        version = holds.version if holds else ""
+        said = f"policy: {version} holds, not that of the settings: `querywarden policy apply --workers`"
         reasons = (said,) if other else ()
-        return Health(ready=self._ready, reasons=reasons, model=summary.model, profile=summary.id, policy=holds)
+        return Health(ready=self._ready, reasons=reasons, model=summary.model, profile=summary.id, policy=version)
 
     def _look(self, couriers: Couriers, outbox: Outbox) -> None:
         works = [own.partition.work for judging in self.judging for own in judging.owned.values()]
@@ -194,14 +203,15 @@ def _taking(app: Any, judging: Judging) -> Callable[[Any], Awaitable[None]]:
     """The agent of a stage: what is sent to it, to its partitions."""
 
     async def take(stream: Any) -> None:
-        async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):
-            taken: dict[int, list[tuple[int, bytes]]] = {}
-            for event in events:
-                message = event.message
-                if message.generation_id == app.consumer_generation_id:  # else of an assignment that is over
-                    taken.setdefault(message.partition, []).append((message.offset, message.value))
-            for number, messages in taken.items():
-                await judging.take(number, messages)
+        served: set[int] = set()
+        async for event in stream.events():
+            message = event.message
+            if message.generation_id != app.consumer_generation_id:  # of an assignment that is over
+                continue
+            if message.partition not in served:
+                served.add(message.partition)
+                app.add_future(_crash_only(judging.serve)(message.partition))
+            await judging.put(message.generation_id, message.partition, message.offset, message.value)
 
     take.__name__ = take.__qualname__ = judging.stage.name
     return take

@@ -178,7 +178,7 @@ class Judge:
         for request in self.store.requested():
             self.journal.take(request, self.pipeline)
         if self._successors:
-            for policy in self._successors.due():
+            for policy in self._successors.due(self.pipeline.policies[-1].policy):
                 self.journal.hold(policy, self.pipeline)
             self._successors.install(self.pipeline)
 
