@@ -5,6 +5,7 @@ import { useRead } from "../api/reading";
 import type * as S from "../api/shapes";
 import { Text } from "../parts/fields";
 import { Failed } from "../parts/states";
+import { sentence } from "../words/kinds";
 
 /** Why the way over the provider led back here; the address forgets it, so that a reload does not say it again. */
 function said(): string | null {
@@ -50,7 +51,7 @@ export function Login({ onIn, again }: { onIn: (session: S.Session) => void; aga
       onIn(await ask<S.Session>("POST", "/login", { body: { name, password } satisfies S.Login }));
     } catch (error) {
       const found = problemIn(error);
-      setProblem(found);
+      setProblem(found.status === 401 ? { ...found, title: "You were not let in", detail: sentence(found.detail) } : found);
       if (found.status === 401) setPassword("");
       setBusy(false);
     }
