@@ -8,6 +8,9 @@ would be lost. Hence the state is copied first and the outbox second, and both a
 What is told twice: alerts that were delivered after the copy was made, since the copy does not know it. They come with
 the ids that they had. The log must reach back to the positions of the copy.
 
+What the dashboard keeps in a file of its own (drafts, audit, tokens) is copied last, where there is one: nothing that
+decides depends on it.
+
 Who was forgotten after the copy was made is in it. The journal of the store that it replaces tells (by key, the names
 are gone), and the restored store is asked to forget them again.
 """
@@ -33,12 +36,16 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 STATE, OUTBOX = "state.sqlite", "outbox.sqlite"
 FILES: tuple[tuple[str, Schema], ...] = ((STATE, store.SCHEMA), (OUTBOX, outbox.SCHEMA))  # in this order, always
+DASHBOARD = "dashboard.sqlite"  # made and migrated elsewhere: a file of SQLite to us
+THEIRS = Schema("dashboard", ())
 BESIDE = ("-wal", "-shm")  # SQLite's own files beside a database
 BLOCK = 1 << 20
 
 
 class Copied(msgspec.Struct, frozen=True):
-    """A file of a backup: its part's schema, its size, and the BLAKE2b of its bytes (32 bytes, hexadecimal)."""
+    """A file of a backup: its part's schema (0: the dashboard's, which knows its own), its size, and the BLAKE2b of its
+    bytes (32 bytes, hexadecimal).
+    """
 
     schema: int
     bytes: int
@@ -82,6 +89,9 @@ def backup(folder: Path, target: Path, at: datetime) -> Manifest:
     for name, schema in FILES:
         with closing(Database(folder / name, schema, must_exist=True)) as db:
             db.copy_to(target / name)
+    if (folder / DASHBOARD).exists():
+        with closing(Database(folder / DASHBOARD, THEIRS, as_found=True)) as db:
+            db.copy_to(target / DASHBOARD)
     manifest = _described(target, at)
     partial = target / f"{MANIFEST}.partial"
     partial.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
@@ -95,7 +105,8 @@ def _described(target: Path, at: datetime) -> Manifest:
     with closing(Database(target / STATE, store.SCHEMA, as_found=True)) as db:
         profile = str(db.read("SELECT value FROM meta WHERE name = 'profile'")[0][0])
         positions = dict(db.read("SELECT stream, next_offset FROM positions"))
-    copied = {name: _checked(target / name, schema) for name, schema in FILES}
+    files = (*FILES, (DASHBOARD, THEIRS)) if (target / DASHBOARD).exists() else FILES
+    copied = {name: _checked(target / name, schema) for name, schema in files}
     return Manifest(FORMAT, version("querywarden"), at.astimezone(UTC).isoformat(), profile, positions, copied)
 
 
@@ -103,7 +114,7 @@ def _checked(path: Path, schema: Schema) -> Copied:
     """Raises StoreError when the file is damaged."""
     with closing(Database(path, schema, as_found=True)) as db:
         db.check()
-        found = db.version(schema.part)
+        found = 0 if schema is THEIRS else db.version(schema.part)
         db.connection.execute("PRAGMA journal_mode=DELETE")  # one file again
     if found is None:
         raise StoreError(f"{path} is no {schema.part}")
@@ -120,14 +131,16 @@ def restore(source: Path, folder: Path, profile: str, *, force: bool, at: dateti
     folder.mkdir(parents=True, exist_ok=True)
     lock = WriterLock(folder / STATE)
     try:
+        names = [name for name in (STATE, OUTBOX, DASHBOARD) if name in manifest.files]
         there = [name for name, _ in FILES if (folder / name).exists()]
         if there and not force:
             raise StoreError(f"{folder} holds a store already: --force replaces it, and keeps it in a folder beside")
-        for name, _ in FILES:
+        for name in names:
             _bring(source / name, folder / f"{name}.restoring")
         forgotten = _asked_again(folder, manifest) if STATE in there else 0
-        aside = folder / f"before-restore-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" if there else None
-        for name, _ in FILES:
+        before = there or any((folder / name).exists() for name in names)
+        aside = folder / f"before-restore-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" if before else None
+        for name in names:
             _replace(folder, name, aside)
         _sync(folder)
     finally:
@@ -139,8 +152,10 @@ def _verified(source: Path, profile: str) -> Manifest:
     manifest = manifest_of(source)
     if manifest.profile != profile:
         raise StoreError(f"the backup {source} holds rows of profile {manifest.profile}, the settings name {profile}")
-    for name, schema in FILES:
+    for name, schema in (*FILES, (DASHBOARD, THEIRS)):
         copied = manifest.files.get(name)
+        if copied is None and schema is THEIRS:
+            continue
         if copied is None or not (source / name).is_file():
             raise StoreError(f"the backup {source} lacks {name}")
         if (source / name).stat().st_size != copied.bytes or _digest(source / name) != copied.blake2b:

@@ -17,7 +17,7 @@ from detector.profile import artefact
 from detector.run import backup as backups
 from detector.run import outbox as outboxes
 from detector.run import store as stores
-from detector.run.backup import FILES, MANIFEST, OUTBOX, STATE, backup, restore
+from detector.run.backup import DASHBOARD, FILES, MANIFEST, OUTBOX, STATE, backup, restore
 from detector.run.database import Database, Schema
 from detector.run.forgetting import ask
 from detector.run.outbox import Outbox
@@ -170,6 +170,36 @@ def test_a_file_whose_bytes_were_changed_is_refused(copy: Path, tmp_path: Path, 
     with pytest.raises(StoreError, match=f"lacks {name}"):
         restore(copy, tmp_path / "new", "p", force=False, at=AT)
     assert not (tmp_path / "new").exists()
+
+
+def written(path: Path) -> list[tuple[str]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT who FROM audit").fetchall()
+
+
+def write(path: Path, who: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("CREATE TABLE IF NOT EXISTS audit(who TEXT)")
+        db.execute("INSERT INTO audit VALUES (?)", (who,))
+
+
+def test_what_the_dashboard_keeps_is_copied_and_put_back(copy: Path, tmp_path: Path) -> None:
+    store, second = tmp_path / "made", tmp_path / "second"
+    write(store / DASHBOARD, "ann")
+    manifest = backup(store, second, AT)
+    assert manifest.files[DASHBOARD].schema == 0
+    write(store / DASHBOARD, "bob")
+    done = restore(second, store, "p", force=True, at=AT)
+    assert written(store / DASHBOARD) == [("ann",)]
+    assert done.aside is not None
+    assert written(done.aside / DASHBOARD) == [("ann",), ("bob",)]
+    restore(copy, store, "p", force=True, at=AT)  # a copy that was made when there was none
+    assert written(store / DASHBOARD) == [("ann",)]
+    with (second / DASHBOARD).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(StoreError, match=f"{DASHBOARD} is not the file that was backed up"):
+        restore(second, store, "p", force=True, at=AT)
 
 
 def test_what_is_foreign_newer_or_no_backup_is_refused(copy: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import ARRAY, Connection, Engine, Table, cast, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -28,6 +29,8 @@ from detector.run.store import Reader
 from detector.tape import Point
 
 DAY_US = 86_400_000_000
+
+log = structlog.get_logger(__name__)
 
 
 class History:
@@ -112,6 +115,8 @@ class History:
             copied = 0
             while found := self._part(store.db):
                 copied += found
+                if copied >= tapes.PAGE:
+                    log.info("The tape is copied to the dashboard's database", points=copied)
         self._prune()
         return copied
 

@@ -233,9 +233,8 @@ class Gathering:
         """
         points, parts = iter(points), [self._columns.points]
         while part := [*islice(points, PART)]:
-            leads = self._leading.of([point for point, _ in part])
             rows = [self._row(point, point.at // TICK_US if tick is None else tick) for point, tick in part]
-            parts.append(Points.of(rows)._replace(first=leads.first, own=leads.own))
+            parts.append(self._led(Points.of(rows), [point for point, _ in part]))
         if asked:
             self._asked.update(asked)
             self._tempo = None
@@ -243,6 +242,13 @@ class Gathering:
             self._settle(joined(parts))
         elif asked:
             self._columns = replace(self._columns, tempo=self._pace())
+
+    def _led(self, columns: Points, points: Sequence[Slim]) -> Points:
+        """With what leads an alert on each; on the ground nobody is alerted on."""
+        high = np.flatnonzero(columns.level)
+        leads = self._leading.of([points[place] for place in high.tolist()])
+        columns.first[high], columns.own[high] = leads.first, leads.own
+        return columns
 
     def _pace(self) -> Tempo:
         if self._tempo is None:

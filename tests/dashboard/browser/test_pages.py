@@ -65,6 +65,12 @@ def test_every_page_is_readable_for_everybody(sit: Sit, scheme: str, size: tuple
     seat.page.locator("[data-case]").first.click()
     seat.page.locator(".detail h3").first.wait_for()
     found += look(seat, "case", scheme)
+    nobody = sit(None, scheme=scheme, size=size)
+    nobody.page.add_init_script(path=AXE)
+    nobody.page.goto(nobody.address)
+    nobody.page.get_by_label("Password").wait_for()
+    found += look(nobody, "login", scheme)
+    nobody.said[:] = [said for said in nobody.said if "401" not in said]  # nobody yet
     assert found == []
 
 
@@ -77,7 +83,7 @@ def test_one_logs_in_by_the_local_account_and_out(sit: Sit) -> None:
     page.get_by_label("Password").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_visible()
-    assert look(seat, "login", "light") == []
+    assert look(seat, "login-failed", "light") == []
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -119,6 +125,10 @@ def test_the_colours_are_the_systems_until_one_chooses(sit: Sit) -> None:
     page.reload()
     page.locator("h1").wait_for()
     assert page.evaluate(ground) == light != dark
+    page.get_by_label("Colours").select_option("system")
+    assert page.evaluate(ground) == dark
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(ground) == light
 
 
 def test_the_skip_link_leads_past_the_menu(sit: Sit) -> None:

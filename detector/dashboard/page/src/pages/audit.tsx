@@ -27,8 +27,7 @@ export function Audit() {
               <>
                 <strong>The chain holds</strong>
                 <p>
-                  {of.entries === 0 ? "It has no entry yet." : `${several(of.entries, "entry", "entries")}, each of which follows from what stands before it.`}
-                  {of.known > 0 && ` The first ${count(of.known)} were followed at an earlier look.`}
+                  {of.entries === 0 ? "It has no entry yet." : `${several(of.entries, "entry", "entries")}, each of which follows from what stands before it${of.known > 0 ? ` (${count(of.known)} of them by an earlier look)` : ""}.`}
                   {of.head && (
                     <>
                       {" "}
@@ -37,7 +36,7 @@ export function Audit() {
                   )}
                 </p>
                 {(of.known > 0 || whole) && (
-                  <button type="button" disabled={whole} onClick={() => setWhole(true)}>
+                  <button type="button" class="button" disabled={whole} onClick={() => setWhole(true)}>
                     {state.stale ? "Following all of it" : whole ? "All of it was followed" : "Follow all of it again"}
                   </button>
                 )}

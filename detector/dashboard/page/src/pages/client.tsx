@@ -216,6 +216,11 @@ function Signals({ of }: { of: S.EntityView }) {
   );
 }
 
+/** What leaked and the sequence model's word lie in no bins of honest queries: their score is all there is. */
+function ofBins(row: S.Weighed): boolean {
+  return row.evidence_db !== 0 || row.share !== 0 || row.honest_share !== 0;
+}
+
 function Weights({ of, name }: { of: readonly S.Weighed[]; name: string }) {
   return (
     <Table
@@ -226,10 +231,10 @@ function Weights({ of, name }: { of: readonly S.Weighed[]; name: string }) {
         { head: "Signal", cell: (row) => <span class="mono">{row.signal}</span> },
         { head: "Among honest ones", cell: (row) => <AmongHonest at={row.score} /> },
         { head: "Score", num: true, cell: (row) => score(row.score) },
-        { head: "Evidence, dB", num: true, cell: (row) => row.evidence_db.toFixed(1) },
-        { head: "Its queries there", num: true, cell: (row) => percent(row.share) },
-        { head: "Honest queries there", num: true, cell: (row) => percent(row.honest_share) },
-        { head: "Side", cell: (row) => row.side },
+        { head: "Evidence, dB", num: true, cell: (row) => (ofBins(row) ? row.evidence_db.toFixed(1) : NONE) },
+        { head: "Its queries there", num: true, cell: (row) => (ofBins(row) ? percent(row.share) : NONE) },
+        { head: "Honest queries there", num: true, cell: (row) => (ofBins(row) ? percent(row.honest_share) : NONE) },
+        { head: "Side", cell: (row) => (ofBins(row) ? row.side : NONE) },
       ]}
     />
   );
@@ -255,7 +260,7 @@ function Queries({ at }: { at: string }) {
                 { head: "At", cell: (row) => <Time at={ofLog(row.at)} how="second" />, wide: true },
                 { head: "Rise", num: true, cell: (row) => `+${score(row.rise)}` },
                 { head: "Signal", cell: (row) => <span class="mono">{row.signal}</span> },
-                { head: "As extreme, honest", num: true, cell: (row) => percent(row.honest_share) },
+                { head: "As extreme, honest", num: true, cell: (row) => (row.honest_share > 0 ? percent(row.honest_share) : NONE) },
                 { head: "In words", cell: (row) => <span class="narrow">{row.text}</span> },
               ]}
             />

@@ -5,6 +5,29 @@ import { useRead } from "../api/reading";
 import type * as S from "../api/shapes";
 import { Text } from "../parts/fields";
 import { Failed } from "../parts/states";
+import { sentence } from "../words/kinds";
+
+/** Why the way over the provider led back here; the address forgets it, so that a reload does not say it again. */
+function said(): string | null {
+  const found = new URLSearchParams(location.search).get("login");
+  if (found !== null) history.replaceState(null, "", location.pathname);
+  return found;
+}
+
+function TurnedAway({ why, of }: { why: string; of: S.Ways }) {
+  const provider = of.oidc ?? "the provider";
+  const words: Record<string, [string, string]> = {
+    refused: ["You have no role here", `You are known to ${provider}, but none of your groups has a role in this dashboard. Ask those who run it for one, then log in again.`],
+    away: [`No answer from ${provider}`, of.local ? "Try again in a while, or use the local account." : "Try again in a while."],
+  };
+  const [title, text] = words[why] ?? ["That login did not come to its end", "It took too long, or was begun in another tab. Try again."];
+  return (
+    <div class="failed" role="alert">
+      <p class="failed-title">{title}</p>
+      <p>{text}</p>
+    </div>
+  );
+}
 
 /** again: the session ended while a page was open; it stays behind the form. */
 export function Login({ onIn, again }: { onIn: (session: S.Session) => void; again: boolean }) {
@@ -13,6 +36,7 @@ export function Login({ onIn, again }: { onIn: (session: S.Session) => void; aga
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState<S.Problem>();
   const [busy, setBusy] = useState(false);
+  const [turnedAway] = useState(said);
   const form = useRef<HTMLFormElement>(null);
 
   useEffect(() => {
@@ -27,7 +51,7 @@ export function Login({ onIn, again }: { onIn: (session: S.Session) => void; aga
       onIn(await ask<S.Session>("POST", "/login", { body: { name, password } satisfies S.Login }));
     } catch (error) {
       const found = problemIn(error);
-      setProblem(found);
+      setProblem(found.status === 401 ? { ...found, title: "You were not let in", detail: sentence(found.detail) } : found);
       if (found.status === 401) setPassword("");
       setBusy(false);
     }
@@ -51,6 +75,7 @@ export function Login({ onIn, again }: { onIn: (session: S.Session) => void; aga
             <p class="muted">Who is asking the model how, and what was done about it.</p>
           </>
         )}
+        {!again && turnedAway && ways.value && <TurnedAway why={turnedAway} of={ways.value} />}
         {ways.problem && <Failed problem={ways.problem} again={ways.again} />}
         {ways.value?.oidc && (
           <a class="button first wide" href="/oidc/login">

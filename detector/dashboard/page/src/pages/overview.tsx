@@ -62,12 +62,16 @@ export function Overview() {
                     <li key={place}>
                       <Level of={one.severity} />
                       <div>
-                        <span class="muted short-when">
-                          <Time at={ofLog(one.at)} />
-                        </span>
-                        <Link href={`/alerts${query({ case: one.case_id })}`}>{capital(kind(one.kind))}</Link>
-                        <span class="muted"> by </span>
-                        <EntityLink of={one.level} id={one.id} />
+                        <p class="short-line">
+                          <span class="short-who">
+                            <Link href={`/alerts${query({ case: one.case_id })}`}>{capital(kind(one.kind))}</Link>
+                            <span class="muted"> by </span>
+                            <EntityLink of={one.level} id={one.id} />
+                          </span>
+                          <span class="muted short-when">
+                            <Time at={ofLog(one.at)} />
+                          </span>
+                        </p>
                         <p class="short-why">{one.reason}</p>
                       </div>
                     </li>

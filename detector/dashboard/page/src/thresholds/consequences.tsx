@@ -33,10 +33,10 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
         <Figure name="Above it now" note="entities">
           <span data-figure="above">{count(sum(now.above))}</span>
         </Figure>
-        <Figure name="Judged attacks kept" note={now.judged.lost > 0 ? <strong class="bad">{count(now.judged.lost)} lost</strong> : now.judged.gained > 0 ? `${count(now.judged.gained)} gained` : "none lost"}>
-          {count(now.judged.kept)} of {count(now.judged.kept + now.judged.lost)}
+        <Figure name="Judged attacks kept" note={now.judged.lost > 0 ? <strong class="bad">{count(now.judged.lost)} lost</strong> : now.judged.gained > 0 ? `${count(now.judged.gained)} gained` : now.judged.kept > 0 ? "none lost" : "none was judged"}>
+          {now.judged.kept + now.judged.lost > 0 ? `${count(now.judged.kept)} of ${count(now.judged.kept + now.judged.lost)}` : NONE}
         </Figure>
-        <Figure name="Verdict precision" note={`was ${percent(now.judged.precision_was)}`}>
+        <Figure name="Verdict precision" note={now.judged.precision_was === null ? "no verdict yet" : `was ${percent(now.judged.precision_was)}`}>
           {percent(now.judged.precision_would)}
         </Figure>
       </dl>

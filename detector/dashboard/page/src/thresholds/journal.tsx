@@ -62,6 +62,7 @@ function Thresholds({ of }: { of: S.PolicyWord }) {
       {Object.entries(of.thresholds).map(([name, thresholds]) => (
         <li key={name}>
           <span class="muted">{level(name)}:</span>{" "}
+          {thresholds.length === 0 && <span class="muted">nobody is alerted on</span>}
           {thresholds.map((one) => (
             <span key={one.severity} class="change-one">
               <Level of={one.severity} /> {score(one.score)}

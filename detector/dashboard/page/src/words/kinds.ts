@@ -56,7 +56,8 @@ export function horizon(of: string): string {
   return `${found[1]} ${unit}${found[1] === "1" ? "" : "s"}`;
 }
 
-/** A note of the detector's, which begins small and ends without a stop, as a sentence of a page. */
+/** A note of the detector's, which begins small and ends without a stop, as a sentence of a page. What it marks as code
+ * is marked for terminals. */
 export function sentence(note: string): string {
-  return note === "" ? "" : capital(note) + (/[.!?]$/.test(note) ? "" : ".");
+  return note === "" ? "" : capital(note.replaceAll("`", "")) + (/[.!?]$/.test(note) ? "" : ".");
 }
