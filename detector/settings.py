@@ -304,6 +304,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     session_s: Annotated[float, Meta(ge=6, le=1_800)] = 10.0
 
 
+NO_CLUSTER = ClusterSettings()  # where the settings have no [cluster]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything. `source` is the only section that must be there."""
 
@@ -317,10 +320,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sinks: tuple[AnySinkSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     learning: LearningSettings = LearningSettings()
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = NO_CLUSTER
     run: RunSettings = RunSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+
+    @property
+    def of_workers(self) -> bool:
+        """Whether they are those of workers: a [cluster] is there, be it empty."""
+        return self.cluster is not NO_CLUSTER
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -44,15 +44,23 @@ def propose(
     """
     if read(settings, source).first is None:
         raise SettingsError("no policy holds yet: run `querywarden topics` first")
-    at = _newest(settings, source) + AHEAD_US if since is None else since
     id_ = uuid.uuid4().hex
-    _write(settings, source, proposed(id_, at, policy))
+    at = put(settings, source, id_, policy, since)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         if found := read(settings, source).decisions.get(id_):
             return at, found
         time.sleep(READ_MS / 1000)
     return at, None
+
+
+def put(settings: Settings, source: KafkaSettings, id_: str, policy: Policy, since: int | None) -> int:
+    """Proposes a policy under an id of which the first proposal counts; returns the log time from which it would hold,
+    and waits for nobody.
+    """
+    at = _newest(settings, source) + AHEAD_US if since is None else since
+    _write(settings, source, proposed(id_, at, policy))
+    return at
 
 
 def read(settings: Settings, source: KafkaSettings) -> Policies:

@@ -15,6 +15,7 @@ with a rowid and 5.2 s WITHOUT ROWID, where each splits a page in the middle. Pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +85,17 @@ class Saved(NamedTuple):
     cases: Iterator[tuple[bytes, bytes]]
     extras: dict[str, bytes]
     named_rows: Iterator[tuple[str, str, bytes]]
+
+
+class Placed(NamedTuple):
+    """A point of the tape as it is saved: what it is found by, and its encoding (MessagePack)."""
+
+    key: bytes
+    budget: bool
+    n: int
+    at: int
+    level: int
+    point: bytes
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -160,17 +172,19 @@ class Reader:
 
 
 class Store(Reader):
-    """The one writer. Used by the thread that opened it.
+    """The one writer. Used by the thread that opened it. mirrors: whose workers it mirrors (detector.mirror), if any.
 
     Raises StoreLocked when another process writes, StoreError when the file belongs to another profile or schema.
     """
 
-    def __init__(self, path: str | Path, *, profile: str, keep_dead_letters: int = KEEP_DEAD_LETTERS) -> None:
+    def __init__(
+        self, path: str | Path, *, profile: str, mirrors: str = "", keep_dead_letters: int = KEEP_DEAD_LETTERS
+    ) -> None:
         self._lock = WriterLock(Path(path))
         try:
             self.db = Database(path, SCHEMA, page_size=PAGE_SIZE)
             try:
-                self._bind(profile)
+                self._bind(profile, mirrors)
             except StoreError:
                 self.db.close()
                 raise
@@ -181,9 +195,15 @@ class Store(Reader):
         self._seen_version = -1
         self._waiting: tuple[Request, ...] = ()
 
-    def _bind(self, profile: str) -> None:
+    def _bind(self, profile: str, mirrors: str) -> None:
         with self.db.transaction("cannot be bound to a profile") as db:
+            begun = db.execute("SELECT 1 FROM meta WHERE name = 'profile'").fetchone() is not None
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('mirrors', ?)", ("" if begun else mirrors,))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('profile', ?)", (profile,))
+        mirrored = str(self.db.read("SELECT value FROM meta WHERE name = 'mirrors'")[0][0])
+        if mirrored != mirrors:
+            holds = f"mirrors the workers {mirrored}" if mirrored else "is the store of one process"
+            raise StoreError(f"{self.db.path} {holds}: give this one a store of its own (store.path)")
         bound = self.profile()
         if bound != profile:
             raise StoreError(
@@ -231,17 +251,21 @@ class Store(Reader):
         cases: Iterable[tuple[bytes, bytes]] = (),
         extras: Mapping[str, bytes] | None = None,
         points: Iterable[Point] = (),
+        placed: Iterable[Placed] = (),
         forget: Iterable[bytes] = (),
+        without_case: Iterable[bytes] = (),
     ) -> None:
         """One snapshot, all or nothing, durable when it returns: what changed since the last one.
 
         `rows`, `names`, `cases` and `extras` replace what is there under the same key. Saving the same again changes
-        nothing. `forget` are entities that expired: their row, name and case go, their tape stays until it is pruned.
+        nothing. `placed` are points that are encoded already. `forget` are entities that expired: their row, name and
+        case go, their tape stays until it is pruned. `without_case` are those of which the case alone goes.
         """
         gone = [(key,) for key in forget]
         with self.db.transaction("could not take the snapshot") as db:
             for table in ("rows", "names", "cases"):
                 db.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608  # a name from the line above
+            db.executemany("DELETE FROM cases WHERE key = ?", [(key,) for key in without_case])
             db.executemany(
                 "INSERT INTO rows VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row", rows
             )  # not OR REPLACE, which deletes and appends: an update in place writes half as much
@@ -252,7 +276,7 @@ class Store(Reader):
             db.executemany("INSERT OR REPLACE INTO extras VALUES (?, ?)", (extras or {}).items())
             db.executemany(
                 "INSERT OR REPLACE INTO tape(key, budget, n, at, level, point) VALUES (?, ?, ?, ?, ?, ?)",
-                ((p.key, p.budget, p.n, p.at, p.level, _ENCODER.encode(p)) for p in points),
+                chain(((p.key, p.budget, p.n, p.at, p.level, _ENCODER.encode(p)) for p in points), placed),
             )
             db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
 
@@ -295,6 +319,12 @@ class Store(Reader):
             self._waiting = tuple(Request(id_, _POLICY.decode(policy), since) for id_, policy, since in rows)
             self._seen_version = version
         return self._waiting
+
+    def take_request(self, request: int) -> None:
+        """The policy is in the journal."""
+        with self.db.transaction("could not take a policy") as db:
+            db.execute("UPDATE requests SET state = 'taken' WHERE id = ?", (request,))
+        self._seen_version = -1
 
     def refuse_request(self, request: int, reason: str) -> None:
         with self.db.transaction("could not refuse a policy") as db:

@@ -1,0 +1,159 @@
+"""What records of the workers' topics say, until it is kept: of rows and cases the newest, of all else each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from detector.alert import Alert
+from detector.cluster.names import Names
+from detector.cluster.partition import CASE, MARK, ROW, TOLD, Mark, Row
+from detector.cluster.policies import Policies
+from detector.cluster.town import HELD, POPULATION
+from detector.decide import Case
+from detector.errors import StoreError
+from detector.query import DeadLetter
+from detector.run.store import Placed
+
+
+def topics_of(names: Names) -> list[str]:
+    """What a mirror reads."""
+    found = names.alerts, names.held, names.tape, names.letters
+    return [names.policies, names.state, names.groups, names.sky, *found]
+
+
+AUDIT = "audit"  # alerts on what people did: those of this dashboard are in its outbox, others have their own
+
+
+class Named(NamedTuple):
+    """A row, whose it is, and the 16 bytes of its key."""
+
+    key: bytes
+    kind: str
+    id: str
+    row: bytes
+
+
+class Where(msgspec.Struct, frozen=True, gc=False):
+    """Of a point of the tape, what it is found by."""
+
+    key: bytes
+    n: int
+    at: int
+    level: int
+    budget: bool = False
+
+
+class Taken:
+    """Records that are not kept yet. `take` takes one; entries of compacted topics replace earlier ones of their key.
+
+    rows, cases: by key, None where they are gone. held: by key, which case of the entity is held. population: what
+    closed days left. audits: ids of events that came back from where they were put.
+    """
+
+    def __init__(self, names: Names, profile: str, policies: Policies) -> None:
+        self._profile, self._policies = profile, policies
+        self._into: dict[str, Callable[[bytes, bytes | None], None]] = {
+            names.state: self._entry,
+            names.groups: self._entry,
+            names.sky: self._entry,
+            names.policies: self._policy,
+            names.alerts: self._alert,
+            names.held: self._hold,
+            names.tape: self._points,
+            names.letters: self._letter,
+        }
+        self.rows: dict[bytes, bytes | None] = {}
+        self.cases: dict[bytes, bytes | None] = {}
+        self.held: dict[bytes, str] = {}
+        self.population: bytes | None = None
+        self.alerts: list[Alert] = []
+        self.holds: list[Alert] = []
+        self.points: list[Placed] = []
+        self.letters: list[DeadLetter] = []
+        self.audits: set[str] = set()
+        self.records = 0
+
+    @property
+    def weight(self) -> int:
+        """About how many things are to be kept."""
+        return self.records + len(self.points)
+
+    def take(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """Raises StoreError for what cannot be read, or is another profile's."""
+        self.records += 1
+        try:
+            self._into[topic](key or b"", value)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"a record of {topic} cannot be read: {error}") from error
+
+    def named(self) -> Iterator[Named]:
+        """The rows that are there."""
+        for key, value in self.rows.items():
+            if value is not None:
+                row = _ROW.decode(value)
+                yield Named(key, row.kind, row.id, row.row)
+
+    # -- by topic
+
+    def _entry(self, key: bytes, value: bytes | None) -> None:
+        kind = key[:1]
+        if key == MARK:
+            if value is not None:
+                self._check(_MARK.decode(value))
+        elif key == POPULATION:
+            self.population = value
+        elif kind == ROW:
+            self.rows[key[1:]] = value
+        elif kind == CASE:
+            self.cases[key[1:]] = value
+        elif kind == HELD:
+            self.held[key[1:]] = _HELD.decode(value) if value is not None else ""
+        elif key != TOLD:
+            self.records -= 1  # what a later version keeps beside: nobody who reads a store asks for it
+
+    def _check(self, mark: Mark) -> None:
+        if mark.profile != self._profile:
+            raise StoreError(
+                f"these workers have the profile {mark.profile}, the settings name {self._profile}: name theirs"
+            )
+
+    def _policy(self, key: bytes, value: bytes | None) -> None:
+        if value is not None:
+            self._policies.take(key, value)
+
+    def _alert(self, _key: bytes, value: bytes | None) -> None:
+        alert = _ALERT.decode(value or b"")
+        if alert.kind == AUDIT:
+            self.audits.add(alert.id)
+        else:
+            self.alerts.append(alert)
+
+    def _hold(self, _key: bytes, value: bytes | None) -> None:
+        self.holds.append(_ALERT.decode(value or b""))
+
+    def _points(self, _key: bytes, value: bytes | None) -> None:
+        """As they were encoded: to decode all of them would cost ten times as much, and nobody looks at them here."""
+        for raw in _POINTS.decode(value or b""):
+            where = _WHERE.decode(raw)
+            self.points.append(Placed(where.key, where.budget, where.n, where.at, where.level, bytes(raw)))
+
+    def _letter(self, _key: bytes, value: bytes | None) -> None:
+        self.letters.append(_LETTER.decode(value or b""))
+
+
+def with_held(body: bytes, held: str) -> bytes:
+    """A case as one process keeps it: with the case of the entity that is held."""
+    return msgspec.msgpack.encode(msgspec.structs.replace(_CASE.decode(body), held=held))
+
+
+_ROW = msgspec.msgpack.Decoder(Row)
+_MARK = msgspec.msgpack.Decoder(Mark)
+_CASE = msgspec.msgpack.Decoder(Case)
+_HELD = msgspec.msgpack.Decoder(str)
+_ALERT = msgspec.msgpack.Decoder(Alert)
+_POINTS = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_WHERE = msgspec.msgpack.Decoder(Where)
+_LETTER = msgspec.msgpack.Decoder(DeadLetter)
