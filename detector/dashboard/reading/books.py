@@ -14,6 +14,7 @@ from detector.dashboard.reading import entity, health, queue
 from detector.dashboard.reading.casing import Told, alerts_of
 from detector.dashboard.reading.levels import calibrated, level_words, signal_words
 from detector.dashboard.reading.mapping import NO_MAP, map_of
+from detector.dashboard.reading.of_workers import of_workers
 from detector.dashboard.reading.people import Someone
 from detector.dashboard.reading.view import Files, View, Views, marks_of
 from detector.dashboard.shapes import (
@@ -47,6 +48,7 @@ from detector.dashboard.whatif.histogram import histogram
 from detector.dashboard.whatif.preview import preview, side
 from detector.dashboard.whatif.trial import Trial, trial
 from detector.errors import SettingsError, StoreError
+from detector.mirror.standing import standing
 from detector.policy import Dated, Policy
 from detector.profile import artefact
 from detector.profile.artefact import Profile
@@ -313,11 +315,12 @@ class StoreBooks:
     def health(self) -> HealthWord:
         view = self._views.now()
         telemetry = self._settings.telemetry
-        found = health.asked(telemetry.host, telemetry.port)
+        # A port of a worker would tell of its share alone.
+        found = None if self._settings.of_workers else health.asked(telemetry.host, telemetry.port)
         if found is not None:
             self._seen_at = time.time()
         with self._files.state() as reader, self._files.outbox() as outbox:
-            return health.health(
+            word = health.health(
                 found,
                 reader,
                 outbox,
@@ -328,6 +331,7 @@ class StoreBooks:
                 watermark_at=view.columns.until,
                 seen_at=self._seen_at,
             )
+            return of_workers(word, standing(reader), time.time()) if self._settings.of_workers else word
 
     def request(self, change: Change) -> int:
         view = self._views.now()
@@ -342,11 +346,12 @@ class StoreBooks:
             alerts, policy, tape, verdicts = marks_of(reader, outbox)
             sinks = outbox.db.read("SELECT sum(seq), max(last_ack) FROM sink_positions")[0]
             letters = reader.db.read("SELECT max(seq) FROM dead_letters")[0]
+            told = standing(reader) if self._settings.of_workers else None
         return {
             "alerts": f"{alerts}/{verdicts}",
             "policy": policy,
             "tape": tape,
-            "health": f"{tape}/{sinks}/{letters}",
+            "health": f"{tape}/{sinks}/{letters}/{told.at if told else ''}",
         }
 
     def close(self) -> None:
