@@ -74,14 +74,31 @@ def read(settings: Settings, source: KafkaSettings) -> Policies:
 
 
 def _newest(settings: Settings, source: KafkaSettings) -> int:
-    """The newest log time that any partition has closed."""
-    newest = 0
+    """The newest log time to which anything was shared out, or that any partition has closed."""
+    newest = max(clocks(settings, source).values(), default=0)
     with _reading(source, Names(settings.cluster.name).town) as (consumer, partition):
         end = consumer.end_offsets([partition])[partition]
         consumer.seek(partition, max(end - LATEST, consumer.beginning_offsets([partition])[partition]))
         for record in _to_the_end(consumer, partition):
             newest = max(newest, msgspec.msgpack.decode(record.value, type=Handed).closed * TICK_US)
     return newest
+
+
+def clocks(settings: Settings, source: KafkaSettings) -> dict[TopicPartition, int]:
+    """Of each partition of the log the clock that was committed with the place up to which it was shared out."""
+    group = Names(settings.cluster.name).projecting
+    admin = kafka_client.connect_admin(source)
+    try:
+        with kafka_client.told(source):
+            committed = admin.list_group_offsets(group).get(group, {})
+    finally:
+        admin.close()
+    return {at: clock_of(place.metadata or "") for at, place in committed.items()}
+
+
+def clock_of(said: str) -> int:
+    """The clock of a stream, microseconds, as it is committed (cluster.projecting); 0 where none was."""
+    return int(said) if said.isdecimal() else 0
 
 
 @contextmanager

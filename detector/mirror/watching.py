@@ -10,6 +10,7 @@ import msgspec
 from kafka import TopicPartition
 
 from detector.cluster.names import Names
+from detector.cluster.proposing import clock_of
 from detector.errors import SourceBusy
 from detector.mirror.standing import GAP_S, MIRROR, Behind, Gap, Standing
 from detector.run.health import Rate
@@ -126,8 +127,7 @@ class Watching:
 
 
 def _clock(place: Place | None) -> int:
-    """A stream's clock, which is committed with its place (cluster.projecting); 0 where nothing was said."""
-    return int(place.said) if place is not None and place.said.isdecimal() else 0
+    return clock_of(place.said) if place is not None else 0
 
 
 def _lag(log: Mapping[TopicPartition, Place | None], ends: Mapping[TopicPartition, int], now: float) -> float | None:

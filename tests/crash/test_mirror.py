@@ -22,6 +22,7 @@ from detector.profile import artefact
 from detector.run.outbox import Outbox
 from detector.run.replay import read_logs, replay
 from detector.run.store import Reader
+from detector.run.verdicts import JUDGED
 from detector.settings import micros
 from tests.crash.desk import Desk
 from tests.crash.fleet import Fleet, Left
@@ -77,14 +78,14 @@ def test_the_dashboard_shows_what_workers_found_and_changes_their_policy(
     fleet.drain()
     desk.kill_mirror()
     left = assert_mirrored(fleet, desk)
-    assert len(left.alerts) > 10
-    assert left.held
+    assert len(left.alerts) > 5
 
     assert_shown(desk, left)
     version, since = applied(desk)
     stage.write(crowded[place:])
     fleet.drain()
     left = assert_mirrored(fleet, desk)
+    assert left.held
     later = [one for one in left.alerts if one.kind == "extraction" and micros(datetime.fromisoformat(one.at)) >= since]
     assert later
     assert {one.policy for one in later} == {version}
@@ -103,9 +104,13 @@ def assert_shown(desk: Desk, left: Left) -> None:
     """Everybody and every case of the topics is shown."""
     clients = sum(kind == "client" for kind, _ in left.rows)
     until(lambda: desk.get("/entities", level="client", limit=1)["total"] == clients, desk.child.tail)
-    opened = {one.case_id for one in [*left.alerts, *left.held] if one.kind == "extraction" and one.action == "open"}
-    found = [desk.get("/cases", state=state, limit=200)["items"] for state in ("open", "resolved", "held")]
-    assert Counter(row["case_id"] for rows in found for row in rows) == Counter(dict.fromkeys(opened, 1))
+    cases = {one.case_id for one in [*left.alerts, *left.held] if one.kind in JUDGED}
+
+    def shown() -> list[str]:
+        found = [desk.get("/cases", state=state, limit=200)["items"] for state in ("open", "resolved", "held")]
+        return sorted(row["case_id"] for rows in found for row in rows)
+
+    until(lambda: shown() == sorted(cases), lambda: f"{set(shown()) ^ cases}")
     word = desk.get("/health")
     assert (word["reachable"], word["workers"], word["state"], word["reasons"]) == (True, 1, "ok", [])
     groups = {"project", "judge", "deliver", "mirror"}
@@ -117,18 +122,24 @@ def assert_tried(desk: Desk, left: Left, policy: Policy, profile: Path, log: Pat
     """What was told is counted, and what another threshold would have told is what a replay under it tells."""
     scores = [Threshold("low", 1.0), Threshold("high", 2.0)]
     asked = {"client": [{"severity": one.severity, "score": one.score} for one in scores]}
-    found = desk.post("/preview", {"change": {"thresholds": asked}})
+    told = by_severity([*left.alerts, *left.held])
+    found: dict[str, Any] = {}
+
+    def tried_on_all() -> bool:
+        found.update(desk.post("/preview", {"change": {"thresholds": asked}}))
+        return Counter(found["was"]) == told
+
+    until(tried_on_all, lambda: f"{found.get('was')} of {told}")
     thresholds = {**policy.thresholds, "client": tuple(scores)}
     tried = msgspec.structs.replace(policy, version="tried", thresholds=thresholds)
     done = replay(artefact.load(profile), tried, read_logs([str(log)]), decode_many)
-    assert found["was"] == by_severity([*left.alerts, *left.held])
-    assert found["would"] == by_severity([*done.alerts, *done.held])
+    assert Counter(found["would"]) == by_severity([*done.alerts, *done.held])
     assert found["was"] != found["would"]
 
 
 def by_severity(alerts: list[Alert]) -> Counter[str]:
-    accusing = [one for one in alerts if one.kind in ATTACKS and one.action != "resolve"]
-    return Counter(one.severity for one in accusing)
+    said = [one for one in alerts if one.kind in ATTACKS and one.action in ("open", "escalate")]
+    return Counter(one.severity for one in said)
 
 
 def applied(desk: Desk) -> tuple[str, int]:

@@ -28,6 +28,7 @@ def of_workers(word: HealthWord, standing: Standing | None, now: float) -> Healt
         rate=standing.rate if fresh else None,
         watermark_at=standing.log_at or word.watermark_at,
         seen_at=standing.at,
+        sinks=tuple(msgspec.structs.replace(one, state="ok" if fresh else AWAY) for one in word.sinks),
         cluster=standing.cluster,
         workers=standing.workers if fresh else None,
         behind=tuple(Behind(one.who, one.topic, one.partition, one.messages, one.since) for one in standing.behind),
