@@ -9,7 +9,7 @@ import msgspec
 
 from detector.alert import Alert
 from detector.cluster.names import Names
-from detector.cluster.partition import CASE, MARK, ROW, TOLD, Mark, Row
+from detector.cluster.partition import CASE, MARK, ROW, TOLD, Row
 from detector.cluster.policies import Policies
 from detector.cluster.town import HELD, POPULATION
 from detector.decide import Case
@@ -34,6 +34,13 @@ class Named(NamedTuple):
     kind: str
     id: str
     row: bytes
+
+
+class Bound(msgspec.Struct, frozen=True, array_like=True):
+    """The beginning of what a partition says of itself, in whatever version (cluster.partition.Mark)."""
+
+    version: int
+    profile: str
 
 
 class Where(msgspec.Struct, frozen=True, gc=False):
@@ -114,7 +121,7 @@ class Taken:
         elif key != TOLD:
             self.records -= 1  # what a later version keeps beside: nobody who reads a store asks for it
 
-    def _check(self, mark: Mark) -> None:
+    def _check(self, mark: Bound) -> None:
         if mark.profile != self._profile:
             raise StoreError(
                 f"these workers have the profile {mark.profile}, the settings name {self._profile}: name theirs"
@@ -150,7 +157,7 @@ def with_held(body: bytes, held: str) -> bytes:
 
 
 _ROW = msgspec.msgpack.Decoder(Row)
-_MARK = msgspec.msgpack.Decoder(Mark)
+_MARK = msgspec.msgpack.Decoder(Bound)
 _CASE = msgspec.msgpack.Decoder(Case)
 _HELD = msgspec.msgpack.Decoder(str)
 _ALERT = msgspec.msgpack.Decoder(Alert)

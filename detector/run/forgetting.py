@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from detector.entities import Name, entity_key
+from detector.errors import StoreError
 from detector.pipeline import State
 from detector.query import DeadLetter
 from detector.rings.accounts import ACCOUNT
@@ -206,9 +207,14 @@ def without_letters(letters: Sequence[DeadLetter], kind: str, entity: str) -> It
 
 
 def ask(path: str | Path, kind: str, entity: str, *, keep_alerts: bool) -> int:
-    """Asks the writer of the store at `path` to forget an entity; returns the number of the request."""
+    """Asks the writer of the store at `path` to forget an entity; returns the number of the request.
+
+    Raises StoreError for a mirror, whose workers would write it again.
+    """
     reader = Reader(path)
     try:
+        if workers := reader.mirrors():
+            raise StoreError(f"{path} mirrors the workers {workers}, who forget nobody: see docs/cluster.md")
         with reader.db.transaction("could not take a request to forget") as db:
             cursor = db.execute(
                 "INSERT INTO forgettings(kind, entity, keep_alerts, asked_at) VALUES (?, ?, ?, ?)",

@@ -116,6 +116,11 @@ class Reader:
         """The id of the profile that the rows belong to."""
         return str(self.db.read("SELECT value FROM meta WHERE name = 'profile'")[0][0])
 
+    def mirrors(self) -> str:
+        """The workers that it mirrors; empty for the store of one process."""
+        rows = self.db.read("SELECT value FROM meta WHERE name = 'mirrors'")
+        return str(rows[0][0]) if rows else ""
+
     def tape(self, *, key: bytes | None = None, since: int | None = None, until: int | None = None) -> Iterator[Point]:
         """Points with since <= at < until (microseconds), of one entity or of all, in order of (at, n, budget).
 
@@ -200,7 +205,7 @@ class Store(Reader):
             begun = db.execute("SELECT 1 FROM meta WHERE name = 'profile'").fetchone() is not None
             db.execute("INSERT OR IGNORE INTO meta VALUES ('mirrors', ?)", ("" if begun else mirrors,))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('profile', ?)", (profile,))
-        mirrored = str(self.db.read("SELECT value FROM meta WHERE name = 'mirrors'")[0][0])
+        mirrored = self.mirrors()
         if mirrored != mirrors:
             holds = f"mirrors the workers {mirrored}" if mirrored else "is the store of one process"
             raise StoreError(f"{self.db.path} {holds}: give this one a store of its own (store.path)")

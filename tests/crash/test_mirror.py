@@ -164,12 +164,15 @@ def assert_audited(fleet: Fleet, desk: Desk) -> None:
     assert {"login", "draft.made", "policy.asked", "policy.applied"} <= {one["what"] for one in entries}
     hashes = Counter(one["hash"] for one in entries)
 
+    def audited() -> list[Alert]:
+        return [one for one in fleet.left().alerts if one.kind == "audit"]
+
     def arrived() -> Counter[str]:
-        return Counter(one.audit.hash for one in fleet.left().alerts if one.audit is not None)
+        return Counter(one.audit.hash for one in audited())
 
     until(lambda: arrived().keys() >= hashes.keys(), desk.child.tail)
     assert arrived() == hashes
     fleet.drain()
-    ids = [one.id for one in fleet.left().alerts if one.audit is not None]
+    ids = [one.id for one in audited()]
     indexed = fleet.indexed()
     assert {id_: indexed[id_] for id_ in ids} == dict.fromkeys(ids, 1)
