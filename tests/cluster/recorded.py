@@ -20,7 +20,7 @@ KEPT = {JUDGE: NAMES.state, GROUPS: NAMES.groups, TOWN: NAMES.sky}
 POINTS = 7  # in one message: fewer than a step gives, so that they come in several
 
 Topic = tuple[str, int]
-Written = tuple[bytes | None, bytes]
+Written = tuple[bytes, bytes | None]
 
 
 class Recorded(World):
@@ -68,4 +68,4 @@ class Recorded(World):
         return [letter for kept in self.kept.values() for letter in kept.told.letters]
 
     def _write(self, topic: Topic, value: object) -> None:
-        self.written[topic].append((None, msgspec.msgpack.encode(value)))
+        self.written[topic].append((b"", msgspec.msgpack.encode(value)))

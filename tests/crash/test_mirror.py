@@ -168,7 +168,7 @@ def assert_audited(fleet: Fleet, desk: Desk) -> None:
         return [one for one in fleet.left().alerts if one.kind == "audit"]
 
     def arrived() -> Counter[str]:
-        return Counter(one.audit.hash for one in audited())
+        return Counter(one.audit.hash for one in audited() if one.audit)
 
     until(lambda: arrived().keys() >= hashes.keys(), desk.child.tail)
     assert arrived() == hashes

@@ -66,8 +66,8 @@ class Mirrored:
         """As after a crash: of what was not kept nothing is known."""
         summary = self._profile.summary
         self.policies = Policies()
-        for entry in self._world.written[NAMES.policies, 0]:
-            self.policies.take(*entry)
+        for key, value in self._world.written[NAMES.policies, 0]:
+            self.policies.take(key, value or b"")
         self.kept = Kept(self.folder, cluster=NAMES.name, profile=summary.id, model=summary.model, ids="")
         self.kept.journal(self.policies.dated())
 
