@@ -65,7 +65,9 @@ class Mirroring:
         self._telling = opened.enter_context(closing(Telling(source, names, self._kept, settings.cluster.partitions)))
         known, said = self._kept.places, standing(self._kept.store)
         self._reading = opened.enter_context(closing(Reading(source, topics_of(names), known, (names.policies,))))
-        self._watching = opened.enter_context(closing(Watching(source, names, said.gaps if said else ())))
+        self._watching = opened.enter_context(
+            closing(Watching(source, names, said.gaps if said else (), settings.store.snapshot_s))
+        )
         self._asking = Asking(self._kept, summary.policy.thresholds, partial(proposing.put, settings, source))
         self._new = partial(Taken, names, summary.id, self._policies)
         self._alerts, self._tape_days = names.alerts, settings.store.tape_days

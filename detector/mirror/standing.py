@@ -9,7 +9,8 @@ from detector.run.store import Reader
 
 NAME = "mirror"  # of the extra in the store
 MIRROR = "mirror"  # who reads all topics for this store
-STUCK_S = 120.0  # a place that does not move for so long, while something is left; workers save every snapshot_s
+STUCK_S = 120.0  # a place that does not move for so long, while something is left, and longer than a few snapshots
+SNAPSHOTS = 4
 GAP_S = 30 * 86_400.0  # for which a gap is told of
 
 
@@ -47,11 +48,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     rate: records of the log a second that were shared out; log_at: log time, microseconds, of the newest of them;
     lag_s: how far the log's clock is behind the wall clock where something of it is left.
-    trouble: why the brokers do not answer.
+    trouble: why the brokers do not answer. stuck_s: how long a place may stand.
     """
 
     at: float
-    cluster: str
     workers: int | None = None
     behind: tuple[Behind, ...] = ()
     rate: float | None = None
@@ -59,13 +59,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     lag_s: float | None = None
     gaps: tuple[Gap, ...] = ()
     trouble: str = ""
+    stuck_s: float = STUCK_S
 
     def reasons(self, now: float) -> tuple[str, ...]:
         """What a person should know, a sentence each."""
         found = [f"the brokers do not answer: {self.trouble}"] if self.trouble else []
         if self.workers == 0:
             found.append("no worker runs: nothing is judged and nothing delivered")
-        stuck = [one for one in self.behind if one.since is not None and now - one.since >= STUCK_S]
+        stuck = [one for one in self.behind if one.since is not None and now - one.since >= self.stuck_s]
         found += [
             f"{one.who} stands still in {one.topic}/{one.partition} since {_time(one.since or 0.0)}, "
             f"{one.messages:,} messages before its end"

@@ -12,7 +12,7 @@ from kafka import TopicPartition
 from detector.cluster.names import Names
 from detector.cluster.proposing import clock_of
 from detector.errors import SourceBusy
-from detector.mirror.standing import GAP_S, MIRROR, Behind, Gap, Standing
+from detector.mirror.standing import GAP_S, MIRROR, SNAPSHOTS, STUCK_S, Behind, Gap, Standing
 from detector.run.health import Rate
 from detector.sources import kafka_client
 from detector.sources.kafka import KafkaSettings
@@ -28,19 +28,23 @@ class Place(NamedTuple):
 
 
 class Watching:
-    """Raises SourceBusy or SourceRefused when it cannot begin. gaps: that were noted before."""
+    """gaps: that were noted before; snapshot_s: between two saves of a worker. Raises SourceBusy or SourceRefused when
+    it cannot begin.
+    """
 
     def __init__(
         self,
         source: KafkaSettings,
         names: Names,
         gaps: Sequence[Gap],
+        snapshot_s: float,
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._names, self._gaps = source, names, [*gaps]
         self._wall, self._now = wall, monotonic
+        self._stuck_s = max(STUCK_S, SNAPSHOTS * snapshot_s)
         self._who = {names.projecting: "project", names.judging: "judge", names.delivering: "deliver"}
         self._admin: Any = kafka_client.connect_admin(source)
         self._consumer: Any = kafka_client.consumer(msgspec.structs.replace(source, group=None))
@@ -52,7 +56,7 @@ class Watching:
         """own: asks how far the mirror is behind; gaps: that were found since."""
         now = self._wall()
         self._gaps = [gap for gap in (*self._gaps, *gaps) if now - gap.at < GAP_S]
-        word = Standing(at=now, cluster=self._names.name, gaps=tuple(self._gaps))
+        word = Standing(at=now, gaps=tuple(self._gaps), stuck_s=self._stuck_s)
         try:
             with kafka_client.told(self._source):
                 return self._asked(word, own())

@@ -1,4 +1,4 @@
-"""A policy that a mirror's store is asked for is proposed to all workers once, and who asks is told what became of it."""
+"""A policy that a mirror's store is asked for is proposed to all workers once; who asks is told what became of it."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ from detector.run.forgetting import ask
 from detector.settings import settings_of
 
 NOW = 1_800_000_000.0
-WELL = Standing(
-    at=NOW, cluster="c", workers=2, behind=(Behind("judge", "c.queries", 3, 17),), rate=12.5, log_at=5, lag_s=1.5
-)
+WELL = Standing(at=NOW, workers=2, behind=(Behind("judge", "c.queries", 3, 17),), rate=12.5, log_at=5, lag_s=1.5)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,7 @@ def test_before_the_first_word_nothing_is_said(
     profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     word = health(tmp_path, profile, None, NOW, monkeypatch)
-    assert (word.reachable, word.reasons) == (False, (NOTHING,))
+    assert (word.reachable, word.reasons, word.cluster) == (False, (NOTHING,), "c")
 
 
 def test_a_mirror_forgets_nobody_whom_workers_would_write_again(profile: Profile, tmp_path: Path) -> None:

@@ -331,7 +331,9 @@ class StoreBooks:
                 watermark_at=view.columns.until,
                 seen_at=self._seen_at,
             )
-            return of_workers(word, standing(reader), time.time()) if self._settings.of_workers else word
+            if not self._settings.of_workers:
+                return word
+            return of_workers(word, reader.mirrors(), standing(reader), time.time())
 
     def request(self, change: Change) -> int:
         view = self._views.now()
