@@ -13,6 +13,7 @@ import structlog
 from detector.cluster.policies import Policies
 from detector.mirror.keeping import Kept
 from detector.policy import Policy
+from detector.run.successors import PREFIX
 
 Put = Callable[[str, Policy, int | None], int]  # proposes under an id, from a log time on; cluster.proposing.put
 
@@ -34,6 +35,8 @@ class Asking:
             unknown = set(request.policy.thresholds) - set(self._levels)
             if unknown:
                 store.refuse_request(request.id, f"the profile judges no level {', '.join(sorted(unknown))}")
+            elif request.policy.version.startswith(PREFIX):
+                store.refuse_request(request.id, "a mirror lets no successor of its workers in: docs/cluster.md")
             elif (decision := policies.decisions.get(id_)) is not None:
                 if decision.since is None:
                     store.refuse_request(request.id, f"{decision.why}: ask again")

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from detector.cluster.folders import WORKERS, settle_mirror
+from detector.mirror.forgetting import Forgotten
 from detector.mirror.taking import Taken, with_held
 from detector.policy import Dated
-from detector.run.judge import POPULATION
 from detector.run.lock import WriterLock
 from detector.run.outbox import Outbox
 from detector.run.store import Store
@@ -52,6 +52,7 @@ class Kept:
         held = db.read("SELECT name, body FROM extras WHERE name GLOB ?", f"{HELD}*")
         self._held = {bytes.fromhex(name.removeprefix(HELD)): body.decode() for name, body in held}
         self._journal = self.store.policies()
+        self.forgotten = Forgotten(self.store, self.outbox)
         (newest,) = db.read("SELECT COALESCE(max(at), 0) FROM tape")[0]
         self.newest: int = newest  # log time of a point, microseconds
 
@@ -63,11 +64,11 @@ class Kept:
             self.outbox.put(taken.alerts)
         if taken.letters:
             self.store.dead_letter(taken.letters)
+        self.forgotten.erase(taken.gone)
         rows = list(taken.named())
         self._held |= taken.held
         extras = {f"{HELD}{key.hex()}": held.encode() for key, held in taken.held.items()}
-        if taken.population is not None:
-            extras[POPULATION] = taken.population
+        extras |= taken.extras
         self.store.save(
             positions=places,
             rows=((one.key, one.row) for one in rows),
@@ -75,11 +76,11 @@ class Kept:
             cases=self._cases(taken),
             extras=extras,
             placed=taken.points,
-            forget=[key for key, row in taken.rows.items() if row is None],
+            forget=taken.gone,
             without_case=[key for key, case in taken.cases.items() if case is None],
         )
         self.places |= places
-        self.newest = max(self.newest, max((point.at for point in taken.points), default=0))
+        self.newest = max(self.newest, taken.newest)
 
     def _cases(self, taken: Taken) -> Iterator[tuple[bytes, bytes]]:
         for key in {**taken.cases, **taken.held}:

@@ -93,6 +93,7 @@ class Mirroring:
             if now >= look_due:
                 self._look()
                 look_due = monotonic() + LOOK_S
+                self._kept.forgotten.look()
             if now >= prune_due:
                 self._kept.prune(self._tape_days)
                 prune_due = monotonic() + PRUNE_S

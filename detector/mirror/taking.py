@@ -15,6 +15,7 @@ from detector.cluster.town import HELD, POPULATION
 from detector.decide import Case
 from detector.errors import StoreError
 from detector.query import DeadLetter
+from detector.run import judge, successors
 from detector.run.store import Placed
 
 
@@ -23,6 +24,9 @@ def topics_of(names: Names) -> list[str]:
     found = names.alerts, names.held, names.tape, names.letters
     return [names.policies, names.state, names.groups, names.sky, *found]
 
+
+# What the one partition for all keeps beside rows and cases, as a store calls it. The bytes are the same.
+EXTRAS = {POPULATION: judge.POPULATION, b"s": successors.NAME}
 
 AUDIT = "audit"  # alerts on what people did: those of this dashboard are in its outbox, others have their own
 
@@ -56,8 +60,9 @@ class Where(msgspec.Struct, frozen=True, gc=False):
 class Taken:
     """Records that are not kept yet. `take` takes one; entries of compacted topics replace earlier ones of their key.
 
-    rows, cases: by key, None where they are gone. held: by key, which case of the entity is held. population: what
-    closed days left. audits: ids of events that came back from where they were put.
+    rows, cases: by key, None where they are gone. gone: keys of rows that were taken away, be they there again.
+    held: by key, which case of the entity is held. extras: as the store calls them. audits: ids of events that came
+    back from where they were put.
     """
 
     def __init__(self, names: Names, profile: str, policies: Policies) -> None:
@@ -73,15 +78,21 @@ class Taken:
             names.letters: self._letter,
         }
         self.rows: dict[bytes, bytes | None] = {}
+        self.gone: list[bytes] = []
         self.cases: dict[bytes, bytes | None] = {}
         self.held: dict[bytes, str] = {}
-        self.population: bytes | None = None
+        self.extras: dict[str, bytes] = {}
         self.alerts: list[Alert] = []
         self.holds: list[Alert] = []
         self.points: list[Placed] = []
         self.letters: list[DeadLetter] = []
         self.audits: set[str] = set()
         self.records = 0
+
+    @property
+    def newest(self) -> int:
+        """Log time, microseconds; 0 where no point was taken."""
+        return max((point.at for point in self.points), default=0)
 
     @property
     def weight(self) -> int:
@@ -110,10 +121,13 @@ class Taken:
         if key == MARK:
             if value is not None:
                 self._check(_MARK.decode(value))
-        elif key == POPULATION:
-            self.population = value
+        elif key in EXTRAS:
+            if value is not None:
+                self.extras[EXTRAS[key]] = value
         elif kind == ROW:
             self.rows[key[1:]] = value
+            if value is None:
+                self.gone.append(key[1:])
         elif kind == CASE:
             self.cases[key[1:]] = value
         elif kind == HELD:

@@ -98,8 +98,7 @@ class Forgettings:
                     [(key,) for key in keys],
                 )
             if one.kind == CLIENT and one.entity:
-                _erase_letters(db, one.entity)
-                _erase_member(db, one.entity)
+                erase_mentions(db, one.entity)
             db.execute("UPDATE forgettings SET state = 'done', entity = '', key = ? WHERE id = ?", (keys[0], one.id))
         self._seen_version = -1
         self._db.read("PRAGMA wal_checkpoint(TRUNCATE)")  # or the name stays in the write-ahead log for a while
@@ -123,6 +122,12 @@ def named(one: Forgetting, names: Iterable[tuple[bytes, str]]) -> Forgetting:
     if one.entity:
         return one
     return msgspec.structs.replace(one, entity=next((id_ for key, id_ in names if key == one.key), ""))
+
+
+def erase_mentions(db: sqlite3.Connection, client: str) -> None:
+    """Where a client is named that is not under its own key: dead letters, and points of groups."""
+    _erase_letters(db, client)
+    _erase_member(db, client)
 
 
 def _erase_letters(db: sqlite3.Connection, client: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -18,12 +19,15 @@ from hypothesis import strategies as st
 from detector.alert import Alert
 from detector.cluster.policies import Policies
 from detector.decide import Case
+from detector.entities import Name, entity_key
 from detector.errors import StoreError, StoreLocked
 from detector.learned.population import Settled
+from detector.mirror.forgetting import LATE_S, Forgotten
 from detector.mirror.keeping import Kept
 from detector.mirror.taking import Taken
 from detector.policy import Dated
 from detector.profile.artefact import Profile
+from detector.rings.accounts import ACCOUNT
 from detector.run.judge import POPULATION, Judge
 from detector.run.outbox import Outbox
 from detector.run.store import Reader
@@ -179,7 +183,6 @@ def test_the_store_has_all_of_it(single: Held) -> None:
     assert {kind for kind, _ in single.rows} == {"client", "organisation", "ring.account", "ring"}
     assert single.held
     assert single.letters == 1
-    assert any(msgspec.msgpack.decode(body, type=Case).held for body in single.cases.values())
 
 
 @tried(max_examples=6)
@@ -205,23 +208,77 @@ def test_a_mirror_holds_what_one_process_holds(
         assert held_in(mirror.folder) == single
 
 
-def test_who_is_gone_from_the_topics_is_gone_from_the_store(
-    settings: Settings, profile: Profile, log: list[bytes], single: Held
+def test_which_case_is_held_is_in_the_case_whichever_came_first(profile: Profile, tmp_path: Path) -> None:
+    """Cases and what is held of them come from two stages, each when it saves."""
+    early, late, case = bytes(16), b"\1" * 16, Case("c1", "high", kind="extraction")
+
+    def kept_of(*entries: tuple[str, bytes, bytes]) -> dict[bytes, Case]:
+        taken = Taken(NAMES, profile.summary.id, Policies())
+        for entry in entries:
+            taken.take(*entry)
+        with closing(opened(tmp_path, profile)) as kept:  # another process each time
+            kept.keep(taken, {})
+            cases = kept.store.db.read("SELECT key, body FROM cases")
+        return {key: msgspec.msgpack.decode(body, type=Case) for key, body in cases}
+
+    of_case, of_held = msgspec.msgpack.encode(case), msgspec.msgpack.encode("c1")
+    assert kept_of((NAMES.sky, b"h" + early, of_held), (NAMES.state, b"c" + late, of_case)) == {late: case}
+    held = msgspec.structs.replace(case, held="c1")
+    found = kept_of((NAMES.state, b"c" + early, of_case), (NAMES.sky, b"h" + late, of_held))
+    assert found == {early: held, late: held}
+    told = (NAMES.sky, b"h" + late, msgspec.msgpack.encode(""))
+    assert kept_of((NAMES.state, b"c" + early, of_case), told) == {early: held, late: case}
+
+
+def test_whom_workers_have_forgotten_is_erased_and_who_takes_the_name_is_new(
+    settings: Settings, profile: Profile, log: list[bytes]
 ) -> None:
-    """And of whom the case alone is gone keeps the row."""
+    """Wherever the name can stand, also in what comes late by another topic. Whose case alone is gone keeps the row."""
     world = Recorded(settings, profile, spanned.shared(log), PARTITIONS)
     world.ended()
+    late = world.written.pop((NAMES.alerts, len("thief") % PARTITIONS))
+    key, account = (
+        entity_key(Name(profile.summary.model, kind, "thief"), profile.secret) for kind in ("client", ACCOUNT)
+    )
     with mirrored(profile, world) as mirror:
         mirror.read()
+        assert mentioned(mirror.folder, "thief") == {"names", "tape"}
         with closing(Reader(mirror.folder / "state.sqlite")) as reader:
-            (gone,), (closed,) = reader.db.read("SELECT key FROM cases ORDER BY key LIMIT 2")
+            (closed,) = (key for (key,) in reader.db.read("SELECT key FROM cases ORDER BY key LIMIT 1"))
+        row = next(v for n in range(PARTITIONS) for k, v in world.written[NAMES.state, n] if k == b"r" + key)
         for number in range(PARTITIONS):
-            world.written[NAMES.state, number] += [(b"r" + gone, None), (b"c" + gone, None), (b"c" + closed, None)]
+            world.written[NAMES.state, number] += [(b"r" + key, None), (b"c" + key, None), (b"c" + closed, None)]
+        world.written[NAMES.sky, 0].append((b"r" + account, None))
+        for _ in range(2):  # a crash before the place is kept repeats it
+            mirror.crashing(random.Random(1))
         mirror.read()
+        assert mentioned(mirror.folder, "thief") == set()
+        world.written[NAMES.alerts, len("thief") % PARTITIONS] = late
+        mirror.read()
+        assert mentioned(mirror.folder, "thief") == {"outbox"}
+        later = time.time() + LATE_S
+        Forgotten(mirror.kept.store, mirror.kept.outbox, wall=lambda: later).look()
+        assert mentioned(mirror.folder, "thief") == set()
+        world.written[NAMES.state, 0].append((b"r" + key, row))
+        mirror.read()
+        Forgotten(mirror.kept.store, mirror.kept.outbox, wall=lambda: later + LATE_S).look()
+        assert mentioned(mirror.folder, "thief") == {"names"}
         with closing(Reader(mirror.folder / "state.sqlite")) as reader:
-            for table, keys in (("rows", {closed}), ("names", {closed}), ("cases", set())):
-                found = reader.db.read(f"SELECT key FROM {table} WHERE key IN (?, ?)", gone, closed)
-                assert {key for (key,) in found} == keys, table
+            for table, count in (("rows", 1), ("names", 1), ("cases", 0)):
+                assert len(reader.db.read(f"SELECT key FROM {table} WHERE key = ?", closed)) == count, table
+
+
+def mentioned(folder: Path, name: str) -> set[str]:
+    """The tables in which a name stands."""
+    found = set()
+    columns = {"names": "id", "tape": "point", "dead_letters": "letter"}
+    columns |= {"outbox": "payload", "sink_dead_letters": "payload"}
+    with closing(Reader(folder / "state.sqlite")) as reader, closing(Outbox(folder / "outbox.sqlite")) as outbox:
+        for table, column in columns.items():
+            db = (outbox if column == "payload" else reader).db
+            if db.read(f"SELECT 1 FROM {table} WHERE instr(CAST({column} AS TEXT), ?) LIMIT 1", name):
+                found.add(table)
+    return found
 
 
 def test_a_policy_that_was_decided_later_for_an_earlier_time_is_put_where_it_holds(
