@@ -8,7 +8,7 @@ whose alerts and letters are known already.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -112,6 +112,13 @@ class Kept:
         """Drops what is too old: points by log time, alerts by the wall clock."""
         self.store.prune_tape(self.newest - tape_days * DAY_US)
         self.outbox.prune([WORKERS])
+
+    def keep_only(self, keys: Collection[bytes]) -> None:
+        """Forgets all others, of whom no row is left in the topics."""
+        gone = [key for (key,) in self.store.db.read("SELECT key FROM rows") if key not in keys]
+        if gone:
+            self.forgotten.erase(gone)
+            self.store.save(positions={}, rows=(), forget=gone)
 
     def note(self, name: str, body: bytes) -> None:
         self.store.save(positions={}, rows=(), extras={name: body})

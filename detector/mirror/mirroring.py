@@ -25,7 +25,7 @@ from detector.mirror.asking import Asking
 from detector.mirror.keeping import Kept
 from detector.mirror.reading import Reading
 from detector.mirror.standing import NAME, standing
-from detector.mirror.taking import Taken, topics_of
+from detector.mirror.taking import Taken, compacted, topics_of
 from detector.mirror.telling import Telling
 from detector.mirror.watching import Watching
 from detector.profile import artefact
@@ -38,6 +38,7 @@ KEEP_AT_ONCE = 20_000  # rows, points, alerts: earlier, where so many came
 LOOK_S = 0.5
 WATCH_S = 5.0
 PRUNE_S = 3_600.0
+TOMBSTONES_S = 12 * 3_600.0  # brokers keep word of what was taken away for a day (delete.retention.ms)
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +64,13 @@ class Mirroring:
         self._kept.journal(self._policies.dated())
         # Before what has arrived is read: see telling.py.
         self._telling = opened.enter_context(closing(Telling(source, names, self._kept, settings.cluster.partitions)))
-        known, said = self._kept.places, standing(self._kept.store)
-        self._reading = opened.enter_context(closing(Reading(source, topics_of(names), known, (names.policies,))))
+        said, known = standing(self._kept.store), self._kept.places
+        # Who was away for so long may have missed that rows were taken away: then all are read again.
+        away = said is None or time.time() - said.whole > TOMBSTONES_S
+        self._seen: set[bytes] | None = set() if away else None
+        again = compacted(names) if away else ()
+        made = Reading(source, topics_of(names), known, anew=(names.policies,), again=again)
+        self._reading = opened.enter_context(closing(made))
         self._watching = opened.enter_context(
             closing(Watching(source, names, said.gaps if said else (), settings.store.snapshot_s))
         )
@@ -72,7 +78,7 @@ class Mirroring:
         self._new = partial(Taken, names, summary.id, self._policies)
         self._alerts, self._tape_days = names.alerts, settings.store.tape_days
         self._arrived: set[str] = set()
-        self._begun = False
+        self._begun, self._whole = False, said.whole if said else 0.0
         log.info("A mirror starts", cluster=names.name, profile=summary.id, store=settings.store.path)
 
     def run(self, stopping: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -88,8 +94,10 @@ class Mirroring:
                 self._watch()
                 watch_due = monotonic() + WATCH_S
             if taken.records and (now >= keep_due or taken.weight >= KEEP_AT_ONCE):
-                self._kept.keep(taken, self._reading.places())
+                self._keep(taken)
                 taken, keep_due = self._new(), monotonic() + KEEP_S
+            if not (self._begun or taken.records) and self._reading.begun():
+                self._begin()
             if now >= look_due:
                 self._look()
                 look_due = monotonic() + LOOK_S
@@ -98,18 +106,30 @@ class Mirroring:
                 self._kept.prune(self._tape_days)
                 prune_due = monotonic() + PRUNE_S
         if taken.records:
-            self._kept.keep(taken, self._reading.places())
+            self._keep(taken)
+
+    def _keep(self, taken: Taken) -> None:
+        self._kept.keep(taken, self._reading.places())
+        if self._seen is not None:
+            self._seen.update(key for key, row in taken.rows.items() if row is not None)
+
+    def _begin(self) -> None:
+        """All is read and kept that there was."""
+        self._begun = True
+        if self._seen is not None:
+            self._kept.keep_only(self._seen)
+            self._seen = None
+        self._watch()
+        log.info("The mirror has read all that there was")
 
     def _look(self) -> None:
         self._kept.journal(self._policies.dated())
         self._asking.look(self._policies)
         if self._reading.begun(self._alerts):
             self._telling.look(self._arrived)
-        if not self._begun and self._reading.begun():
-            self._begun = True
-            log.info("The mirror has read all that there was")
 
     def _watch(self) -> None:
         word = self._watching.look(self._reading.behind, self._reading.gaps)
         self._reading.gaps.clear()
-        self._kept.note(NAME, msgspec.msgpack.encode(word))
+        self._whole = word.at if self._begun else self._whole
+        self._kept.note(NAME, msgspec.msgpack.encode(msgspec.structs.replace(word, whole=self._whole)))

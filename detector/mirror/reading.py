@@ -34,13 +34,19 @@ class Record(NamedTuple):
 
 class Reading:
     """places: by stream, as the store keeps them; a stream that it does not know is read from its beginning, and so are
-    those of the topics `anew`, of which no place is kept.
+    those of the topics `again`, and of `anew`, of which no place is kept.
 
     Raises SourceBusy or SourceRefused; StoreError where topics were made anew since.
     """
 
     def __init__(
-        self, source: KafkaSettings, topics: Sequence[str], places: Mapping[str, int], anew: Collection[str]
+        self,
+        source: KafkaSettings,
+        topics: Sequence[str],
+        places: Mapping[str, int],
+        *,
+        anew: Collection[str],
+        again: Collection[str] = (),
     ) -> None:
         self._source = msgspec.structs.replace(source, topic=topics[0], group=None, batch_size=AT_ONCE)
         self.gaps: list[Gap] = []  # found and not noted yet
@@ -57,8 +63,9 @@ class Reading:
         self._ends = {at: end.offset for at, end in ends.items()}  # also behind transactions that are open
         self._consumer = kafka_client.consumer(self._source)
         self._consumer.assign(self._partitions)
+        goes_on = {self._stream(one) for one in self._partitions if one.topic not in again}
         with kafka_client.told(self._source):
-            self._place(self._partitions, places)
+            self._place(self._partitions, {stream: at for stream, at in places.items() if stream in goes_on})
 
     def poll(self, timeout_s: float) -> list[Record]:
         """What has come, in the order of each partition; `places` are then behind all of it. Raises SourceBusy."""

@@ -48,7 +48,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     rate: records of the log a second that were shared out; log_at: log time, microseconds, of the newest of them;
     lag_s: how far the log's clock is behind the wall clock where something of it is left.
-    trouble: why the brokers do not answer. stuck_s: how long a place may stand.
+    whole: wall clock when the mirror had read all that there was at its start. trouble: why the brokers do not answer.
+    stuck_s: how long a place may stand.
     """
 
     at: float
@@ -58,6 +59,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     log_at: int | None = None
     lag_s: float | None = None
     gaps: tuple[Gap, ...] = ()
+    whole: float = 0.0
     trouble: str = ""
     stuck_s: float = STUCK_S
 

@@ -21,8 +21,12 @@ from detector.run.store import Placed
 
 def topics_of(names: Names) -> list[str]:
     """What a mirror reads."""
-    found = names.alerts, names.held, names.tape, names.letters
-    return [names.policies, names.state, names.groups, names.sky, *found]
+    return [names.policies, *compacted(names), names.alerts, names.held, names.tape, names.letters]
+
+
+def compacted(names: Names) -> list[str]:
+    """Those of rows and cases."""
+    return [names.state, names.groups, names.sky]
 
 
 # What the one partition for all keeps beside rows and cases, as a store calls it. The bytes are the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,11 @@ from kafka.admin import KafkaAdminClient
 
 from detector.alert import Alert, Entity, notice, stable_id
 from detector.cluster.names import Names
+from detector.cluster.partition import Row
 from detector.cluster.topics import settle
 from detector.errors import StoreError
 from detector.mirror.mirroring import Mirroring
-from detector.mirror.standing import Standing, standing
+from detector.mirror.standing import NAME, Standing, standing
 from detector.profile import artefact
 from detector.run.outbox import Outbox
 from detector.run.store import Reader
@@ -50,13 +52,13 @@ class Alone:
         promised = artefact.load(Path(self.settings.profile.path or "")).summary.policy.thresholds
         settle(*self.fleet.asked(), self.settings.policy.over(promised))
 
-    def write(self, topic: str, value: object) -> int:
+    def write(self, topic: str, value: object, key: bytes | None = None) -> int:
         """As a worker does; returns the place behind the transaction."""
         producer = KafkaProducer(bootstrap_servers=self._bootstrap, transactional_id="a-worker", acks="all")
         with closing(producer):
             producer.init_transactions()
             producer.begin_transaction()
-            sent = producer.send(topic, msgspec.msgpack.encode(value), partition=0)
+            sent = producer.send(topic, msgspec.msgpack.encode(value), key=key, partition=0)
             producer.commit_transaction()
             return int(sent.get(timeout=30).offset) + 2
 
@@ -90,6 +92,11 @@ class Alone:
     def points(self) -> list[int]:
         return [point.n for point in self._read(lambda reader: [*reader.tape()]) or ()]
 
+    def named(self) -> list[str]:
+        """Whose rows the store has."""
+        sql = "SELECT id FROM rows JOIN names USING (key) ORDER BY id"
+        return [id_ for (id_,) in self._read(lambda reader: reader.db.read(sql)) or ()]
+
     def word(self) -> Standing | None:
         return self._read(standing)
 
@@ -100,6 +107,11 @@ class Alone:
             return None
         with closing(Reader(path)) as reader:
             return what(reader)
+
+    def whole(self) -> bool:
+        """Whether it has noted that it had read all."""
+        word = self.word()
+        return word is not None and word.whole > 0
 
     def audits(self) -> list[Alert]:
         return [one for one in self.fleet.left().alerts if one.kind == "audit"]
@@ -140,6 +152,30 @@ def test_topics_that_were_made_anew_are_refused(alone: Alone) -> None:
     alone.make_anew(alone.names.held)
     with pytest.raises(StoreError, match="were made anew"):
         alone.mirrored(lambda: False)
+
+
+def row(who: str) -> Row:
+    return Row(who, b"as a worker has it", "client")
+
+
+def test_a_row_that_was_taken_away_while_the_mirror_was_away_for_long_is_found_missing(alone: Alone) -> None:
+    """Brokers keep word of what was taken away for a day."""
+    state, here, gone = alone.names.state, b"r" + bytes(16), b"r" + b"\1" * 16
+    alone.write(state, row("here"), here)
+    alone.mirrored(lambda: alone.named() == ["here"] and alone.whole())
+    with closing(sqlite3.connect(alone.folder / "state.sqlite")) as db:
+        db.execute("INSERT INTO rows VALUES (?, ?)", (gone[1:], b"what the topic does not hold"))
+        db.execute("INSERT INTO names VALUES (?, 'digits', 'client', 'gone')", (gone[1:],))
+        db.commit()
+    said = alone.word()
+    assert said is not None
+    alone.mirrored(lambda: alone.word() != said)
+    assert alone.named() == ["gone", "here"]
+    with closing(sqlite3.connect(alone.folder / "state.sqlite")) as db:
+        word = msgspec.structs.replace(said, whole=1.0)
+        db.execute("UPDATE extras SET body = ? WHERE name = ?", (msgspec.msgpack.encode(word), NAME))
+        db.commit()
+    alone.mirrored(lambda: alone.named() == ["here"])
 
 
 def event(seq: int) -> Alert:
