@@ -288,8 +288,8 @@ class ShadowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many processes share one log (`querywarden worker`); `querywarden run` reads none of it. Where it is there, be
-    it empty, `querywarden dashboard` is that of the workers.
+    """How many processes share one log (`querywarden worker`); `querywarden run` reads none of it. Where it is there,
+    be it empty, `querywarden dashboard` is that of the workers.
 
     name: before the names of the topics, the groups and the state of these workers. Another profile needs another name.
     partitions: into how many parts the clients are shared; at most so many workers judge. It can never be changed.
