@@ -184,12 +184,13 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         return _verify_audit(settings)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
     from detector.dashboard.reading.books import make_books
-    from detector.dashboard.serving import check, serve
+    from detector.dashboard.serving import check, history, serve
 
     check(settings.dashboard)
     until = sys.stdin.buffer.read if arguments.until_stdin_ends else None
     with _mirrored(settings, arguments.config):
-        serve(settings.dashboard, make_books(settings), Path(settings.store.path), _say, until=until)
+        books = make_books(settings, history(settings))
+        serve(settings.dashboard, books, Path(settings.store.path), _say, until=until)
     return 0
 
 

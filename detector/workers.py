@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.errors import MissingExtra
+from detector.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
     from detector.policy import Policy
@@ -83,6 +83,29 @@ def apply(arguments: Namespace, load: Load, since: int | None) -> tuple[bool, st
     if decision.since is None:
         return False, f"The policy {policy.version} is refused: {decision.why}. Ask for a later time with --since."
     return True, f"The policy {policy.version} holds from {rfc3339(decision.since)} on, for all workers."
+
+
+def successors(arguments: Namespace, load: Load, since: int | None) -> list[str]:
+    """`querywarden successor --workers`: those that were made; or one takes over from a log time on, for all of them.
+    Raises SettingsError where it does not.
+    """
+    settings, source, profile = _checked(arguments, load)
+    from detector.cluster.proposing import approve, known
+    from detector.reasons import rfc3339
+    from detector.run.successors import listed
+
+    if arguments.approve is None:
+        found = known(settings, source)
+        holds = [f"{name} takes over at {rfc3339(at)}." for at, name in found.names()]
+        return [*listed(list(found.successors.values()), "querywarden successor --workers --config FILE"), *holds]
+    at, decision = approve(settings, source, profile, arguments.approve, since)
+    if decision is None:
+        return [f"Proposed {arguments.approve} from {rfc3339(at)} on; not all workers have answered yet."]
+    if decision.since is None:
+        raise SettingsError(
+            f"{arguments.approve} does not take over: {decision.why}. Ask for a later time with --since"
+        )
+    return [f"{arguments.approve} takes over at {rfc3339(decision.since)}, for all workers."]
 
 
 def _checked(arguments: Namespace, load: Load) -> tuple[Settings, KafkaSettings, Profile]:

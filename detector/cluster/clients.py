@@ -14,6 +14,7 @@ from detector.cluster import wire
 from detector.cluster.handing import Handing
 from detector.cluster.partition import NOTHING, Found, cases_of, restore_one, rows_of
 from detector.cluster.passing import GROUPS, TOWN, Day, Parcel, Post
+from detector.cluster.policies import Entry, Policies, Takeover
 from detector.cluster.tally import Sum
 from detector.learned.population import DAY_US, Open, Population
 from detector.levels import TICK_US
@@ -31,6 +32,8 @@ def sender_of(number: int) -> str:
 class Body(msgspec.Struct, frozen=True, array_like=True):
     """watermarks: of each source stream, its last record that was applied; upto: its offset of which was heard last;
     idle: streams of which nothing came when we last heard of them; streams: all that are waited for; sent: see Post.
+    silent: so many messages come of which the alerts were told by workers of version 1. met_from: who was known at that
+    log time was not met by the population.
     """
 
     watermarks: dict[str, int]
@@ -40,6 +43,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     state: State
     days: int | None
     sent: dict[str, int]
+    silent: int = 0
+    met_from: int = 0
 
 
 class Clients:
@@ -64,10 +69,17 @@ class Clients:
         self._upto: dict[str, int] = {}
         self._idle: set[str] = set()
         self._closed = 0  # was handed on
+        self._silent = self._met_from = 0  # see Body
+        self._taken_over = 0  # takeovers that the pipeline knows
 
-    @property
-    def policies(self) -> list[Dated]:
-        return self.pipeline.policies
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        self.pipeline.policies[:] = policies
+        for takeover in takeovers[self._taken_over :]:  # of the population the town knows
+            self.pipeline.take_over(takeover.since, takeover.successor, again=True)
+        self._taken_over = len(takeovers)
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return []
 
     @property
     def decided(self) -> int:
@@ -78,7 +90,7 @@ class Clients:
         return len(self.pipeline.clients)
 
     def reach(self, value: bytes) -> int:
-        return wire.read(value, self._profile).clock
+        return wire.reach(wire.read(value, self._profile))
 
     def take(self, value: bytes) -> Found:
         records = wire.read(value, self._profile)
@@ -88,6 +100,9 @@ class Clients:
             step = self.pipeline.advance(chunk)
             self._watermarks[chunk.stream] = chunk.offsets[-1]
         self._note(records)
+        if self._silent:
+            self._silent -= 1
+            self._handing.waiting()
         return Found(step, self._parcels())
 
     def _note(self, records: wire.Records) -> None:
@@ -137,7 +152,7 @@ class Clients:
             return []
         found, left = [], population.open()
         for day in over:
-            came = self.pipeline.came(day)
+            came = [one for one in self.pipeline.came(day) if one.first_at > self._met_from]
             looks, suspects = left.looks.pop(day, []), left.suspects.pop(day, [])
             sampled = left.days.pop(day, None)
             if came or looks or suspects or sampled is not None:
@@ -169,13 +184,16 @@ class Clients:
             self.pipeline.state(),
             days,
             self._post.sent,
+            self._silent,
+            self._met_from,
         )
         return msgspec.msgpack.encode(body)
 
     def resume(self, body: bytes) -> None:
         found = msgspec.msgpack.decode(body, type=Body)
         self._watermarks, self._upto = dict(found.watermarks), dict(found.upto)
-        self._idle, self._streams = set(found.idle), list(found.streams)
+        self._idle, self._streams = set(found.idle), list(found.streams) or self._streams  # version 1 kept none
+        self._silent, self._met_from = found.silent, found.met_from
         self._post.sent = dict(found.sent)
         population = self.pipeline.population
         if population is not None and found.days is not None:

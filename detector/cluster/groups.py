@@ -12,6 +12,7 @@ import msgspec
 from detector.cluster import clients
 from detector.cluster.partition import Found, cases_of, restore_one, rows_of
 from detector.cluster.passing import TOWN, Box, Parcel, Post
+from detector.cluster.policies import Entry, Policies, Takeover
 from detector.cluster.tally import apart
 from detector.docket import Docket
 from detector.entities import Entities
@@ -53,9 +54,11 @@ class Groups:
         self._post = Post(summary.id, sender_of(number))
         self._judged = 0  # the ticks before this one were
 
-    @property
-    def policies(self) -> list[Dated]:
-        return self.docket.policies
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        self.docket.policies[:] = policies  # the one-class model judges clients
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return []
 
     @property
     def decided(self) -> int:

@@ -1,13 +1,24 @@
-"""Stage 2: the partitions that this worker owns, what is applied to them, and when it becomes durable."""
+"""Stage 2: the partitions that this worker owns, what is applied to them, and when it becomes durable.
+
+Each partition is served by itself: while one waits for its transaction, the others go on. What came for a partition
+meanwhile is taken together, so messages wait for nothing when there is little to do, and are many where there is much.
+
+Which partitions are ours is Faust's to say. What we were sent may be of an assignment that is over, and where we are
+sent to go on may lie behind what is durable: another worker had the partition for a while, or opened it late. So what
+is missing is read again from the topic, and the process need not end for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection
+from concurrent.futures import Executor
+from contextlib import aclosing
 
 import structlog
 
+from detector.cluster.inbox import Inbox, Message
 from detector.cluster.journal import Journal
 from detector.cluster.ledger import Ledger, Owned, ProducerFenced
 from detector.cluster.partition import Limit, Partition
@@ -20,12 +31,11 @@ log = structlog.get_logger(__name__)
 
 MOST_BEHIND = 5_000  # messages of a partition that wait for a decision, before it holds up its neighbours
 
-Message = tuple[int, bytes]  # its offset in the partition, and what it holds
-
 
 class Judging:
     """The partitions of one stage that a worker has, opened when the first message of each comes. One event loop uses
     it. journal: which policies hold; places: all partitions that answer to a proposal. counted: is given every step.
+    hand: what messages are applied by. heard_s: after so long a worker that went on without its group knows of it.
     """
 
     def __init__(
@@ -36,14 +46,18 @@ class Judging:
         snapshot_s: float,
         counted: Callable[[Step], None],
         *,
+        hand: Executor | None = None,
+        heard_s: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owned: dict[int, Owned] = {}
         self._journal, self._places = journal, places
         self._ledger, self._snapshot_s, self._counted = ledger, snapshot_s, counted
-        self._now = monotonic
+        self._now, self._hand, self._heard_s = monotonic, hand, heard_s
         self._suspects: set[int] = set()  # revoked since we last looked at who wrote them
+        self._over: int | None = None  # the generation of which nothing counts any more
         self._due: dict[int, float] = {}
+        self._inboxes: dict[int, Inbox] = {}
         self._behind: dict[int, list[Message]] = {}  # not applied yet
         self._locks: dict[int, asyncio.Lock] = {}
 
@@ -51,24 +65,71 @@ class Judging:
     def stage(self) -> Stage:
         return self._ledger.stage
 
-    def suspect(self, numbers: Collection[int]) -> None:
-        """These were taken from us, if only for a moment: another may have written them."""
-        self._suspects.update(numbers)
+    async def put(self, generation: int, number: int, offset: int, value: bytes) -> None:
+        """Takes a message of a partition, which `serve` is to apply; waits where too many wait already."""
+        if generation != self._over:
+            await self._inbox(number).put(offset, value)
 
-    async def take(self, number: int, messages: Sequence[Message]) -> None:
-        """Applies messages of a partition in their order, and makes durable what they gave. Those that must wait for
-        what is decided of a policy are kept, and do not hold up other partitions.
+    def revoked(self, numbers: Collection[int], generation: int) -> None:
+        """These were taken from us, if only for a moment: another may write them. What came in this generation of the
+        group comes again to whoever has them next.
+        """
+        self._over = generation
+        self._suspects.update(numbers)
+        for number in numbers:
+            self._inbox(number).clear()
+
+    def assigned(self) -> None:
+        self._over = None
+
+    async def serve(self, number: int) -> None:
+        """Applies what comes for a partition, for ever.
 
         Raises StoreError when messages are missing: the process must end then.
         """
+        inbox = self._inbox(number)
+        while True:
+            await inbox.filled()
+            if not await self._take(number, inbox):
+                # Either we are late to hear that it was given away, or another was, who wrote to it for the last time.
+                await asyncio.sleep(self._heard_s)
+                inbox.look_again()
+
+    async def _take(self, number: int, inbox: Inbox) -> bool:
+        """Applies what has come, in its order, and makes durable what it gave; False when another worker has opened the
+        partition. What must wait for what is decided of a policy is kept, and does not hold up other partitions.
+        """
         async with self._lock(number):
+            if not inbox.upto:  # it was taken from us while we waited
+                return True
             try:
                 own = await self._owner(number)
-                self._behind.setdefault(number, []).extend(messages)
-                await self._go_on(own)
+                async with aclosing(self._whole(own, inbox)) as whole:
+                    async for messages in whole:
+                        self._behind.setdefault(number, []).extend(messages)
+                        await self._go_on(own)
+                        if self.owned.get(number) is not own:
+                            return False
+            except ProducerFenced:  # while we opened it
+                return False
             except asyncio.CancelledError:  # its thread may still apply: what is durable is right, this may not be
                 self._forget(number)
                 raise
+        return True
+
+    async def _whole(self, own: Owned, inbox: Inbox) -> AsyncGenerator[list[Message], None]:
+        """What has come, without holes: what is missing before it is read again."""
+        behind = self._behind.get(own.number)
+        at = behind[-1][0] if behind else own.partition.applied
+        for messages in inbox.pieces(at):
+            if not isinstance(messages, range):
+                yield messages
+                continue
+            said = {"partition": own.number, "messages": len(messages)}
+            log.info("What is missing is read again", stage=self.stage.name, **said)
+            async with aclosing(self._ledger.between(own.number, messages)) as missing:
+                async for found in missing:
+                    yield found
 
     async def look(self, assigned: Collection[int]) -> None:
         """Goes on with what waited, saves what is due and was not saved by `take`, lets go of partitions that others
@@ -79,7 +140,10 @@ class Judging:
             if self._lock(number).locked():
                 continue
             async with self._lock(number):
-                own = await self._owner(number) if number in asked else self.owned.get(number)
+                try:
+                    own = await self._owner(number) if number in asked else self.owned.get(number)
+                except ProducerFenced:  # another opened it meanwhile
+                    continue
                 if own is None:
                     continue
                 if number in self._suspects and number not in assigned:
@@ -90,6 +154,11 @@ class Judging:
                 except asyncio.CancelledError:
                     self._forget(number)
                     raise
+                if self.owned.get(number) is not own:
+                    self._inbox(number).look_again()
+
+    def _inbox(self, number: int) -> Inbox:
+        return self._inboxes.setdefault(number, Inbox())
 
     def _lock(self, number: int) -> asyncio.Lock:
         return self._locks.setdefault(number, asyncio.Lock())
@@ -99,9 +168,10 @@ class Judging:
         while await self._answer(own):
             applied, behind = own.partition.applied, self._behind.get(own.number, [])
             # Both as they are now: the journal may read on while messages are applied.
-            own.partition.work.policies[:] = self._journal.policies.dated()
+            own.partition.follow(self._journal.policies)
             limit = own.partition.limit(self._journal.policies, place_of(self.stage, own.number))
-            steps, behind = await asyncio.to_thread(_apply, own.partition, behind, limit)
+            loop = asyncio.get_running_loop()
+            steps, behind = await loop.run_in_executor(self._hand, _apply, own.partition, behind, limit)
             self._behind[own.number] = behind
             for step in steps:
                 self._counted(step)

@@ -7,20 +7,22 @@ earlier owner and ends what he had begun; only then is the partition read, so wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from zlib import crc32
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 
 from detector.cluster.entry import Entry
+from detector.cluster.inbox import Message
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.partition import MARK, TOLD, Partition
 from detector.cluster.passing import GROUPS, TOWN
 from detector.cluster.policies import Entry as Entered
 from detector.cluster.stages import Stage
+from detector.errors import StoreError
 
 TRANSACTION_MS = 300_000  # a snapshot of many rows; what a dead owner had begun is ended by the next one
 # Of one batch of the producer. Its own 16 KiB hold two rows: 100,000 of them took six times as long, and five times the
@@ -38,9 +40,12 @@ class Ledger:
     def __init__(self, entry: Entry, names: Names, stage: Stage) -> None:
         self.entry, self.names, self.stage = entry, names, stage
         self._passer: Any = None
+        self._starting = asyncio.Lock()
 
     async def open(self, number: int) -> Owned:
-        """Takes a partition over from whoever had it. Raises StoreError when its state is another profile's."""
+        """Takes a partition over from whoever had it. Raises StoreError when its state is another profile's, and
+        ProducerFenced when another has taken it meanwhile.
+        """
         producer = AIOKafkaProducer(
             **self.entry,
             transactional_id=self.names.writer(self.stage.name, number),
@@ -48,7 +53,15 @@ class Ledger:
             max_request_size=LARGEST_BYTES,
             max_batch_size=BATCH_BYTES,
         )
-        await producer.start()  # from here on we are the only writer
+        try:
+            await producer.start()  # from here on we are the only writer
+            own = await self._opened(number, producer)
+        except BaseException:
+            await producer.stop()
+            raise
+        return own
+
+    async def _opened(self, number: int, producer: Any) -> Owned:
         partition = self.stage.made(number)
         tp = TopicPartition(self.stage.kept, number)
         async with self._reader() as reader:
@@ -64,12 +77,30 @@ class Ledger:
             await own.begin()
         return own
 
+    async def between(self, number: int, offsets: range) -> AsyncGenerator[list[Message], None]:
+        """The messages of what the stage takes, some at a time. Raises StoreError when they are gone."""
+        tp, at = TopicPartition(self.stage.taken, number), offsets.start
+        async with AIOKafkaConsumer(**self.entry, auto_offset_reset="none") as reader:
+            reader.assign([tp])
+            reader.seek(tp, at)
+            while at < offsets.stop:
+                try:
+                    records = (await reader.getmany(tp, timeout_ms=READ_MS)).get(tp, [])
+                except OffsetOutOfRangeError as error:
+                    raise StoreError(f"messages are missing between {at - 1} and {offsets.stop}") from error
+                found = [(record.offset, record.value) for record in records if record.offset < offsets.stop]
+                if found:
+                    yield found
+                if records:
+                    at = records[-1].offset + 1
+
     async def passer(self) -> Any:
         """What parcels are sent by."""
-        if self._passer is None:
-            passer = AIOKafkaProducer(**self.entry, enable_idempotence=True, max_request_size=LARGEST_BYTES)
-            await passer.start()
-            self._passer = passer
+        async with self._starting:
+            if self._passer is None:
+                passer = AIOKafkaProducer(**self.entry, enable_idempotence=True, max_request_size=LARGEST_BYTES)
+                await passer.start()
+                self._passer = passer
         return self._passer
 
     async def end(self, number: int) -> int:

@@ -17,7 +17,8 @@ import msgspec
 
 from detector.alert import Alert
 from detector.cluster.passing import Parcel
-from detector.cluster.policies import Answer, Entry, Policies, answered
+from detector.cluster.policies import Answer, Entry, Policies, Takeover, answered
+from detector.cluster.versions import VERSION, current
 from detector.decide import Case
 from detector.entities import Entities
 from detector.errors import StoreError
@@ -27,7 +28,6 @@ from detector.query import DeadLetter
 from detector.tape import Point
 
 NOTHING = -1  # the offset before the first
-VERSION = 2  # of the entries
 MARK = b"m"
 TOLD = b"t"
 ROW, CASE = b"r", b"c"  # before an entity's key of 16 bytes
@@ -69,8 +69,13 @@ class Limit(NamedTuple):
 class Work(Protocol):
     """What a stage does with messages. Pure: the same messages in the same order give the same."""
 
-    @property
-    def policies(self) -> list[Dated]: ...
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        """What holds by now, ascending: nothing at or after the time of the new ones was decided here."""
+        ...
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        """What this stage has to enter to the topic of policies."""
+        ...
 
     @property
     def decided(self) -> int:
@@ -129,10 +134,10 @@ class Partition:
         self.telling = Telling()
         self.parcels: list[Parcel] = []  # that are not passed on yet
         self.saved = True  # nothing was applied since the last snapshot
-        self.new = True  # nothing of it is durable
+        self.new = True  # nothing of it is durable, or nothing as this version writes it
         self.partitions = partitions
         self._profile = profile
-        self._mark: Mark | None = None
+        self._mark: bytes | None = None
 
     # -- applying
 
@@ -163,6 +168,10 @@ class Partition:
             return False
         return limit.unanswered or (limit.bound is not None and self.work.reach(value) >= limit.bound)
 
+    def follow(self, policies: Policies) -> None:
+        """What is decided of policies is in force."""
+        self.work.follow(policies.dated(), policies.takeovers())
+
     # -- keeping
 
     @property
@@ -176,14 +185,17 @@ class Partition:
         self.telling = Telling()
 
     def answers(self, policies: Policies, place: str) -> list[Entry]:
-        """What this partition, called `place`, has to say to what was proposed: only when it has caught up."""
+        """What this partition, called `place`, has to say to what was proposed, and to enter: only when it has caught
+        up.
+        """
         if not self.caught_up:
             return []
         at = self.work.decided
-        return [
+        said = [
             answered(id_, place, Answer(at, at < proposal.since))
             for id_, proposal in policies.unanswered(place).items()
         ]
+        return [*said, *self.work.enters(policies)]
 
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """What changed since `settled`, as (key, value); the mark comes last."""
@@ -207,25 +219,28 @@ class Partition:
             if key == TOLD:
                 self.told = msgspec.msgpack.decode(value, type=int)
             elif key == MARK:
-                self._mark = msgspec.msgpack.decode(value, type=Mark)
+                self._mark = value
             else:
                 self.work.restore(key, value)
         except msgspec.MsgspecError as error:
             raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
 
     def restored(self) -> None:
-        """All entries were given. Raises StoreError when they are another profile's."""
-        mark = self._mark
-        if mark is None:
+        """All entries were given. Raises StoreError when they are another profile's, or a later version's."""
+        if self._mark is None:
             return
-        ours = (VERSION, self._profile, self.partitions)
-        if (mark.version, mark.profile, mark.partitions) != ours:
+        try:
+            value, version = current(self._mark, self.told)
+            mark = msgspec.msgpack.decode(value, type=Mark)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
+        if (mark.profile, mark.partitions) != (self._profile, self.partitions):
             raise StoreError(
-                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions (version "
-                f"{mark.version}); this worker has {self._profile} over {self.partitions} (version {VERSION}): "
-                "another profile needs another cluster.name, see docs/cluster.md"
+                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions; this worker has "
+                f"{self._profile} over {self.partitions}: another profile needs another cluster.name, see "
+                "docs/cluster.md"
             )
-        self.applied, self.new = mark.applied, False
+        self.applied, self.new = mark.applied, version != VERSION
         self.work.resume(mark.body)
         self._mark = None
 

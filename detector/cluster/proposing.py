@@ -1,10 +1,10 @@
-"""`querywarden policy apply --workers`: proposes a policy to all workers, and waits for what they say."""
+"""`querywarden policy apply` and `successor` with `--workers`: proposes to all of them, and waits for what they say."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,10 +13,13 @@ from kafka import TopicPartition
 
 from detector.cluster.names import Names
 from detector.cluster.passing import Handed
-from detector.cluster.policies import Decision, Entry, Policies, begun, proposed
-from detector.errors import SettingsError
+from detector.cluster.policies import Decision, Entry, Policies, begun, proposed, takes_over
+from detector.cluster.succession import horizon_us
+from detector.errors import SettingsError, nearest_name
 from detector.levels import TICK_US
 from detector.policy import Policy
+from detector.profile.artefact import Profile
+from detector.run.successors import policy_of
 from detector.settings import Settings
 from detector.sources import kafka_client
 from detector.sources.kafka import KafkaSettings
@@ -42,10 +45,47 @@ def propose(
     """Proposes a policy from a log time on (microseconds; None: ten minutes after the newest). Returns that time, and
     what was decided; None when not all have answered within `patience_s`: they still may.
     """
-    if read(settings, source).first is None:
+    known(settings, source)
+    return _proposed(settings, source, lambda id_, at: proposed(id_, at, policy), since, patience_s)
+
+
+def approve(
+    settings: Settings,
+    source: KafkaSettings,
+    profile: Profile,
+    name: str,
+    since: int | None,
+    patience_s: float = PATIENCE_S,
+) -> tuple[int, Decision | None]:
+    """Proposes that a successor of the one-class model takes over, as `propose` does a policy. It has the thresholds of
+    clients; all else stays as it is. Raises SettingsError for an unknown name.
+    """
+    policies = known(settings, source)
+    if name not in policies.successors:
+        raise SettingsError(f"there is no successor {name}; {nearest_name(name, policies.successors)}")
+    policy = policy_of(profile, policies.successors[name], policies.dated()[-1].policy)
+    within = horizon_us(profile)
+    return _proposed(settings, source, lambda id_, at: takes_over(id_, at, policy, within), since, patience_s)
+
+
+def known(settings: Settings, source: KafkaSettings) -> Policies:
+    """All that was entered so far. Raises SettingsError where nothing was."""
+    found = read(settings, source)
+    if found.first is None:
         raise SettingsError("no policy holds yet: run `querywarden topics` first")
+    return found
+
+
+def _proposed(
+    settings: Settings,
+    source: KafkaSettings,
+    entry: Callable[[str, int], Entry],
+    since: int | None,
+    patience_s: float,
+) -> tuple[int, Decision | None]:
+    """entry: the proposal, of its id and log time."""
     id_ = uuid.uuid4().hex
-    at = put(settings, source, id_, policy, since)
+    at = put(settings, source, id_, entry, since)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         if found := read(settings, source).decisions.get(id_):
@@ -54,12 +94,12 @@ def propose(
     return at, None
 
 
-def put(settings: Settings, source: KafkaSettings, id_: str, policy: Policy, since: int | None) -> int:
-    """Proposes a policy under an id of which the first proposal counts; returns the log time from which it would hold,
-    and waits for nobody.
-    """
+def put(
+    settings: Settings, source: KafkaSettings, id_: str, entry: Callable[[str, int], Entry], since: int | None
+) -> int:
+    """Enters a proposal, of its id and log time, and waits for nobody; returns that time. Of an id the first counts."""
     at = _newest(settings, source) + AHEAD_US if since is None else since
-    _write(settings, source, proposed(id_, at, policy))
+    _write(settings, source, entry(id_, at))
     return at
 
 

@@ -18,10 +18,13 @@ from detector.cluster import clients, groups
 from detector.cluster.days import Days
 from detector.cluster.partition import Found, cases_of, restore_one, rows_of
 from detector.cluster.passing import Box, Handed
+from detector.cluster.policies import Entry, Policies, Takeover
+from detector.cluster.succession import Successors
 from detector.cluster.tally import apart
 from detector.docket import Docket, stamped
 from detector.entities import Entities
 from detector.learned.population import Settled
+from detector.learned.successor import Successor
 from detector.levels import TICK_US
 from detector.pipeline import Step
 from detector.policy import Dated
@@ -32,7 +35,7 @@ from detector.spanning import rings_of, storms_of
 from detector.storm import Passed, Sky, held
 from detector.tape import Point
 
-HELD, POPULATION = b"h", b"p"
+HELD, POPULATION, SUCCESSORS = b"h", b"p", b"s"
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +50,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
 class Town:
     """All that is one for all partitions of a served model."""
 
-    def __init__(self, profile: Profile, partitions: int, alerts_from: int) -> None:
+    def __init__(self, profile: Profile, partitions: int, alerts_from: int, successor: str = "ask") -> None:
+        """successor: what becomes of successors of the one-class model (learning.successor)."""
         self.profile = profile
         summary = profile.summary
         self.docket = Docket([], profile.kit.signals, summary.id, Succession(profile), alerts_from)
@@ -57,14 +61,18 @@ class Town:
         self._box = Box(summary.id, senders)
         self._storms, self.rings = storms_of(profile), rings_of(profile)
         self.days = Days(profile)
+        self.successors = Successors(profile, successor)
         self.held: dict[bytes, str] = {}
         self._changed: set[bytes] = set()  # of `held`
         self._judged = 0
         self._width = len(profile.kit.additive)
 
-    @property
-    def policies(self) -> list[Dated]:
-        return self.docket.policies
+    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+        self.docket.policies[:] = policies
+        self.days.follow(takeovers)
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return self.successors.enters(policies, self.decided)
 
     @property
     def decided(self) -> int:
@@ -79,7 +87,9 @@ class Town:
         return [self.rings.accounts, self.rings.rings] if self.rings else []
 
     def reach(self, value: bytes) -> int:
-        return self._box.peek(value).closed * TICK_US
+        """An alert that waits in a later tick shows that policies of that time are known, and must be known here."""
+        handed = self._box.peek(value)
+        return max([handed.closed * TICK_US, *((one.tick + 1) * TICK_US - 1 for one in handed.waiting)])
 
     def take(self, value: bytes) -> Found:
         handed = self._box.open(value)
@@ -90,8 +100,9 @@ class Town:
         if before > self._judged:
             self._judged = before
             self._judge_rings(before, step)
-            self.days.close(before * TICK_US, self.policies, step)
-        for alert, hold in self._released(self._storms.close(before, self.policies)):
+            self.days.close(before * TICK_US, self.docket.policies, step)
+            self.successors.take(step.news)
+        for alert, hold in self._released(self._storms.close(before, self.docket.policies)):
             (step.held if hold else step.alerts).append(stamped(alert, self.days.population.settled))
         return Found(step, [])
 
@@ -130,17 +141,21 @@ class Town:
             yield HELD + key, msgspec.msgpack.encode(self.held[key])
         if self.days.population.changed:
             yield POPULATION, msgspec.msgpack.encode(self.days.population.settled)
+        if self.successors.changed:
+            yield SUCCESSORS, msgspec.msgpack.encode(self.successors.made)
 
     def settled(self) -> None:
         for table in self.tables:
             table.settled()
         self.docket.changed.clear()
         self._changed.clear()
-        self.days.population.changed = False
+        self.days.population.changed = self.successors.changed = False
 
     def restore(self, key: bytes, value: bytes) -> None:
         if key[:1] == HELD:
             self.held[key[1:]] = msgspec.msgpack.decode(value, type=str)
+        elif key == SUCCESSORS:
+            self.successors.made = msgspec.msgpack.decode(value, type=list[Successor])
         elif key == POPULATION:
             self.days.population.settled = msgspec.msgpack.decode(value, type=Settled)
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,6 @@ from detector.run.telemetry import Endpoint, Telemetry
 from detector.settings import Settings
 from detector.sources.kafka_client import Topic
 
-TAKE = 64  # messages at a time, of all partitions
-TAKE_WITHIN_S = 0.1
 BUFFER = 256  # messages that Faust reads ahead
 LOOK_S = 1.0
 HEARTBEATS = 5  # in a session
@@ -69,6 +68,7 @@ class Worker:
         self.policy = settings.policy.over(self.profile.summary.policy.thresholds).version
         self.journal = Journal(self.entry, self.names)
         self.judging: list[Judging] = []
+        self._hand = ThreadPoolExecutor(1, "apply")  # one core is what a worker has; more threads would only take turns
 
     def run(self) -> None:
         """Until it is told to stop (SIGTERM, SIGINT), or crashes."""
@@ -102,7 +102,10 @@ class Worker:
         for stage in stages:
             ledger = Ledger(self.entry, self.names, stage)
             snapshot_s, count = self.settings.store.snapshot_s, self.telemetry.count
-            self.judging.append(Judging(ledger, self.journal, places_of(stages), snapshot_s, count))
+            heard_s = self.settings.cluster.session_s / HEARTBEATS
+            self.judging.append(
+                Judging(ledger, self.journal, places_of(stages), snapshot_s, count, hand=self._hand, heard_s=heard_s)
+            )
 
     def _app(self, folder: Path) -> Any:
         cluster = self.settings.cluster
@@ -145,11 +148,13 @@ class Worker:
         async def assigned(_app: Any, assigned: Any, **_: Any) -> None:
             self._assigned = _by_topic(assigned)
             self._ready = True
+            for judging in self.judging:
+                judging.assigned()
 
         async def revoked(_app: Any, revoked: Any, **_: Any) -> None:
             taken = _by_topic(revoked)
             for judging in self.judging:
-                judging.suspect(taken.get(judging.stage.taken, set()))
+                judging.revoked(taken.get(judging.stage.taken, set()), app.consumer_generation_id)
 
         app.on_partitions_assigned.connect(assigned, weak=False)
         app.on_partitions_revoked.connect(revoked, weak=False)
@@ -196,14 +201,15 @@ def _taking(app: Any, judging: Judging) -> Callable[[Any], Awaitable[None]]:
     """The agent of a stage: what is sent to it, to its partitions."""
 
     async def take(stream: Any) -> None:
-        async for events in stream.noack_take(TAKE, within=TAKE_WITHIN_S):
-            taken: dict[int, list[tuple[int, bytes]]] = {}
-            for event in events:
-                message = event.message
-                if message.generation_id == app.consumer_generation_id:  # else of an assignment that is over
-                    taken.setdefault(message.partition, []).append((message.offset, message.value))
-            for number, messages in taken.items():
-                await judging.take(number, messages)
+        served: set[int] = set()
+        async for event in stream.events():
+            message = event.message
+            if message.generation_id != app.consumer_generation_id:  # of an assignment that is over
+                continue
+            if message.partition not in served:
+                served.add(message.partition)
+                app.add_future(_crash_only(judging.serve)(message.partition))
+            await judging.put(message.generation_id, message.partition, message.offset, message.value)
 
     take.__name__ = take.__qualname__ = judging.stage.name
     return take

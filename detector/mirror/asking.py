@@ -36,7 +36,7 @@ class Asking:
             if unknown:
                 store.refuse_request(request.id, f"the profile judges no level {', '.join(sorted(unknown))}")
             elif request.policy.version.startswith(PREFIX):
-                store.refuse_request(request.id, "a mirror lets no successor of its workers in: docs/cluster.md")
+                store.refuse_request(request.id, "let it take over by `querywarden successor --workers`")
             elif (decision := policies.decisions.get(id_)) is not None:
                 if decision.since is None:
                     store.refuse_request(request.id, f"{decision.why}: ask again")

@@ -8,20 +8,23 @@ whose alerts and letters are known already.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
 
 from detector.cluster.folders import WORKERS, settle_mirror
+from detector.levels import TICK_US
 from detector.mirror.forgetting import Forgotten
-from detector.mirror.taking import Taken, with_held
+from detector.mirror.taking import Counted, Taken, with_held
 from detector.policy import Dated
 from detector.run.lock import WriterLock
 from detector.run.outbox import Outbox
 from detector.run.store import Store
 
+HANDED = "handed"  # of the extra that says of each partition the last number that was counted
 HELD = "held "  # before an entity's key, of the extra that says which of its cases is held
 DAY_US = 86_400_000_000
 
@@ -51,6 +54,8 @@ class Kept:
         self.places = {str(stream): int(at) for stream, at in db.read("SELECT stream, next_offset FROM positions")}
         held = db.read("SELECT name, body FROM extras WHERE name GLOB ?", f"{HELD}*")
         self._held = {bytes.fromhex(name.removeprefix(HELD)): body.decode() for name, body in held}
+        handed = self.store.saved_extra(HANDED)
+        self._handed: dict[str, int] = msgspec.msgpack.decode(handed, type=dict[str, int]) if handed else {}
         self._journal = self.store.policies()
         self.forgotten = Forgotten(self.store, self.outbox)
         (newest,) = db.read("SELECT COALESCE(max(at), 0) FROM tape")[0]
@@ -76,11 +81,23 @@ class Kept:
             cases=self._cases(taken),
             extras=extras,
             placed=taken.points,
+            asked=self._asked(taken.counted, extras),
             forget=taken.gone,
             without_case=[key for key, case in taken.cases.items() if case is None],
         )
         self.places |= places
         self.newest = max(self.newest, taken.newest)
+
+    def _asked(self, counted: Iterable[Counted], extras: dict[str, bytes]) -> Counter[int]:
+        """Queries by tick; what a partition handed on twice (after a crash) counts once. Notes how far each is."""
+        asked = Counter[int]()
+        for one in counted:
+            if one.number > self._handed.get(one.sender, 0):
+                self._handed[one.sender] = one.number
+                asked.update(one.asked)
+        if asked:
+            extras[HANDED] = msgspec.msgpack.encode(self._handed)
+        return asked
 
     def _cases(self, taken: Taken) -> Iterator[tuple[bytes, bytes]]:
         for key in {**taken.cases, **taken.held}:
@@ -110,7 +127,9 @@ class Kept:
 
     def prune(self, tape_days: int) -> None:
         """Drops what is too old: points by log time, alerts by the wall clock."""
-        self.store.prune_tape(self.newest - tape_days * DAY_US)
+        oldest = self.newest - tape_days * DAY_US
+        self.store.prune_tape(oldest)
+        self.store.prune_asked(oldest // TICK_US)
         self.outbox.prune([WORKERS])
 
     def keep_only(self, keys: Collection[bytes]) -> None:

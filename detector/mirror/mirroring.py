@@ -20,7 +20,7 @@ import structlog
 
 from detector.cluster import proposing, stages, topics
 from detector.cluster.names import Names
-from detector.errors import SettingsError
+from detector.cluster.policies import proposed
 from detector.mirror.asking import Asking
 from detector.mirror.keeping import Kept
 from detector.mirror.reading import Reading
@@ -28,6 +28,7 @@ from detector.mirror.standing import NAME, standing
 from detector.mirror.taking import Taken, compacted, topics_of
 from detector.mirror.telling import Telling
 from detector.mirror.watching import Watching
+from detector.policy import Policy
 from detector.profile import artefact
 from detector.pseudonyms import mark
 from detector.settings import Settings
@@ -58,9 +59,7 @@ class Mirroring:
         self._kept = Kept(folder, cluster=names.name, profile=summary.id, model=summary.model, ids=ids)
         opened.callback(self._kept.close)
         topics.check(settings, source)
-        self._policies = proposing.read(settings, source)
-        if self._policies.first is None:
-            raise SettingsError("no policy holds yet: run `querywarden topics` first")
+        self._policies = proposing.known(settings, source)
         self._kept.journal(self._policies.dated())
         # Before what has arrived is read: see telling.py.
         self._telling = opened.enter_context(closing(Telling(source, names, self._kept, settings.cluster.partitions)))
@@ -74,7 +73,11 @@ class Mirroring:
         self._watching = opened.enter_context(
             closing(Watching(source, names, said.gaps if said else (), settings.store.snapshot_s))
         )
-        self._asking = Asking(self._kept, summary.policy.thresholds, partial(proposing.put, settings, source))
+
+        def put(id_: str, policy: Policy, since: int | None) -> int:
+            return proposing.put(settings, source, id_, lambda id_, at: proposed(id_, at, policy), since)
+
+        self._asking = Asking(self._kept, summary.policy.thresholds, put)
         self._new = partial(Taken, names, summary.id, self._policies)
         self._alerts, self._tape_days = names.alerts, settings.store.tape_days
         self._arrived: set[str] = set()

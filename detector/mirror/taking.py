@@ -16,12 +16,11 @@ from detector.decide import Case
 from detector.errors import StoreError
 from detector.query import DeadLetter
 from detector.run import judge, successors
-from detector.run.store import Placed
 
 
 def topics_of(names: Names) -> list[str]:
     """What a mirror reads."""
-    return [names.policies, *compacted(names), names.alerts, names.held, names.tape, names.letters]
+    return [names.policies, *compacted(names), names.town, names.alerts, names.held, names.tape, names.letters]
 
 
 def compacted(names: Names) -> list[str]:
@@ -44,11 +43,31 @@ class Named(NamedTuple):
     row: bytes
 
 
+class Placed(NamedTuple):
+    """A point of the tape as it is saved: what it is found by, and its encoding."""
+
+    key: bytes
+    budget: bool
+    n: int
+    at: int
+    level: int
+    point: bytes
+    tick: int | None = None
+
+
 class Bound(msgspec.Struct, frozen=True, array_like=True):
     """The beginning of what a partition says of itself, in whatever version (cluster.partition.Mark)."""
 
     version: int
     profile: str
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """Of what partitions hand to the town (cluster.passing.Handed), how many queries fell into ticks that are over."""
+
+    sender: str
+    number: int
+    asked: dict[int, int] = {}
 
 
 class Where(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +95,7 @@ class Taken:
             names.groups: self._entry,
             names.sky: self._entry,
             names.policies: self._policy,
+            names.town: self._handed,
             names.alerts: self._alert,
             names.held: self._hold,
             names.tape: self._points,
@@ -90,6 +110,7 @@ class Taken:
         self.holds: list[Alert] = []
         self.points: list[Placed] = []
         self.letters: list[DeadLetter] = []
+        self.counted: list[Counted] = []
         self.audits: set[str] = set()
         self.records = 0
 
@@ -165,6 +186,11 @@ class Taken:
             where = _WHERE.decode(raw)
             self.points.append(Placed(where.key, where.budget, where.n, where.at, where.level, bytes(raw)))
 
+    def _handed(self, _key: bytes, value: bytes | None) -> None:
+        counted = _COUNTED.decode(value or b"")
+        if counted.asked:
+            self.counted.append(counted)
+
     def _letter(self, _key: bytes, value: bytes | None) -> None:
         self.letters.append(_LETTER.decode(value or b""))
 
@@ -176,6 +202,7 @@ def with_held(body: bytes, held: str) -> bytes:
 
 _ROW = msgspec.msgpack.Decoder(Row)
 _MARK = msgspec.msgpack.Decoder(Bound)
+_COUNTED = msgspec.msgpack.Decoder(Counted)
 _CASE = msgspec.msgpack.Decoder(Case)
 _HELD = msgspec.msgpack.Decoder(str)
 _ALERT = msgspec.msgpack.Decoder(Alert)

@@ -9,7 +9,7 @@ import msgspec
 
 from detector.cluster.clients import JUDGE
 from detector.cluster.names import Names
-from detector.cluster.partition import TOLD
+from detector.cluster.partition import TOLD, Partition
 from detector.cluster.passing import GROUPS, TOWN
 from detector.cluster.policies import Entry
 from detector.query import DeadLetter
@@ -45,6 +45,10 @@ class Recorded(World):
             self._write((NAMES.letters, number), letter)
         super().tell(place)
         self.written[KEPT[place[0]], number].append((TOLD, self.kept[place].entries[TOLD]))
+
+    def pass_on(self, partition: Partition) -> None:
+        self.written[NAMES.town, 0] += [(b"", one.value) for one in partition.parcels if one.to == TOWN]
+        super().pass_on(partition)
 
     def snapshot(self, place: Place) -> None:
         self.tell(place)

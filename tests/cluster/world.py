@@ -144,18 +144,19 @@ class World:
         if partition.new:
             kept.entries |= dict(partition.entries())
             partition.settled()
-        partition.work.policies[:] = self.policies.dated()
+        partition.follow(self.policies)
         self.live[place] = partition
 
-    def answer(self, place: Place) -> None:
-        """What comes before anything is applied; who is the town decides."""
+    def answer(self, place: Place) -> int:
+        """What comes before anything is applied; who is the town decides. Returns how much was entered."""
         partition = self.live[place]
-        partition.work.policies[:] = self.policies.dated()
-        for entry in partition.answers(self.policies, _called(place)):
-            self.enter(entry)
+        partition.follow(self.policies)
+        entries = partition.answers(self.policies, _called(place))
         if place[0] == TOWN:
-            for id_, decision in list(self.policies.ready(self._answering)):
-                self.enter(decided(id_, decision))
+            entries += [decided(id_, decision) for id_, decision in self.policies.ready(self._answering)]
+        for entry in entries:
+            self.enter(entry)
+        return len(entries)
 
     def enter(self, entry: Entry) -> None:
         self.policies.take(*entry)
@@ -178,11 +179,8 @@ class World:
         """Until nothing is left to be done."""
         while sum(self.project(number) for number in range(len(self.sources))):
             pass
-        for _ in range(2):  # the last answer and the decision come when the others have been asked already
-            for place in self.live:
-                self.answer(place)
-            while sum(self.take(place, 64) for place in self.live):
-                pass
+        while sum([self.answer(place) for place in self.live] + [self.take(place, 64) for place in self.live]):
+            pass
         assert all(p.applied == len(self.topics[place]) - 1 for place, p in self.live.items())
 
     def clients(self) -> list[Clients]:

@@ -41,12 +41,14 @@ class Left(NamedTuple):
 class Fleet:
     """`workers` processes; `supervise` starts again whichever ended."""
 
-    def __init__(self, stage: Stage, workers: int, start: str = "earliest", **source: Any) -> None:
+    def __init__(
+        self, stage: Stage, workers: int, start: str = "earliest", *, partitions: int = PARTITIONS, **source: Any
+    ) -> None:
         self.stage = stage
         self.names = Names(stage.topic.lower())
         cluster = {
             "name": self.names.name,
-            "partitions": PARTITIONS,
+            "partitions": partitions,
             "replication": 1,
             "session_s": 6.0,
         }

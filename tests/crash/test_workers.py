@@ -80,6 +80,20 @@ def test_one_worker_finds_what_replay_finds(stage: Stage, crowded: list[Record],
     assert fleet.children[0].stop() == 0
 
 
+def test_workers_that_start_at_once_share_what_is_there_and_none_ends(
+    stage: Stage, crowded: list[Record], profile: Path, tmp_path: Path
+) -> None:
+    """The first has all partitions for a moment, and some are handed to and fro while they are opened."""
+    fleet = Fleet(stage, 2)
+    assert fleet.topics()[0] == 0
+    stage.write(crowded)
+    for number in range(2):
+        fleet.start(number)
+    fleet.drain()
+    assert_same(fleet, expected(profile, crowded, tmp_path))
+    assert fleet.ended == 0
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_workers_and_a_broker_that_are_killed_change_nothing(
     stage: Stage, crowded: list[Record], profile: Path, tmp_path: Path, seed: int

@@ -19,20 +19,9 @@ from detector.dashboard.keeping.opening import file_url, opened
 from detector.dashboard.keeping.tables import AUDIT, METADATA
 from detector.dashboard.shapes import Change
 from detector.errors import SettingsError, StoreError
-from tests.servers.fetched import ServerUnavailable
-from tests.servers.postgres import postgres
+from tests.servers.postgres import Databases
 
 NOW = 1_800_000_000.123
-EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    try:
-        with postgres() as url:
-            yield url
-    except ServerUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
@@ -40,14 +29,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a database in which nothing is."""
     if request.param == "sqlite":
         return file_url(tmp_path)
-    found: str = request.getfixturevalue("server")
-    from sqlalchemy import create_engine, make_url
-
-    engine = create_engine(make_url(found).set(drivername="postgresql+psycopg"))
-    with engine.begin() as db:
-        db.execute(text(EMPTY))
-    engine.dispose()
-    return found
+    databases: Databases = request.getfixturevalue("databases")
+    return databases.new()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from detector.decide import Case
 from detector.entities import Name, entity_key
 from detector.errors import StoreError, StoreLocked
 from detector.learned.population import Settled
+from detector.levels import TICK_US
 from detector.mirror.forgetting import LATE_S, Forgotten
 from detector.mirror.keeping import Kept
 from detector.mirror.taking import Taken
@@ -126,6 +127,7 @@ class Held(NamedTuple):
     cases: dict[bytes, bytes]
     journal: tuple[Any, ...]
     letters: int
+    asked: dict[int, int]
     population: Settled
 
 
@@ -144,6 +146,7 @@ def held_in(folder: Path) -> Held:
             dict(reader.db.read("SELECT key, body FROM cases")),
             reader.policies(),
             len(reader.dead_letters()),
+            dict(reader.db.read("SELECT tick, queries FROM asked WHERE tick < ?", spanned.BELL_AT // TICK_US)),
             msgspec.msgpack.decode(population, type=Settled),
         )
 
@@ -183,6 +186,7 @@ def test_the_store_has_all_of_it(single: Held) -> None:
     assert {kind for kind, _ in single.rows} == {"client", "organisation", "ring.account", "ring"}
     assert single.held
     assert single.letters == 1
+    assert len(single.asked) > 100
 
 
 @tried(max_examples=6)
