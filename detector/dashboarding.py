@@ -142,13 +142,10 @@ def _command(name: str, config: Path) -> list[str]:
 
 @contextmanager
 def _mirrored(settings: Settings, config: Path) -> Iterator[None]:
-    """Where the settings are those of workers, with a mirror of them beside; opens when there is a store to be shown.
+    """With a mirror of workers beside; opens when there is a store to be shown.
 
     Raises SettingsError for settings that no mirror would follow, rather than in a process that is started again.
     """
-    if not settings.of_workers:
-        yield
-        return
     from detector.cluster import stages
     from detector.profile import artefact
 
@@ -188,7 +185,8 @@ def _dashboard(arguments: argparse.Namespace) -> int:
 
     check(settings.dashboard)
     until = sys.stdin.buffer.read if arguments.until_stdin_ends else None
-    with _mirrored(settings, arguments.config):
+    of_workers = settings.of_workers and not arguments.until_stdin_ends  # `run` writes its store itself
+    with _mirrored(settings, arguments.config) if of_workers else nullcontext():
         books = make_books(settings, history(settings))
         serve(settings.dashboard, books, Path(settings.store.path), _say, until=until)
     return 0

@@ -219,7 +219,7 @@ def ask(path: str | Path, kind: str, entity: str, *, keep_alerts: bool) -> int:
     reader = Reader(path)
     try:
         if workers := reader.mirrors():
-            raise StoreError(f"{path} mirrors the workers {workers}, who forget nobody: see docs/cluster.md")
+            raise StoreError(f"{path} mirrors the workers {workers}: they have to forget, see docs/cluster.md")
         with reader.db.transaction("could not take a request to forget") as db:
             cursor = db.execute(
                 "INSERT INTO forgettings(kind, entity, keep_alerts, asked_at) VALUES (?, ?, ?, ?)",

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ from detector.mirror.taking import Taken
 from detector.policy import Dated
 from detector.profile.artefact import Profile
 from detector.rings.accounts import ACCOUNT
+from detector.run import verdicts
+from detector.run.backup import backup
 from detector.run.judge import POPULATION, Judge
 from detector.run.outbox import Outbox
 from detector.run.store import Reader
@@ -297,6 +300,29 @@ def test_a_policy_that_was_decided_later_for_an_earlier_time_is_put_where_it_hol
         assert not mirror.kept.journal([first, earlier, later])
         with closing(Reader(mirror.folder / "state.sqlite")) as reader:
             assert reader.policies() == (first, earlier, later)
+
+
+def test_the_commands_on_a_store_work_on_it_while_it_is_written(
+    settings: Settings, profile: Profile, log: list[bytes], tmp_path: Path
+) -> None:
+    world = Recorded(settings, profile, spanned.shared(log), PARTITIONS)
+    world.ended()
+    with mirrored(profile, world) as mirror:
+        mirror.read()
+        lines = verdicts.waiting(mirror.folder, profile, 1_000)
+        case = next(line.split()[0] for line in lines if " client " in line)
+        verdicts.say(mirror.folder, profile, case, "attack", by="ann", note="seen")
+        assert backup(mirror.folder, tmp_path / "copy", datetime.now(UTC)).profile == profile.summary.id
+        mirror.kept.close()
+        mirror.opened()
+        mirror.kept.prune(settings.store.tape_days)
+        assert any("said by ann: seen" in line for line in verdicts.verdicts(mirror.folder, profile))
+        assert any(
+            f"{case} " in line and "judged attack by ann" in line
+            for line in verdicts.waiting(mirror.folder, profile, 1_000)
+        )
+        with closing(Reader(tmp_path / "copy" / "state.sqlite")) as copy:
+            assert copy.mirrors() == NAMES.name
 
 
 # -- whose a folder is

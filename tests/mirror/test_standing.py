@@ -90,5 +90,5 @@ def test_before_the_first_word_nothing_is_said(
 
 def test_a_mirror_forgets_nobody_whom_workers_would_write_again(profile: Profile, tmp_path: Path) -> None:
     Kept(tmp_path, cluster="c", profile=profile.summary.id, model="m", ids="").close()
-    with pytest.raises(StoreError, match="mirrors the workers c, who forget nobody"):
+    with pytest.raises(StoreError, match="mirrors the workers c: they have to forget"):
         ask(tmp_path / "state.sqlite", "client", "ann", keep_alerts=False)

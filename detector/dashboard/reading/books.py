@@ -324,11 +324,12 @@ class StoreBooks:
     def health(self) -> HealthWord:
         view = self._views.now()
         telemetry = self._settings.telemetry
-        # A port of a worker would tell of its share alone.
-        found = None if self._settings.of_workers else health.asked(telemetry.host, telemetry.port)
-        if found is not None:
-            self._seen_at = time.time()
         with self._files.state() as reader, self._files.outbox() as outbox:
+            workers = reader.mirrors()
+            # A port of a worker would tell of its share alone.
+            found = None if workers else health.asked(telemetry.host, telemetry.port)
+            if found is not None:
+                self._seen_at = time.time()
             word = health.health(
                 found,
                 reader,
@@ -340,9 +341,7 @@ class StoreBooks:
                 watermark_at=view.columns.until,
                 seen_at=self._seen_at,
             )
-            if not self._settings.of_workers:
-                return word
-            return of_workers(word, reader.mirrors(), standing(reader), time.time())
+            return of_workers(word, workers, standing(reader), time.time()) if workers else word
 
     def request(self, change: Change) -> int:
         view = self._views.now()
@@ -357,7 +356,7 @@ class StoreBooks:
             alerts, policy, tape, verdicts = marks_of(reader, outbox)
             sinks = outbox.db.read("SELECT sum(seq), max(last_ack) FROM sink_positions")[0]
             letters = reader.db.read("SELECT max(seq) FROM dead_letters")[0]
-            told = standing(reader) if self._settings.of_workers else None
+            told = standing(reader)
         return {
             "alerts": f"{alerts}/{verdicts}",
             "policy": policy,
