@@ -8,9 +8,8 @@ slowest is behind. Held is not lost: the case is open, and the alert is kept whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, takewhile
-from math import ceil, exp, sqrt
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -28,12 +27,11 @@ from detector.alert import (
     stable_id,
 )
 from detector.levels import TICK_US
+from detector.openings import NO_STORM, Counted, reached
 from detector.policy import Dated, Policy, in_force
 from detector.reasons import RELEASE, after_release, rfc3339
 
-TAIL = 1e-6  # a count of openings that chance gives to one window in a million is no chance
 MEMBERS = 32  # named in the alert
-MOST = 4_096  # openings that are remembered of a signal: beyond that a storm is one anyway
 NO_SIGNAL = "score"  # of an alert without a single strong reason
 
 
@@ -59,54 +57,6 @@ class Waiting(msgspec.Struct, frozen=True):
     tick: int
     key: bytes
     alert: Alert
-
-
-class Openings:
-    """The openings of one signal: entities and the tick of their newest one, oldest first, and the storm that rages on
-    it. Of ticks alone: whether alerts wait for it is nothing to it, so that what-if asks the same.
-    """
-
-    def __init__(self, recent: Mapping[str, int] | None = None, raging: Raging | None = None) -> None:
-        self.recent, self.raging = dict(recent or {}), raging
-
-    def count(self, tick: int, entities: Iterable[str], policy: Policy, expected: Callable[[int, int], float]) -> bool:
-        """Takes in who opened a case in a tick (ticks ascend). Whether a storm breaks out, which begins with the next.
-
-        expected: of openings by chance, behind a tick and up to another.
-        """
-        found, window = self.recent, _ticks(policy)
-        for entity in entities:
-            found.pop(entity, None)  # the newest come last
-            found[entity] = tick
-        over = sum(1 for _ in takewhile(lambda at: at <= tick - window, found.values()))
-        for entity in [*islice(found, max(over, len(found) - MOST))]:
-            del found[entity]
-        limit = self._limit(policy, tick, window, expected)
-        if limit is None:
-            return False
-        self.raging = Raging(tick + 1, limit, window)
-        return True
-
-    def _limit(self, policy: Policy, tick: int, window: int, expected: Callable[[int, int], float]) -> int | None:
-        """What was reached; None while it was not, or a storm rages already."""
-        if self.raging is not None or policy.storm.at_least == 0 or len(self.recent) < policy.storm.at_least:
-            return None
-        by_chance = expected(tick - window, tick)
-        if len(self.recent) <= by_chance:  # said first: the law takes its time
-            return None
-        limit = max(policy.storm.at_least, least_unlikely(by_chance))
-        return limit if len(self.recent) >= limit else None
-
-    def ends(self) -> tuple[int, int] | None:
-        """From which tick on too few openings are left in the window, if none is added, and how many then are; None
-        where no storm rages.
-        """
-        storm = self.raging
-        if storm is None:
-            return None
-        keep = ceil(storm.limit / 2)
-        newest = [*self.recent.values()][-keep:]
-        return (max(newest[0] + storm.window + 1, storm.since) if len(newest) == keep else storm.since), keep - 1
 
 
 class Sky(msgspec.Struct, frozen=True):
@@ -136,12 +86,11 @@ class Storms:
 
     def state(self) -> Sky:
         recent = {signal: dict(of.recent) for signal, of in self._of.items()}
-        raging = {signal: of.raging for signal, of in self._of.items() if of.raging}
-        return Sky(recent, raging, dict(self._asked), tuple(self._openings), tuple(self._waiting))
+        return Sky(recent, dict(self._raging), dict(self._asked), tuple(self._openings), tuple(self._waiting))
 
     def restore(self, sky: Sky) -> None:
-        self._of = {signal: Openings(found, sky.raging.get(signal)) for signal, found in sky.recent.items()}
-        self._asked = Counter[int](sky.asked)
+        self._of = {signal: Counted(found) for signal, found in sky.recent.items()}
+        self._raging, self._asked = dict(sky.raging), Counter[int](sky.asked)
         self._openings, self._waiting = list(sky.openings), list(sky.waiting)
 
     def asked(self, ticks: Iterable[int]) -> None:
@@ -168,41 +117,40 @@ class Storms:
             yield from self._calmed(tick, policies)
             policy = in_force(policies, tick * TICK_US)
             for one in (one for one in ready if one.tick == tick):
-                storming = policy.storm.at_least > 0 and self._rages(signal_of(one.alert))
+                storming = policy.storm.at_least > 0 and signal_of(one.alert) in self._raging
                 yield Passed(one.key, one.alert, storming)
             yield from self._broken_out(tick, [opening for opening in counted if opening.tick == tick], policies)
         yield from self._calmed(before, policies)
-        oldest = before - max(_ticks(dated.policy) for dated in policies)
+        oldest = before - max(ticks_of(dated.policy) for dated in policies)
         for tick in [tick for tick in self._asked if tick < oldest]:
             del self._asked[tick]
-
-    def _rages(self, signal: str) -> bool:
-        return signal in self._of and self._of[signal].raging is not None
 
     def _broken_out(self, tick: int, openings: list[Opening], policies: Sequence[Dated]) -> Iterator[Passed]:
         """Counts the openings of a tick; a storm that they make begins with the next."""
         policy = in_force(policies, (tick + 1) * TICK_US)
+        window = ticks_of(policy)
         for signal in dict.fromkeys(one.signal for one in openings):
-            of = self._of.setdefault(signal, Openings())
-            if of.count(tick, (one.entity for one in openings if one.signal == signal), policy, self._expected):
+            of = self._of.setdefault(signal, Counted())
+            of.take(tick, [one.entity for one in openings if one.signal == signal], window)
+            if signal in self._raging:
+                continue
+            asked = sum(count for at, count in self._asked.items() if tick - window < at <= tick)
+            limit = reached(len(of.recent), policy.storm.at_least, self._per_query * asked)
+            if limit != NO_STORM:
+                self._raging[signal] = Raging(tick + 1, limit, window)
                 yield Passed(None, self._told("open", signal, tick + 1, policy, len(of.recent)), False)
 
     def _calmed(self, tick: int, policies: Sequence[Dated]) -> Iterator[Passed]:
         """Ends the storms of which, by this tick, too few openings are left in the window."""
-        for signal in sorted(signal for signal, of in self._of.items() if of.raging):
-            ended = self._of[signal].ends()
-            if ended is not None and ended[0] <= tick:
-                policy = in_force(policies, ended[0] * TICK_US)
-                yield Passed(None, self._told("resolve", signal, ended[0], policy, ended[1]), False)
-                del self._of[signal]
-
-    def _expected(self, behind: int, until: int) -> float:
-        return self._per_query * sum(count for at, count in self._asked.items() if behind < at <= until)
+        for signal, storm in sorted(self._raging.items()):
+            over = self._of[signal].over_at(storm.since, storm.limit, storm.window)
+            if over <= tick:
+                policy, left = in_force(policies, over * TICK_US), ceil(storm.limit / 2) - 1
+                yield Passed(None, self._told("resolve", signal, over, policy, left), False)
+                del self._raging[signal], self._of[signal]
 
     def _told(self, action: Literal["open", "resolve"], signal: str, tick: int, policy: Policy, count: int) -> Alert:
-        of, at = self._of[signal], tick * TICK_US
-        storm = of.raging
-        assert storm is not None
+        storm, at = self._raging[signal], tick * TICK_US
         found: tuple[Reason, ...] = ()
         message = f"the population has settled on {signal} (model {self._model}): alerts on it are sent again"
         if action == "open":
@@ -219,7 +167,7 @@ class Storms:
             case_id=stable_id(self._model, "population", signal, "case", str(storm.since)),
             at=rfc3339(at),
             model=self._model,
-            entity=Entity("population", signal, tuple(sorted(of.recent)[:MEMBERS])),
+            entity=Entity("population", signal, tuple(sorted(self._of[signal].recent)[:MEMBERS])),
             severity="high",
             score=float(count),
             threshold=float(storm.limit),
@@ -265,22 +213,6 @@ def signal_of(alert: Alert) -> str:
     return next((reason.signal for reason in alert.reasons if reason.signal != RELEASE), NO_SIGNAL)
 
 
-def least_unlikely(expected: float) -> int:
-    """The least count that a Poisson law of this mean reaches with a probability of at most TAIL.
-
-    >>> least_unlikely(0.01), least_unlikely(1.0), least_unlikely(20.0)
-    (3, 10, 46)
-    """
-    if expected > 500:  # exp would vanish; six standard deviations are as rare
-        return ceil(expected + 6 * sqrt(expected))
-    k, term = 0, exp(-expected)
-    below = term
-    while 1.0 - below > TAIL:
-        k += 1
-        term *= expected / k
-        below += term
-    return k + 1
-
-
-def _ticks(policy: Policy) -> int:
+def ticks_of(policy: Policy) -> int:
+    """The window of a storm, in ticks."""
     return ceil(policy.storm.window_s * 1e6 / TICK_US)

@@ -38,6 +38,7 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
 
     forget = made(commands, "forget", "erase what is kept of a client", _forget)
     forget.add_argument("--kind", default="client", help="client (default), or the group that is judged")
+    forget.add_argument("--workers", action="store_true", help="by all workers (docs/cluster.md)")
     forget.add_argument("--keep-alerts", action="store_true", help="those that still wait for a sink are delivered")
     pseudonym = made(commands, "pseudonym", "the pseudonym of a client", _pseudonym)
     pseudonym.add_argument("--kind", default="client", help="client (default), or the name of a group")
@@ -107,6 +108,12 @@ def moment(text: str) -> int:
 
 
 def _forget(arguments: argparse.Namespace) -> list[str]:
+    if arguments.workers:
+
+        def of(settings: Settings) -> str:
+            return meant(arguments.client, arguments.kind, settings.entities.pseudonyms)
+
+        return workers.forget(arguments, lambda path, env: _settings(arguments), of)
     settings = _settings(arguments)
     folders = [(Path(settings.store.path), _profile(settings.profile.path))]
     if settings.shadow.store is not None and Path(settings.shadow.store).exists():

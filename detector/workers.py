@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.errors import MissingExtra, SettingsError
+from detector.errors import MissingExtra, SettingsError, nearest_name
 
 if TYPE_CHECKING:
     from detector.policy import Policy
@@ -73,10 +73,11 @@ def topics(arguments: Namespace, load: Load) -> list[str]:
 def apply(arguments: Namespace, load: Load, since: int | None) -> tuple[bool, str]:
     """`querywarden policy apply --workers`: proposes the policy of the settings. Returns whether it holds, or may."""
     settings, source, profile = _checked(arguments, load)
-    from detector.cluster.proposing import propose
+    from detector.cluster.proposing import known, propose
+    from detector.cluster.succession import promised
     from detector.reasons import rfc3339
 
-    policy = _policy(settings, profile)
+    policy = settings.policy.over(promised(profile, known(settings, source)))
     at, decision = propose(settings, source, policy, since)
     if decision is None:
         return True, f"Proposed the policy {policy.version} from {rfc3339(at)} on; not all workers have answered yet."
@@ -106,6 +107,28 @@ def successors(arguments: Namespace, load: Load, since: int | None) -> list[str]
             f"{arguments.approve} does not take over: {decision.why}. Ask for a later time with --since"
         )
     return [f"{arguments.approve} takes over at {rfc3339(decision.since)}, for all workers."]
+
+
+def forget(arguments: Namespace, load: Load, meant: Callable[[Settings], str]) -> list[str]:
+    """`querywarden forget --workers`: asks all to forget an entity; says what is left, for how long. meant: its id."""
+    settings, source, profile = _checked(arguments, load)
+    from detector.cluster.names import Names
+    from detector.cluster.proposing import forget as ask
+
+    kind, kinds = arguments.kind, ["client", *profile.summary.groups]
+    if kind not in kinds:
+        raise SettingsError(f"--kind: the profile judges no {kind}; {nearest_name(kind, kinds)}")
+    entity, names = meant(settings), Names(settings.cluster.name)
+    done = ask(settings, source, kind, entity, keep_alerts=arguments.keep_alerts)
+    kept = ", ".join((names.alerts, names.held, names.tape, names.letters))
+    return [
+        f"{kind} {entity} is forgotten by all workers."
+        if done
+        else f"All workers are asked to forget {kind} {entity}; not all have done so yet. They will when they can.",
+        f"What was told stays until it is too old: {kept}, {settings.store.tape_days} days.",
+        f"So do its records: {names.queries}, {settings.cluster.retention_h:g} hours; and the log itself.",
+        f"What was taken away goes when brokers compact {names.state}, {names.groups}, {names.sky}, {names.policies}.",
+    ]
 
 
 def _checked(arguments: Namespace, load: Load) -> tuple[Settings, KafkaSettings, Profile]:

@@ -15,7 +15,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
 from detector.cluster.entry import Entry
+from detector.cluster.forgetting import Forget
 from detector.cluster.names import Names
+from detector.cluster.policies import Policies
 from detector.run.outbox import Outbox
 from detector.settings import Settings
 
@@ -23,10 +25,33 @@ READ_MS = 500
 HEARTBEATS = 5
 
 
+class Erasing:
+    """Forgets in this worker's outbox whom all workers are asked to forget: at once, and again when all have done so,
+    since alerts may have come between.
+    """
+
+    def __init__(self, outbox: Outbox, policies: Policies) -> None:
+        self._outbox, self._policies = outbox, policies
+        self._known: dict[str, Forget] = {}
+
+    def look(self) -> None:
+        new = [one for id_, one in self._policies.forget.items() if id_ not in self._known]
+        done = [self._known.pop(id_) for id_ in self._policies.forgotten & self._known.keys()]
+        for one in [*new, *done]:
+            self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+        self._known.update((one.id, one) for one in new)
+
+
 async def deliver(
-    settings: Settings, entry: Entry, outbox: Outbox, ring: Callable[[], None], stopping: Callable[[], bool]
+    settings: Settings,
+    entry: Entry,
+    outbox: Outbox,
+    policies: Policies,
+    ring: Callable[[], None],
+    stopping: Callable[[], bool],
 ) -> None:
     """Until `stopping`. `ring` is called when there are new alerts."""
+    erasing = Erasing(outbox, policies)
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
     decode = msgspec.msgpack.Decoder(Alert).decode
     consumer = AIOKafkaConsumer(
@@ -51,6 +76,7 @@ async def deliver(
                 outbox.hold(held)
             if alerts and outbox.put(alerts):
                 ring()
+            erasing.look()
             reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
             if reached and _delivered(outbox, sinks):
                 await _commit(consumer, reached)

@@ -4,6 +4,8 @@ A proposal names a log time. Every partition of every stage answers once: it has
 there is a decision; or it has passed already. When all have answered, the policy holds from that time on, or is
 refused. No partition ever decides anything at or after that time without knowing which.
 
+Requests to forget lie beside them, until they are done.
+
 A takeover of the one-class model is a policy whose version names the successor. It is proposed under a key of its own,
 which workers that know of none do not answer.
 """
@@ -15,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from detector.cluster.forgetting import Forget
 from detector.errors import StoreError
 from detector.learned.successor import Successor
 from detector.policy import Dated, Policy
@@ -24,6 +27,7 @@ from detector.run.successors import PREFIX
 
 BEGUN, PROPOSED, ANSWERED, DECIDED = b"b", b"p", b"a", b"d"
 MADE, TAKES_OVER = b"s", b"t"  # successors, and proposals that they take over
+FORGET, FORGOTTEN = b"f", b"e"  # requests, and that they are done
 DAY_US = 86_400_000_000
 
 
@@ -56,7 +60,7 @@ class Takeover(NamedTuple):
     successor: Successor
 
 
-Entry = tuple[bytes, bytes]  # of a compacted topic
+Entry = tuple[bytes, bytes | None]  # of a compacted topic; None takes away what was there
 
 
 def begun(policy: Policy) -> Entry:
@@ -77,6 +81,15 @@ def made(successor: Successor) -> Entry:
     return MADE + name_of(successor).encode(), msgspec.msgpack.encode(successor)
 
 
+def asked(one: Forget) -> Entry:
+    return FORGET + one.id.encode(), msgspec.msgpack.encode(one)
+
+
+def forgotten(id_: str) -> list[Entry]:
+    """That it is done: the request goes, since it holds the name."""
+    return [(FORGOTTEN + id_.encode(), b""), (FORGET + id_.encode(), None)]
+
+
 def answered(id_: str, place: str, answer: Answer) -> Entry:
     return ANSWERED + f"{id_}/{place}".encode(), msgspec.msgpack.encode(answer)
 
@@ -86,18 +99,23 @@ def decided(id_: str, decision: Decision) -> Entry:
 
 
 class Policies:
-    """All that was entered, in its order. successors: by name."""
+    """All that was entered, in its order. successors: by name; forget: requests; forgotten: those that are done."""
 
     def __init__(self) -> None:
         self.first: Policy | None = None
         self.proposals: dict[str, Proposal] = {}
         self.decisions: dict[str, Decision] = {}
         self.successors: dict[str, Successor] = {}
+        self.forget: dict[str, Forget] = {}
+        self.forgotten: set[str] = set()
         self._answers: dict[str, dict[str, Answer]] = {}
 
-    def take(self, key: bytes, value: bytes) -> None:
+    def take(self, key: bytes, value: bytes | None) -> None:
         """Takes an entry. Raises StoreError."""
         kind, id_ = key[:1], key[1:].decode()
+        if value is None:
+            self.forget.pop(id_, None)
+            return
         try:
             if kind == BEGUN:
                 self.first = self.first or msgspec.msgpack.decode(value, type=Policy)
@@ -109,6 +127,11 @@ class Policies:
                 answers.setdefault(place, msgspec.msgpack.decode(value, type=Answer))
             elif kind == DECIDED:
                 self.decisions.setdefault(id_, msgspec.msgpack.decode(value, type=Decision))
+            elif kind == FORGET and id_ not in self.forgotten:
+                self.forget[id_] = msgspec.msgpack.decode(value, type=Forget)
+            elif kind == FORGOTTEN:
+                self.forget.pop(id_, None)
+                self.forgotten.add(id_)
             elif kind == MADE:
                 self.successors[id_] = msgspec.msgpack.decode(value, type=Successor)
         except msgspec.MsgspecError as error:

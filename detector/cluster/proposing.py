@@ -1,4 +1,4 @@
-"""`querywarden policy apply` and `successor` with `--workers`: proposes to all of them, and waits for what they say."""
+"""`querywarden policy apply`, `successor`, `forget` with `--workers`: asks all of them, and waits for what they say."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from kafka import TopicPartition
 
+from detector.cluster.forgetting import Forget
 from detector.cluster.names import Names
 from detector.cluster.passing import Handed
-from detector.cluster.policies import Decision, Entry, Policies, begun, proposed, takes_over
+from detector.cluster.policies import Decision, Entry, Policies, asked, begun, proposed, takes_over
 from detector.cluster.succession import horizon_us
 from detector.errors import SettingsError, nearest_name
 from detector.levels import TICK_US
@@ -66,6 +67,27 @@ def approve(
     policy = policy_of(profile, policies.successors[name], policies.dated()[-1].policy)
     within = horizon_us(profile)
     return _proposed(settings, source, lambda id_, at: takes_over(id_, at, policy, within), since, patience_s)
+
+
+def forget(
+    settings: Settings,
+    source: KafkaSettings,
+    kind: str,
+    entity: str,
+    *,
+    keep_alerts: bool,
+    patience_s: float = PATIENCE_S,
+) -> bool:
+    """Asks all workers to forget an entity. Returns whether they have done so within `patience_s`: else they will."""
+    known(settings, source)
+    one = Forget(uuid.uuid4().hex, kind, entity, keep_alerts)
+    _write(settings, source, asked(one))
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if one.id in read(settings, source).forgotten:
+            return True
+        time.sleep(READ_MS / 1000)
+    return False
 
 
 def known(settings: Settings, source: KafkaSettings) -> Policies:

@@ -101,10 +101,7 @@ class Making:
             unnamed_members=unnamed,
             spans=handing,
         )
-        partitions = self._routes.partitions
-        return Clients(
-            self._profile.summary.id, number, pipeline, handing, self._streams, self._routes.of_group, partitions
-        )
+        return Clients(self._profile.summary.id, number, pipeline, handing, self._streams, self._routes)
 
     def groups(self, number: int) -> Groups:
         unnamed = self._settings.entities.unnamed_members

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from detector.cluster.policies import Entry, Policies, made, successor_of, takes_over
 from detector.learned.population import News
 from detector.learned.successor import Successor
+from detector.policy import Threshold
 from detector.profile.artefact import Profile
-from detector.profile.succession import name_of
+from detector.profile.succession import name_of, thresholds_of
 from detector.run.successors import KEPT, policy_of
 
 AHEAD_US = 600_000_000  # of log time; twice as much each time that somebody had come there already
@@ -61,6 +62,14 @@ class Successors:
             return []
         policy = policy_of(self._profile, newest, policies.dated()[-1].policy)
         return [takes_over(f"auto-{name}-{len(proposals)}", since, policy, within)]
+
+
+def promised(profile: Profile, policies: Policies) -> dict[str, tuple[Threshold, ...]]:
+    """What the settings' policy is laid over: the profile's thresholds, for clients those of the model in force."""
+    thresholds, takeovers = profile.summary.policy.thresholds, policies.takeovers()
+    if not takeovers:
+        return thresholds
+    return {**thresholds, "client": thresholds_of(profile, takeovers[-1].successor)}
 
 
 def horizon_us(profile: Profile) -> int:

@@ -28,6 +28,7 @@ from detector.dashboard.api.app import make_app
 from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
+from detector.dashboard.keeping.audit import Chain
 from detector.dashboard.keeping.history import History
 from detector.dashboard.keeping.opening import file_url, opened, reading
 from detector.dashboard.reading.tapes import Tape
@@ -116,6 +117,7 @@ def furnished(
         entrance=Entrance(settings, engine, now, link=link),
         drafting=Drafting(books, engine, review=settings.review, now=now),
         telling=Telling(engine, store / "outbox.sqlite", model=model.model, profile=model.profile),
+        chain=Chain(),
         pace=Pace(monotonic),
         provider=Provider(settings.oidc, now, monotonic) if settings.oidc else None,
         now=now,

@@ -340,11 +340,14 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditState(msgspec.Struct, frozen=True):
-    """Whether the chain holds; broken_at: the first entry that does not follow from what stands before it."""
+    """Whether the chain holds; broken_at: the first entry that does not follow from what stands before it. known: how
+    many were followed at an earlier look, and not again.
+    """
 
     entries: int
     head: str
     broken_at: int | None
+    known: int = 0
 
 
 # -- clients, groups, rings

@@ -16,10 +16,12 @@ from pathlib import Path
 import msgspec
 
 from detector.cluster.folders import WORKERS, settle_mirror
+from detector.entities import Name, entity_key
 from detector.levels import TICK_US
 from detector.mirror.forgetting import Forgotten
 from detector.mirror.taking import Counted, Taken, with_held
 from detector.policy import Dated
+from detector.profile.artefact import Profile
 from detector.run.lock import WriterLock
 from detector.run.outbox import Outbox
 from detector.run.store import Store
@@ -35,14 +37,17 @@ class Kept:
     Raises StoreLocked when another process writes there, StoreError when the folder holds something else.
     """
 
-    def __init__(self, folder: Path, *, cluster: str, profile: str, model: str, ids: str) -> None:
+    def __init__(self, folder: Path, *, cluster: str, profile: Profile, ids: str) -> None:
         """ids: how ids are kept (detector.pseudonyms.mark)."""
+        model, of_profile = profile.summary.model, profile.summary.id
         self._model = model
         folder.mkdir(parents=True, exist_ok=True)
         self.outbox_path = folder / "outbox.sqlite"
         with ExitStack() as opened:
             opened.callback(WriterLock(self.outbox_path).release)
-            self.store = opened.enter_context(closing(Store(folder / "state.sqlite", profile=profile, mirrors=cluster)))
+            self.store = opened.enter_context(
+                closing(Store(folder / "state.sqlite", profile=of_profile, mirrors=cluster))
+            )
             self.store.bind_ids(ids)
             self.outbox = opened.enter_context(closing(Outbox(self.outbox_path)))
             settle_mirror(self.outbox)
@@ -57,7 +62,9 @@ class Kept:
         handed = self.store.saved_extra(HANDED)
         self._handed: dict[str, int] = msgspec.msgpack.decode(handed, type=dict[str, int]) if handed else {}
         self._journal = self.store.policies()
-        self.forgotten = Forgotten(self.store, self.outbox)
+        self.forgotten = Forgotten(
+            self.store, self.outbox, lambda kind, id_: entity_key(Name(model, kind, id_), profile.secret)
+        )
         (newest,) = db.read("SELECT COALESCE(max(at), 0) FROM tape")[0]
         self.newest: int = newest  # log time of a point, microseconds
 
@@ -69,6 +76,7 @@ class Kept:
             self.outbox.put(taken.alerts)
         if taken.letters:
             self.store.dead_letter(taken.letters)
+        self.forgotten.note(taken.asked)
         self.forgotten.erase(taken.gone)
         rows = list(taken.named())
         self._held |= taken.held

@@ -56,7 +56,7 @@ class Mirroring:
         source, profile = stages.check(settings, artefact.load(Path(path)) if path else None)
         names, summary, folder = Names(settings.cluster.name), profile.summary, Path(settings.store.path)
         ids = mark(settings.entities.pseudonyms)
-        self._kept = Kept(folder, cluster=names.name, profile=summary.id, model=summary.model, ids=ids)
+        self._kept = Kept(folder, cluster=names.name, profile=profile, ids=ids)
         opened.callback(self._kept.close)
         topics.check(settings, source)
         self._policies = proposing.known(settings, source)
@@ -104,7 +104,6 @@ class Mirroring:
             if now >= look_due:
                 self._look()
                 look_due = monotonic() + LOOK_S
-                self._kept.forgotten.look()
             if now >= prune_due:
                 self._kept.prune(self._tape_days)
                 prune_due = monotonic() + PRUNE_S
@@ -128,6 +127,8 @@ class Mirroring:
     def _look(self) -> None:
         self._kept.journal(self._policies.dated())
         self._asking.look(self._policies)
+        self._kept.forgotten.follow(self._policies.forget)
+        self._kept.forgotten.look()
         if self._reading.begun(self._alerts):
             self._telling.look(self._arrived)
 

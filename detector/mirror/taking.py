@@ -8,10 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from detector.alert import Alert
+from detector.cluster.forgetting import CASE, ROW, Forget
 from detector.cluster.names import Names
-from detector.cluster.partition import CASE, MARK, ROW, TOLD, Row
-from detector.cluster.policies import Policies
-from detector.cluster.town import HELD, POPULATION
+from detector.cluster.partition import MARK, TOLD, Row
+from detector.cluster.policies import FORGET, Policies
+from detector.cluster.town import HELD, POPULATION, SUCCESSORS
 from detector.decide import Case
 from detector.errors import StoreError
 from detector.query import DeadLetter
@@ -29,7 +30,7 @@ def compacted(names: Names) -> list[str]:
 
 
 # What the one partition for all keeps beside rows and cases, as a store calls it. The bytes are the same.
-EXTRAS = {POPULATION: judge.POPULATION, b"s": successors.NAME}
+EXTRAS = {POPULATION: judge.POPULATION, SUCCESSORS: successors.NAME}
 
 AUDIT = "audit"  # alerts on what people did: those of this dashboard are in its outbox, others have their own
 
@@ -111,6 +112,7 @@ class Taken:
         self.points: list[Placed] = []
         self.letters: list[DeadLetter] = []
         self.counted: list[Counted] = []
+        self.asked: list[Forget] = []  # to be forgotten
         self.audits: set[str] = set()
         self.records = 0
 
@@ -167,8 +169,9 @@ class Taken:
             )
 
     def _policy(self, key: bytes, value: bytes | None) -> None:
-        if value is not None:
-            self._policies.take(key, value)
+        self._policies.take(key, value)
+        if key[:1] == FORGET and value is not None:
+            self.asked.append(_FORGET.decode(value))
 
     def _alert(self, _key: bytes, value: bytes | None) -> None:
         alert = _ALERT.decode(value or b"")
@@ -202,6 +205,7 @@ def with_held(body: bytes, held: str) -> bytes:
 
 _ROW = msgspec.msgpack.Decoder(Row)
 _MARK = msgspec.msgpack.Decoder(Bound)
+_FORGET = msgspec.msgpack.Decoder(Forget)
 _COUNTED = msgspec.msgpack.Decoder(Counted)
 _CASE = msgspec.msgpack.Decoder(Case)
 _HELD = msgspec.msgpack.Decoder(str)

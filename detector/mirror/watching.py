@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from detector.sources import kafka_client
 from detector.sources.kafka import KafkaSettings
 
 TIMEOUT_MS = 10_000
+LISTED = "kafka.admin._groups"  # who logs about members of groups
 
 
 class Place(NamedTuple):
@@ -46,6 +48,7 @@ class Watching:
         self._wall, self._now = wall, monotonic
         self._stuck_s = max(STUCK_S, SNAPSHOTS * snapshot_s)
         self._who = {names.projecting: "project", names.judging: "judge", names.delivering: "deliver"}
+        logging.getLogger(LISTED).addFilter(_Undecoded())
         self._admin: Any = kafka_client.connect_admin(source)
         self._consumer: Any = kafka_client.consumer(msgspec.structs.replace(source, group=None))
         self._rate = Rate(monotonic())
@@ -140,3 +143,10 @@ def _lag(log: Mapping[TopicPartition, Place | None], ends: Mapping[TopicPartitio
     if any(not _clock(place) for place in left):
         return None
     return max((max(0.0, now - _clock(place) / 1e6) for place in left), default=0.0)
+
+
+class _Undecoded(logging.Filter):
+    """What kafka-python says of members of a group whom it does not understand: Faust's have words of their own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Unable to decode member_metadata" not in record.getMessage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from detector.cluster.partition import TOLD, Partition
 from detector.cluster.passing import GROUPS, TOWN
 from detector.cluster.policies import Entry
 from detector.query import DeadLetter
-from tests.cluster.world import Place, World
+from tests.cluster.world import Kept, Place, World
 
 NAMES = Names("test")
 KEPT = {JUDGE: NAMES.state, GROUPS: NAMES.groups, TOWN: NAMES.sky}
@@ -21,6 +22,17 @@ POINTS = 7  # in one message: fewer than a step gives, so that they come in seve
 
 Topic = tuple[str, int]
 Written = tuple[bytes, bytes | None]
+
+
+@dataclass
+class Recording(Kept):
+    """What is durable of a partition, and all that ever was. written: of its topic."""
+
+    written: list[Written] = field(default_factory=list)
+
+    def keep(self, partition: Partition) -> None:
+        self.written += partition.entries()
+        super().keep(partition)
 
 
 class Recorded(World):
@@ -50,17 +62,10 @@ class Recorded(World):
         self.written[NAMES.town, 0] += [(b"", one.value) for one in partition.parcels if one.to == TOWN]
         super().pass_on(partition)
 
-    def snapshot(self, place: Place) -> None:
-        self.tell(place)
-        self.pass_on(self.live[place])
-        self.written[KEPT[place[0]], place[1]] += self.live[place].entries()
-        super().snapshot(place)
-
     def open(self, place: Place) -> None:
-        before = dict(self.kept[place].entries)
+        if not isinstance(self.kept[place], Recording):
+            self.kept[place] = Recording(written=self.written[KEPT[place[0]], place[1]])
         super().open(place)
-        if not before:
-            self.written[KEPT[place[0]], place[1]] += self.kept[place].entries.items()
 
     def ended(self) -> None:
         """All is judged and saved."""

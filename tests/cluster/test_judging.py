@@ -10,15 +10,17 @@ import msgspec
 import pytest
 from aiokafka.errors import ProducerFenced
 
+from detector.cluster.forgetting import Forget
 from detector.cluster.inbox import MOST_BYTES, Inbox, Message
 from detector.cluster.journal import Journal
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.partition import TOLD, Found, Partition
-from detector.cluster.policies import Entry, Policies, Takeover, begun
+from detector.cluster.passing import Parcel
+from detector.cluster.policies import Entry, Policies, begun
 from detector.cluster.stages import Stage
 from detector.pipeline import Step
-from detector.policy import Dated, Policy
+from detector.policy import Policy
 
 GIVEN = [f"message {i}".encode() for i in range(12)]
 
@@ -31,8 +33,20 @@ class Collected:
     def __init__(self) -> None:
         self.taken: list[bytes] = []
 
-    def follow(self, policies: list[Dated], takeovers: list[Takeover]) -> None:
+    def follow(self, policies: Policies) -> None:
         pass
+
+    def concerned(self, one: Forget) -> bool:
+        return False
+
+    def forget(self, one: Forget) -> None:
+        raise AssertionError
+
+    def words(self) -> Iterator[Parcel]:
+        yield from ()
+
+    def erased(self) -> list[bytes]:
+        return []
 
     def enters(self, policies: Policies) -> list[Entry]:
         return []
@@ -50,7 +64,7 @@ class Collected:
     def settled(self) -> None:
         pass
 
-    def restore(self, key: bytes, value: bytes) -> None:
+    def restore(self, key: bytes, value: bytes | None) -> None:
         raise AssertionError
 
     def body(self) -> bytes:

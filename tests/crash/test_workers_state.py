@@ -1,7 +1,9 @@
-"""What happens to the state of workers over months, on a real Kafka: upgrades, takeovers."""
+"""What happens to the state of workers over months, on a real Kafka: upgrades, takeovers, who is forgotten."""
 
 from __future__ import annotations
 
+import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartitio
 
 from detector.cluster.partition import MARK
 from detector.logs.native import decode_many
+from detector.pipeline import Pipeline
 from detector.policy import Dated
 from detector.profile import artefact
 from detector.profile.succession import name_of
@@ -20,11 +23,11 @@ from detector.run.replay import replay
 from detector.run.successors import policy_of
 from detector.settings import PolicySettings
 from tests import people
-from tests.cluster import test_takeover, test_versions
+from tests.cluster import test_forgetting, test_takeover, test_versions
 from tests.crash.fleet import Fleet
 from tests.crash.stage import PARTITIONS, Record, Stage
-from tests.driving import rows
-from tests.run.child import command
+from tests.driving import drive, rows
+from tests.run.child import command, until
 from tests.servers.elasticsearch import ElasticsearchServer
 from tests.servers.kafka.server import KafkaServer
 
@@ -164,3 +167,41 @@ def test_an_approved_successor_takes_over_for_all_from_one_log_time_on(young: St
     assert sorted(left.alerts, key=str) == sorted(whole.outcome.alerts, key=str)
     assert policy.version in {alert.policy for alert in left.alerts}
     assert name_of(successor) == name
+
+
+# -- who is forgotten
+
+
+def test_who_is_forgotten_by_all_is_a_new_client_when_he_comes_again(young: Stage, saved: Path) -> None:
+    """No entry that compaction leaves has his name; a worker is killed while he is forgotten."""
+    gone, profile = test_forgetting.GONE, artefact.load(saved)
+    asked = [q for q in test_forgetting.made_log() if not q.client.startswith("bell")]
+    place = len(asked) * 2 // 3
+    records = [
+        Record(zlib.crc32(q.client.encode()) % PARTITIONS, q.client, line)
+        for q, line in zip(asked, people.log_of(asked), strict=True)
+    ]
+    fleet = Fleet(young, 2)
+    assert fleet.topics()[0] == 0
+    for number in range(2):
+        fleet.start(number)
+    young.write(records[:place])
+    fleet.drain()
+    assert any(gone.encode() in value for value in fleet.entries().values())
+    fleet.kill(1)
+    forgetting = threading.Thread(target=fleet.start, args=(1,))
+    forgetting.start()
+    status, said = command(f"forget --workers {gone}", fleet.first.config)
+    forgetting.join()
+    assert (status, f"client {gone} is forgotten by all workers." in said) == (0, True), said
+    assert "What was told stays until it is too old" in said
+    until(lambda: not any(gone.encode() in value for value in fleet.entries().values()), lambda: "his name", 60.0)
+    young.write([*records[place:], *bells(test_forgetting.BELL_AT)])
+    fleet.drain()
+    early = [b"rubbish" if q.client == gone else record.line for q, record in zip(asked, records[:place], strict=False)]
+    policy = PolicySettings().over(profile.summary.policy.thresholds)
+    pipeline = Pipeline(profile, [Dated(0, policy)], decode_many)
+    lines = [*early, *(record.line for record in records[place:])]
+    done = drive(pipeline, people.chunks(lines))
+    assert of_people(fleet, {"client"}) == {key: row for key, row in done.rows.items() if key[0] == "client"}
+    assert ("client", gone) in done.rows

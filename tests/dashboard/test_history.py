@@ -232,10 +232,10 @@ def test_whatever_comes_nothing_is_lost_and_nobody_who_was_forgotten_stays(open_
                         copied = open_(Path(folder))
                         taping = Taping(copied)
                     case "crash", _:
-                        patch.setattr(history, "_upsert", _broken)
+                        patch.setattr(history, "_write", _broken)
                         with suppress(RuntimeError):
                             taping.refresh()
-                        patch.setattr(history, "_upsert", UPSERT)
+                        patch.setattr(history, "_write", WRITE)
                     case _:
                         taping.refresh()
             assert {(who, n) for who, n, _ in those(taping.columns)} == inside
@@ -244,7 +244,7 @@ def test_whatever_comes_nothing_is_lost_and_nobody_who_was_forgotten_stays(open_
     played()
 
 
-UPSERT = history._upsert
+WRITE = history._write
 
 
 def _broken(*_: object) -> None:

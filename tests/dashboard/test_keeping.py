@@ -168,6 +168,49 @@ def test_an_entry_with_a_hash_of_its_own_breaks_what_follows(engine: Engine) -> 
     assert state(engine) == (3, 2)
 
 
+def seen(engine: Engine, chain: audit.Chain, *, whole: bool = False) -> tuple[int, int | None, int]:
+    with engine.begin() as db:
+        found = chain.state(db, whole=whole)
+    return found.entries, found.broken_at, found.known
+
+
+def test_a_chain_is_followed_on_from_where_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    assert seen(engine, chain) == (3, None, 0)
+    write(engine, "d")
+    hashed, asked = audit.hashed, list[object]()
+    monkeypatch.setattr(audit, "hashed", lambda row, previous: asked.append(row["seq"]) or hashed(row, previous))
+    assert seen(engine, chain) == (4, None, 3)
+    assert asked == [4]
+
+
+def test_an_old_entry_that_was_changed_is_found_when_all_are_followed(engine: Engine) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    seen(engine, chain)
+    unguarded(engine)
+    with engine.begin() as db:
+        db.execute(update(AUDIT).where(AUDIT.c.seq == 2).values(who="somebody else"))
+    assert seen(engine, chain) == (3, None, 3)  # it knows them
+    assert seen(engine, chain, whole=True) == (3, 2, 0)
+    assert seen(engine, audit.Chain()) == (3, 2, 0)  # as after a start
+    assert state(engine) == (3, 2)  # as --verify-audit
+
+
+def test_what_is_changed_at_the_end_that_is_known_is_found_at_once(engine: Engine) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    seen(engine, chain)
+    unguarded(engine)
+    with engine.begin() as db:
+        db.execute(update(AUDIT).where(AUDIT.c.seq == 3).values(hash="0" * 64))
+    assert seen(engine, chain) == (3, 3, 0)
+    with engine.begin() as db:
+        db.execute(AUDIT.delete().where(AUDIT.c.seq > 1))
+    assert seen(engine, chain) == (1, 2, 0)  # cut off
+
+
 def test_writers_at_once_make_one_chain(engine: Engine) -> None:
     threads = [threading.Thread(target=write, args=(engine, *"abcde")) for _ in range(4)]
     for thread in threads:

@@ -49,7 +49,7 @@ def kept(profile: Profile, folder: Path) -> Iterator[Kept]:
 
 
 def opened(profile: Profile, folder: Path) -> Kept:
-    return Kept(folder, cluster="c", profile=profile.summary.id, model=profile.summary.model, ids="")
+    return Kept(folder, cluster="c", profile=profile, ids="")
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from detector.alert import Alert
-from detector.cluster.policies import Policies
+from detector.cluster.forgetting import Forget
+from detector.cluster.policies import Policies, asked
 from detector.decide import Case
 from detector.entities import Name, entity_key
 from detector.errors import StoreError, StoreLocked
 from detector.learned.population import Settled
 from detector.levels import TICK_US
-from detector.mirror.forgetting import LATE_S, Forgotten
+from detector.mirror.forgetting import LATE_S
 from detector.mirror.keeping import Kept
 from detector.mirror.taking import Taken
 from detector.policy import Dated
@@ -72,11 +73,10 @@ class Mirrored:
 
     def opened(self) -> None:
         """As after a crash: of what was not kept nothing is known."""
-        summary = self._profile.summary
         self.policies = Policies()
         for key, value in self._world.written[NAMES.policies, 0]:
-            self.policies.take(key, value or b"")
-        self.kept = Kept(self.folder, cluster=NAMES.name, profile=summary.id, model=summary.model, ids="")
+            self.policies.take(key, value)
+        self.kept = Kept(self.folder, cluster=NAMES.name, profile=self._profile, ids="")
         self.kept.journal(self.policies.dated())
 
     def read(self, rng: random.Random | None = None) -> bool:
@@ -85,6 +85,9 @@ class Mirrored:
         places = {}
         for (topic, number), written in list(self._world.written.items()):
             if topic == NAMES.policies:
+                for entry in written:  # all of it each time, as after a restart
+                    taken.take(topic, *entry)
+                taken.records -= len(written)
                 continue
             stream = f"kafka:{topic}/{number}"
             start = self.kept.places.get(stream, 0)
@@ -264,15 +267,49 @@ def test_whom_workers_have_forgotten_is_erased_and_who_takes_the_name_is_new(
         mirror.read()
         assert mentioned(mirror.folder, "thief") == {"outbox"}
         later = time.time() + LATE_S
-        Forgotten(mirror.kept.store, mirror.kept.outbox, wall=lambda: later).look()
+        erased_late(mirror, later)
         assert mentioned(mirror.folder, "thief") == set()
         world.written[NAMES.state, 0].append((b"r" + key, row))
         mirror.read()
-        Forgotten(mirror.kept.store, mirror.kept.outbox, wall=lambda: later + LATE_S).look()
+        erased_late(mirror, later + LATE_S)
         assert mentioned(mirror.folder, "thief") == {"names"}
         with closing(Reader(mirror.folder / "state.sqlite")) as reader:
             for table, count in (("rows", 1), ("names", 1), ("cases", 0)):
                 assert len(reader.db.read(f"SELECT key FROM {table} WHERE key = ?", closed)) == count, table
+
+
+@tried(max_examples=3)
+@given(seed=st.integers(0, 2**32))
+def test_whom_all_workers_are_asked_to_forget_goes_from_the_mirror_too(
+    settings: Settings, profile: Profile, log: list[bytes], seed: int
+) -> None:
+    """Whenever it is asked, whoever crashes; who asks again under that name is there as workers have him."""
+    rng = random.Random(seed)
+    world = Recorded(settings, profile, spanned.shared(log), PARTITIONS)
+    with mirrored(profile, world) as mirror:
+        at_random(world, rng, crashes=True, steps=rng.randrange(20, 200))
+        mirror.read(rng)
+        world.enter(asked(Forget("1", "client", "thief")))
+        at_random(world, rng, crashes=True)
+        mirror.crashing(rng)
+        world.ended()
+        while mirror.read():
+            pass
+        later = time.time() + LATE_S
+        erased_late(mirror, later)
+        found = held_in(mirror.folder)
+        rows = {of: row for of, row in world.rows().items() if not of[1].startswith("bell")}
+        assert found.rows == rows
+        assert {key: msgspec.msgpack.decode(body, type=Case) for key, body in found.cases.items()} == world.cases()
+        if ("client", "thief") not in rows:
+            assert not mentioned(mirror.folder, "thief")
+
+
+def erased_late(mirror: Mirrored, wall: float) -> None:
+    """Erases what is to be erased once more, as if it were so late."""
+    mirror.kept.forgotten._wall = lambda: wall
+    mirror.kept.forgotten.follow(mirror.policies.forget)
+    mirror.kept.forgotten.look()
 
 
 def mentioned(folder: Path, name: str) -> set[str]:
@@ -329,7 +366,7 @@ def test_the_commands_on_a_store_work_on_it_while_it_is_written(
 
 
 def opened(folder: Path, profile: Profile, cluster: str = NAMES.name) -> Kept:
-    return Kept(folder, cluster=cluster, profile=profile.summary.id, model=profile.summary.model, ids="")
+    return Kept(folder, cluster=cluster, profile=profile, ids="")
 
 
 def test_one_writes_a_folder_and_others_are_told_who(profile: Profile, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_what_a_person_should_know_is_a_sentence(standing: Standing, said: str |
 def health(
     folder: Path, profile: Profile, standing: Standing | None, now: float, monkeypatch: pytest.MonkeyPatch
 ) -> HealthWord:
-    with closing(Kept(folder, cluster="c", profile=profile.summary.id, model="m", ids="")) as kept:
+    with closing(Kept(folder, cluster="c", profile=profile, ids="")) as kept:
         kept.journal([Dated(0, profile.summary.policy)])
         if standing is not None:
             kept.note(NAME, msgspec.msgpack.encode(standing))
@@ -89,6 +89,6 @@ def test_before_the_first_word_nothing_is_said(
 
 
 def test_a_mirror_forgets_nobody_whom_workers_would_write_again(profile: Profile, tmp_path: Path) -> None:
-    Kept(tmp_path, cluster="c", profile=profile.summary.id, model="m", ids="").close()
+    Kept(tmp_path, cluster="c", profile=profile, ids="").close()
     with pytest.raises(StoreError, match="mirrors the workers c: they have to forget"):
         ask(tmp_path / "state.sqlite", "client", "ann", keep_alerts=False)

@@ -7,13 +7,13 @@ is read in short pages: its writer never waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Connection, Engine, Table, cast, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from detector.dashboard.keeping.opening import alone, reading
@@ -28,7 +28,6 @@ from detector.run.store import Reader
 from detector.tape import Point
 
 DAY_US = 86_400_000_000
-PAGE = 20_000
 
 
 class History:
@@ -70,7 +69,7 @@ class History:
                     select(POINTS.c.seq, POINTS.c.tick, POINTS.c.point)
                     .where(POINTS.c.tape == self._tape, of_points)
                     .order_by(POINTS.c.seq)
-                    .limit(PAGE)
+                    .limit(tapes.PAGE)
                 ).all()
                 asked = db.execute(
                     select(ASKED.c.tick, ASKED.c.queries, ASKED.c.seq)
@@ -151,16 +150,19 @@ class History:
         ]
         for table, values, of in ((POINTS, points, "point"), (ASKED, asked, "queries")):
             if values:
-                db.execute(_upsert(db, table, of), values)
+                _write(db, table, values, of)
         return seq + len(asked)
 
     def _prune(self) -> None:
+        """Of former profiles, too."""
         with self._engine.begin() as db:
-            newest = db.execute(select(func.max(POINTS.c.at))).scalar()
-            if newest is not None:
-                oldest = newest - self.days * DAY_US
-                db.execute(delete(POINTS).where(POINTS.c.at < oldest))  # of former profiles, too
-                db.execute(delete(ASKED).where(ASKED.c.tick < oldest // TICK_US))
+            newest = db.execute(select(func.max(POINTS.c.at)).where(POINTS.c.tape == self._tape)).scalar()
+            if newest is None:
+                return
+            oldest = newest - self.days * DAY_US
+            for tape in db.execute(select(TAPES.c.id)).scalars().all():
+                db.execute(delete(POINTS).where(POINTS.c.tape == tape, POINTS.c.at < oldest))
+                db.execute(delete(ASKED).where(ASKED.c.tape == tape, ASKED.c.tick < oldest // TICK_US))
 
     # -- who is to be forgotten
 
@@ -206,9 +208,18 @@ class _Head(msgspec.Struct):
     budget: bool = False
 
 
-def _upsert(db: Connection, table: Table, of: str) -> Any:
+def _write(db: Connection, table: Table, rows: Sequence[dict[str, Any]], of: str) -> None:
     """Inserts, or replaces where the column `of` is another."""
-    made = (postgresql if db.dialect.name == "postgresql" else sqlite).insert(table)
+    if db.dialect.name == "postgresql":  # one statement over columns: a fifth of the time of one a row
+        columns = table.columns.values()
+        lists = (cast([row[one.name] for row in rows], ARRAY(one.type)) for one in columns)
+        parts = select(*(func.unnest(of_one).label(one.name) for one, of_one in zip(columns, lists, strict=True)))
+        db.execute(_over(postgresql.insert(table).from_select([one.name for one in columns], parts), table, of))
+    else:
+        db.execute(_over(sqlite.insert(table), table, of), rows)
+
+
+def _over(made: Any, table: Table, of: str) -> Any:
     key = [column.name for column in table.primary_key]
     others = {column.name: made.excluded[column.name] for column in table.columns if column.name not in key}
     return made.on_conflict_do_update(index_elements=key, set_=others, where=table.c[of] != made.excluded[of])

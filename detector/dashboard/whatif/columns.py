@@ -120,9 +120,10 @@ class Columns:
     """points: sorted by entity, n and budget; those of entity e lie in starts[e]:starts[e + 1].
 
     groups: the levels that thresholds are of (`client`, `client:automation`, `ring`); a point's `group` is its place.
-    kind: by entity, the place of its level in `kinds`. last: the place of its last score, -1 where it has none. peak,
-    asked, clone: by entity, the highest level of all its points, the most that a budget point counted, and the highest
-    clone; 0, 0 and NOTHING_LEARNED where there is none. tempo: how much everybody asked.
+    kind: by entity, the place of its level in `kinds`; names: a number for its id, whatever its level. last: the
+    place of its last score, -1 where it has none. peak, asked, clone: the highest level of all its points, the most
+    that a budget point counted, and the highest clone; 0, 0 and NOTHING_LEARNED where there is none. tempo: how much
+    everybody asked.
     """
 
     model: str = ""
@@ -137,6 +138,7 @@ class Columns:
     last: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     kinds: tuple[str, ...] = ()
     kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    names: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     since: int | None = None
     until: int | None = None
     place_of: Mapping[bytes, int] = field(default_factory=dict)
@@ -164,10 +166,11 @@ class Columns:
         theirs = self.points.group[self.last[some]]
         return some[np.flatnonzero(theirs == self.groups.index(group))]
 
-    def queries(self, behind: int, until: int) -> int:
-        """How many were judged in the ticks behind one and up to another."""
-        low, high = np.searchsorted(self.tempo.ticks, (behind, until), side="right")
-        return int(self.tempo.total[high] - self.tempo.total[low])
+    def queries(self, behind: I64, until: I64) -> I64:
+        """How many were judged in the ticks behind some and up to others."""
+        ticks, total = self.tempo
+        found: I64 = total[np.searchsorted(ticks, until, "right")] - total[np.searchsorted(ticks, behind, "right")]
+        return found
 
     def peak_score(self, entity: int) -> float:
         return score_of(int(self.peak[entity]))
@@ -208,6 +211,8 @@ class Gathering:
         self._who: list[Who] = []
         self._kinds: dict[str, int] = {}
         self._kind: list[int] = []
+        self._names: dict[str, int] = {}
+        self._name: list[int] = []
         self._groups: dict[str, int] = {}
         self._ids = bytearray()
         self._model = ""
@@ -279,6 +284,7 @@ class Gathering:
             ids=self._ids,
             kinds=tuple(self._kinds),
             kind=np.array(self._kind, np.uint8),
+            names=np.array(self._name, np.int64),
             last=_most(np.where(points.budget, -1, np.arange(len(points.at))), starts, -1),
             peak=_most(np.where(points.budget, 0, points.level), starts, 0),
             asked=_most(np.where(points.budget, points.asked, 0), starts, 0),
@@ -311,6 +317,7 @@ class Gathering:
         self._model = point.model
         self._who.append(Who(point.key, point.kind, point.id))
         self._kind.append(self._kinds.setdefault(point.kind, len(self._kinds)))
+        self._name.append(self._names.setdefault(point.id, len(self._names)))
         place = self._places[point.key] = len(self._places)
         return place
 

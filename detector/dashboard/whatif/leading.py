@@ -6,6 +6,7 @@ It is what detector.reasons puts first, for many points at once (tests/dashboard
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -100,5 +101,7 @@ def _padded(rows: Sequence[tuple[int, ...]], width: int) -> tuple[NDArray[Any], 
     for length in np.unique(lengths).tolist():
         mine = np.flatnonzero(lengths == length)
         if length:
-            found[mine, : min(length, width)] = np.array([rows[i][:width] for i in mine.tolist()], np.int64)
+            numbers = chain.from_iterable(rows if len(mine) == len(rows) else (rows[i] for i in mine.tolist()))
+            part = np.fromiter(numbers, np.int64, length * len(mine)).reshape(len(mine), length)
+            found[mine, : min(length, width)] = part[:, :width]
     return found, np.arange(width) < lengths[:, None]

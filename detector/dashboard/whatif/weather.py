@@ -1,7 +1,7 @@
 """What of a trial would have been told and what held: production's storms over the openings that the trial found.
 
-Whether the population moved is counted by production's `Openings`, and what is held is said by its `held`. Openings
-that are too few for any storm are not counted one by one; `held` is asked once about all alerts that stand in one way.
+Whether the population moved is counted by the kernels that production counts by (detector.openings), and what is held
+is said by its `held`, which is asked once about all alerts that stand in one way.
 
 Not covered: what raged before the tape begins. Where the store knows not how many queries a tick had (before it counted
 them), a storm is as large as `at_least` asks.
@@ -9,10 +9,8 @@ them), a storm is as large as `at_least` asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +20,11 @@ from detector.alert import ATTACKS, Action, Kind, Severity
 from detector.dashboard.whatif.columns import Columns
 from detector.dashboard.whatif.trial import Ruling, Trial
 from detector.levels import TICK_US
-from detector.policy import Dated, in_force
+from detector.openings import storms
+from detector.policy import Dated
 from detector.query import I64
-from detector.storm import Openings, held
+from detector.storm import held, ticks_of
 
-FOREVER = 2**62
 NOTHING, THIS, ANOTHER = range(3)  # what is held of an entity: no case, the one that is open, an older one
 CASES = ("", "this", "another")
 
@@ -38,36 +36,33 @@ class Weather(NamedTuple):
     storms: Sequence[int] = ()
 
 
-class Raged(NamedTuple):
-    """A storm on a signal, from the tick `since` on, until the tick `ended`."""
-
-    since: int
-    ended: int
-
-
 def weather(columns: Columns, trial: Trial, journal: Sequence[Dated], per_query: float) -> Weather:
     """per_query: openings that the promise lets honest clients expect a query."""
     none = np.zeros(len(trial.place), np.bool_)
-    asked = [dated.policy.storm for dated in journal if dated.policy.storm.at_least]
     accuses = np.array([one.kind in ATTACKS for one in trial.rulings], np.bool_)[trial.ruling]
-    if not asked or not accuses.any():
-        return Weather(none)
-    ticks = columns.points.tick[trial.place].astype(np.int64)
-    leads = _leads(columns, trial)
     opens = accuses & np.array([one.action == "open" for one in trial.rulings], np.bool_)[trial.ruling]
-    least = min(one.at_least for one in asked)
-    widest = ceil(max(dated.policy.storm.window_s for dated in journal) * 1e6 / TICK_US)
-    storming, storms = none.copy(), list[int]()
+    ticks, leads = columns.points.tick[trial.place].astype(np.int64), _leads(columns, trial)
+    storming, begun = none.copy(), list[int]()
     for signal in np.unique(leads[opens]).tolist():
-        mine = np.flatnonzero(opens & (leads == signal))
+        those = np.flatnonzero(accuses & (leads == signal))
+        mine = those[opens[those]]
         mine = mine[np.argsort(ticks[mine], kind="stable")]
-        for raged in _raged(columns, trial.entity[mine], ticks[mine], journal, per_query, least, widest):
-            storms.append(raged.since)
-            storming |= accuses & (leads == signal) & (ticks >= raged.since) & (ticks < raged.ended)
-    if not storms:
+        since, until = _raged(columns, trial.entity[mine], ticks[mine], journal, per_query).T
+        if len(since):
+            which = np.searchsorted(since, ticks[those], side="right") - 1
+            storming[those] = (which >= 0) & (ticks[those] < until[which])
+            begun += since.tolist()
+    if not begun:
         return Weather(none)
-    storming &= _allowed(journal, ticks)
-    return Weather(_held(trial, ticks, storming), sorted(storms))
+    holds = np.array([dated.policy.storm.at_least > 0 for dated in journal], np.bool_)
+    storming &= holds[_in_force(journal, ticks)]
+    return Weather(_held(trial, ticks, storming), sorted(begun))
+
+
+def _in_force(journal: Sequence[Dated], ticks: I64) -> I64:
+    """The places of the policies that hold at ticks (detector.policy.in_force)."""
+    found: I64 = np.searchsorted(np.array([dated.since for dated in journal[1:]], np.int64), ticks * TICK_US, "right")
+    return found
 
 
 def _leads(columns: Columns, trial: Trial) -> I64:
@@ -81,43 +76,15 @@ def _leads(columns: Columns, trial: Trial) -> I64:
 
 
 def _raged(
-    columns: Columns, entities: I64, ticks: I64, journal: Sequence[Dated], per_query: float, least: int, widest: int
-) -> Iterator[Raged]:
-    """The storms on one signal. Openings further apart than the widest window know nothing of each other."""
-    cuts = np.flatnonzero(np.diff(ticks) > widest + 1) + 1
-    for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(ticks)], strict=True):
-        part = ticks[start:stop]
-        if len(part) >= least and bool((part[least - 1 :] - part[: len(part) - least + 1] <= widest).any()):
-            yield from _counted(columns, entities[start:stop], part, journal, per_query)
-
-
-def _counted(
     columns: Columns, entities: I64, ticks: I64, journal: Sequence[Dated], per_query: float
-) -> Iterator[Raged]:
-    """As production counts, tick by tick."""
-
-    def expected(behind: int, until: int) -> float:
-        return per_query * columns.queries(behind, until)
-
-    of, last = Openings(), 0
-    for tick, those in groupby(zip(ticks.tolist(), entities.tolist(), strict=True), key=lambda pair: pair[0]):
-        ended, storm = of.ends(), of.raging
-        if storm is not None and ended is not None and ended[0] <= tick:
-            yield Raged(storm.since, max(ended[0], last + 1))
-            of = Openings()
-        names = sorted(columns.who[entity].id for _, entity in those)
-        of.count(tick, names, in_force(journal, (tick + 1) * TICK_US), expected)
-        last = tick
-    ended, storm = of.ends(), of.raging
-    if storm is not None and ended is not None:
-        yield Raged(storm.since, max(ended[0], last + 1))  # under a policy with a shorter window it ends at once
-
-
-def _allowed(journal: Sequence[Dated], ticks: I64) -> NDArray[np.bool_]:
-    """Whether the policy in force holds anything."""
-    known, which = np.unique(ticks, return_inverse=True)
-    holds = [in_force(journal, tick * TICK_US).storm.at_least > 0 for tick in known.tolist()]
-    return np.array(holds, np.bool_)[which]
+) -> NDArray[np.int64]:
+    """The storms on one signal (since, until), given its openings in the order of ticks."""
+    places = _in_force(journal, ticks + 1)
+    windows = np.array([ticks_of(dated.policy) for dated in journal], np.int64)[places]
+    at_least = np.array([dated.policy.storm.at_least for dated in journal], np.int64)[places]
+    by_chance = per_query * columns.queries(ticks - windows, ticks)
+    found = storms(columns.names[entities], ticks, columns.names.max() + 1, windows, at_least, by_chance)
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 class _Alert(NamedTuple):
@@ -142,9 +109,12 @@ def _asked(ruling: Ruling, before: int, storming: bool) -> tuple[int, bool]:
 def _held(trial: Trial, ticks: I64, storming: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """All entities go on side by side, each in the order in which its alerts are let go."""
     found = np.zeros(len(storming), np.bool_)
-    some = np.flatnonzero(np.isin(trial.entity, np.unique(trial.entity[storming])))
-    some = some[np.lexsort((some, ticks[some], trial.entity[some]))]
-    entity = trial.entity[some]
+    theirs = np.zeros(int(trial.entity.max(initial=-1)) + 1, np.bool_)
+    theirs[trial.entity[storming]] = True
+    some = np.flatnonzero(theirs[trial.entity])
+    entity, of = trial.entity[some], ticks[some]
+    if ((of[1:] < of[:-1]) & (entity[1:] == entity[:-1])).any():  # of several streams
+        some = some[np.lexsort((some, of, entity))]
     starts = np.flatnonzero(np.append(True, entity[1:] != entity[:-1]))
     counts = np.diff(np.append(starts, len(some)))
     state = np.full(len(starts), NOTHING, np.int64)

@@ -107,12 +107,15 @@ export interface components {
         };
         /**
          * AuditState
-         * @description Whether the chain holds; broken_at: the first entry that does not follow from what stands before it.
+         * @description Whether the chain holds; broken_at: the first entry that does not follow from what stands before it. known: how
+         *         many were followed at an earlier look, and not again.
          */
         AuditState: {
             broken_at: number | null;
             entries: number;
             head: string;
+            /** @default 0 */
+            known: number;
         };
         /**
          * Audited
