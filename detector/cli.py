@@ -50,10 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _check, "reach the source and every sink, send a test alert, say what is wrong"),
         ("topics", _topics, "create and check the topics of workers (Kafka)"),
         ("worker", _worker, "one of many processes that share a Kafka topic (docs/cluster.md)"),
+        ("mirror", _mirror, "keep a store of what workers find, for whoever reads stores (docs/cluster.md)"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("--config", required=True, type=Path, help="the TOML file (docs/settings.md)")
         sub.set_defaults(command=call)
+        if name == "mirror":
+            dashboarding.add_until(sub)
         if name == "run":
             sub.add_argument(
                 "--from", dest="start", metavar="WHERE", help="earliest, latest, a time or offset:N (Kafka)"
@@ -298,6 +301,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _worker(arguments: argparse.Namespace) -> int:
     return workers.work(arguments, _settings)
+
+
+def _mirror(arguments: argparse.Namespace) -> int:
+    return workers.mirror(arguments, _settings)
 
 
 def _topics(arguments: argparse.Namespace) -> int:

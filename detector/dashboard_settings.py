@@ -47,7 +47,8 @@ class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class DashboardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The dashboard (docs/dashboard.md), which needs the extra `dashboard`.
 
-    serve: whether `querywarden run` serves it, in a process of its own; `querywarden dashboard` serves it by itself.
+    serve: whether `querywarden run` serves it, in a process of its own; `querywarden dashboard` serves it by itself,
+    and is the only one that serves that of workers.
     host: the address on which it listens. Beyond loopback it needs accounts, and an https `public_url`.
     port: the port of it; 0 takes a free one.
     public_url: how browsers reach it, where a reverse proxy stands before it, such as `https://watch.example`.

@@ -1,4 +1,6 @@
-"""`querywarden dashboard`: serves it, hashes a password, follows the audit's chain; and how `run` serves it beside."""
+"""`querywarden dashboard`: serves it, hashes a password, follows the audit's chain; how `run` serves it beside, and how
+it has a mirror of workers beside itself.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 PACKAGES = ("alembic", "argon2", "httpx", "joserfc", "litestar", "psycopg", "sqlalchemy", "uvicorn")
 LONGEST_PAUSE_S = 60.0
 ENDING_S = 10.0
+LOOK_S = 0.1  # whether a mirror has made its store
 BESIDE = "--until-stdin-ends"
 
 log = structlog.get_logger(__name__)
@@ -36,8 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--hash-password", action="store_true", help="ask for a password and print its hash")
     what.add_argument("--verify-audit", action="store_true", help="follow the audit's chain and say whether it holds")
-    what.add_argument(BESIDE, action="store_true", help=argparse.SUPPRESS)
+    add_until(what)
     parser.set_defaults(command=_dashboard)
+
+
+def add_until(parser: argparse._ActionsContainer) -> None:
+    """For a command that runs beside another process, and ends with it."""
+    parser.add_argument(BESIDE, action="store_true", help=argparse.SUPPRESS)
 
 
 def need_extra() -> None:
@@ -49,14 +57,22 @@ def need_extra() -> None:
 
 class Beside:
     """The dashboard in a process of its own, while a runner runs in this one: it takes neither its interpreter's lock
-    nor its memory, and whatever becomes of it, detection goes on.
+    nor its memory, and whatever becomes of it, detection goes on. So with a mirror, while a dashboard is served.
 
     command: of the process; it ends when its standard input does, so also when this process is killed. It is started
-    again when it ends, after pauses that double up to LONGEST_PAUSE_S.
+    again when it ends, after pauses that double up to LONGEST_PAUSE_S. ended: what the log says then.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], *, pause_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        pause_s: float = 1.0,
+        ended: str = "The dashboard ended and is started again; detection goes on",
+    ) -> None:
         self._command = list(command)
+        self._ended = ended
         self._environ = dict(environ)
         self._pause_s = pause_s
         self._stopping = threading.Event()
@@ -86,7 +102,7 @@ class Beside:
             code = self._once()
             if self._stopping.is_set():
                 return
-            log.error("The dashboard ended and is started again; detection goes on", status=code, after_s=pause_s)
+            log.error(self._ended, status=code, after_s=pause_s)
             self._stopping.wait(pause_s)
             lasted = time.monotonic() - began > LONGEST_PAUSE_S
             pause_s = self._pause_s if lasted else min(2 * pause_s, LONGEST_PAUSE_S)
@@ -117,7 +133,39 @@ def beside(settings: Settings, config: Path, environ: Mapping[str, str]) -> Abst
     from detector.dashboard.serving import check
 
     check(settings.dashboard)
-    return Beside([sys.executable, "-m", "detector.cli", "dashboard", "--config", str(config), BESIDE], environ)
+    return Beside(_command("dashboard", config), environ)
+
+
+def _command(name: str, config: Path) -> list[str]:
+    return [sys.executable, "-m", "detector.cli", name, "--config", str(config), BESIDE]
+
+
+@contextmanager
+def _mirrored(settings: Settings, config: Path) -> Iterator[None]:
+    """With a mirror of workers beside; opens when there is a store to be shown.
+
+    Raises SettingsError for settings that no mirror would follow, rather than in a process that is started again.
+    """
+    from detector.cluster import stages
+    from detector.profile import artefact
+
+    path = settings.profile.path
+    stages.check(settings, artefact.load(Path(path)) if path else None)
+    said = "The mirror of the workers ended and is started again; what was shown is shown meanwhile"
+    with Beside(_command("mirror", config), os.environ, ended=said):
+        while not _begun(Path(settings.store.path)):
+            time.sleep(LOOK_S)
+        yield
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a store is there that says which policy holds."""
+    from detector.run.store import Reader
+
+    if not (folder / "state.sqlite").exists():
+        return False
+    with closing(Reader(folder / "state.sqlite")) as reader:
+        return bool(reader.policies())
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:
@@ -136,9 +184,11 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     from detector.dashboard.serving import check, history, serve
 
     check(settings.dashboard)
-    books = make_books(settings, history(settings))
     until = sys.stdin.buffer.read if arguments.until_stdin_ends else None
-    serve(settings.dashboard, books, Path(settings.store.path), _say, until=until)
+    of_workers = settings.of_workers and not arguments.until_stdin_ends  # `run` writes its store itself
+    with _mirrored(settings, arguments.config) if of_workers else nullcontext():
+        books = make_books(settings, history(settings))
+        serve(settings.dashboard, books, Path(settings.store.path), _say, until=until)
     return 0
 
 

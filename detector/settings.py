@@ -288,7 +288,8 @@ class ShadowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many processes share one log (`querywarden worker`); `querywarden run` reads none of it.
+    """How many processes share one log (`querywarden worker`); `querywarden run` reads none of it. Where it is there,
+    be it empty, `querywarden dashboard` is that of the workers.
 
     name: before the names of the topics, the groups and the state of these workers. Another profile needs another name.
     partitions: into how many parts the clients are shared; at most so many workers judge. It can never be changed.
@@ -304,6 +305,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     session_s: Annotated[float, Meta(ge=6, le=1_800)] = 10.0
 
 
+NO_CLUSTER = ClusterSettings()  # where the settings have no [cluster]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything. `source` is the only section that must be there."""
 
@@ -317,10 +321,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sinks: tuple[AnySinkSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     learning: LearningSettings = LearningSettings()
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = NO_CLUSTER
     run: RunSettings = RunSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     dashboard: DashboardSettings = DashboardSettings()
+
+    @property
+    def of_workers(self) -> bool:
+        """Whether they are those of workers: a [cluster] is there, be it empty."""
+        return self.cluster is not NO_CLUSTER
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -1,14 +1,19 @@
-"""What the command line does with workers: their topics, one of them, and the policy of them all."""
+"""What the command line does with workers: their topics, one of them, the policy of them all, and a mirror of them."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.errors import SettingsError, nearest_name
+from detector.errors import MissingExtra, SettingsError, nearest_name
 
 if TYPE_CHECKING:
     from detector.policy import Policy
@@ -30,6 +35,30 @@ def work(arguments: Namespace, load: Load) -> int:
     settings = load(arguments.config, dict(os.environ))
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
     Worker(settings).run()
+    return 0
+
+
+def mirror(arguments: Namespace, load: Load) -> int:
+    """`querywarden mirror`: until it is told to stop, by a signal or the end of its standard input."""
+    if find_spec("kafka") is None or find_spec("crc32c") is None:
+        raise MissingExtra("a mirror of workers", "kafka")
+    from detector.mirror.mirroring import Mirroring
+    from detector.run import journal_log
+
+    settings = load(arguments.config, dict(os.environ))
+    journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    if arguments.until_stdin_ends:
+
+        def until() -> None:
+            sys.stdin.buffer.read()
+            stopping.set()
+
+        threading.Thread(target=until, name="until", daemon=True).start()
+    with ExitStack() as opened:
+        Mirroring(settings, opened).run(stopping)
     return 0
 
 

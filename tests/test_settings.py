@@ -337,3 +337,9 @@ DOCUMENTS = st.recursive(
 def test_any_document_loads_or_is_refused_with_a_settings_error(document: dict[str, Any]) -> None:
     with suppress(SettingsError):
         settings_of(document)
+
+
+def test_settings_are_those_of_workers_where_a_cluster_is_named_be_it_empty() -> None:
+    source = {"type": "file", "paths": ["x"]}
+    assert not settings_of({"source": source}).of_workers
+    assert settings_of({"source": source, "cluster": {}}).of_workers

@@ -106,15 +106,23 @@ def _proposed(
     patience_s: float,
 ) -> tuple[int, Decision | None]:
     """entry: the proposal, of its id and log time."""
-    at = _newest(settings, source) + AHEAD_US if since is None else since
     id_ = uuid.uuid4().hex
-    _write(settings, source, entry(id_, at))
+    at = put(settings, source, id_, entry, since)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
         if found := read(settings, source).decisions.get(id_):
             return at, found
         time.sleep(READ_MS / 1000)
     return at, None
+
+
+def put(
+    settings: Settings, source: KafkaSettings, id_: str, entry: Callable[[str, int], Entry], since: int | None
+) -> int:
+    """Enters a proposal, of its id and log time, and waits for nobody; returns that time. Of an id the first counts."""
+    at = _newest(settings, source) + AHEAD_US if since is None else since
+    _write(settings, source, entry(id_, at))
+    return at
 
 
 def read(settings: Settings, source: KafkaSettings) -> Policies:
@@ -128,14 +136,31 @@ def read(settings: Settings, source: KafkaSettings) -> Policies:
 
 
 def _newest(settings: Settings, source: KafkaSettings) -> int:
-    """The newest log time that any partition has closed."""
-    newest = 0
+    """The newest log time to which anything was shared out, or that any partition has closed."""
+    newest = max(clocks(settings, source).values(), default=0)
     with _reading(source, Names(settings.cluster.name).town) as (consumer, partition):
         end = consumer.end_offsets([partition])[partition]
         consumer.seek(partition, max(end - LATEST, consumer.beginning_offsets([partition])[partition]))
         for record in _to_the_end(consumer, partition):
             newest = max(newest, msgspec.msgpack.decode(record.value, type=Handed).closed * TICK_US)
     return newest
+
+
+def clocks(settings: Settings, source: KafkaSettings) -> dict[TopicPartition, int]:
+    """Of each partition of the log the clock that was committed with the place up to which it was shared out."""
+    group = Names(settings.cluster.name).projecting
+    admin = kafka_client.connect_admin(source)
+    try:
+        with kafka_client.told(source):
+            committed = admin.list_group_offsets(group).get(group, {})
+    finally:
+        admin.close()
+    return {at: clock_of(place.metadata or "") for at, place in committed.items()}
+
+
+def clock_of(said: str) -> int:
+    """The clock of a stream, microseconds, as it is committed (cluster.projecting); 0 where none was."""
+    return int(said) if said.isdecimal() else 0
 
 
 @contextmanager

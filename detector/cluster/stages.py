@@ -62,6 +62,10 @@ def check(settings: Settings, profile: Profile | None) -> tuple[KafkaSettings, P
         (source.partitions is not None, "source.partitions: workers share out all partitions; leave it out"),
         (source.on_gap != "refuse", 'source.on_gap: a worker always refuses a gap; leave it at "refuse"'),
         (source.group is not None, "source.group: the groups of workers are named by cluster.name; leave it out"),
+        (
+            settings.dashboard.serve,
+            "dashboard.serve: no worker serves a dashboard; `querywarden dashboard` serves that of all of them",
+        ),
     ):
         if broken:
             raise SettingsError(message)

@@ -21,6 +21,7 @@ import structlog
 
 from detector.cluster import entry, stages, topics
 from detector.cluster.delivering import deliver
+from detector.cluster.folders import refuse_mirror
 from detector.cluster.journal import Journal
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
@@ -86,6 +87,7 @@ class Worker:
             topic = topics.check(self.settings, self.source)
             self._begin(topic)
             outbox = opened.enter_context(closing(Outbox(folder / "outbox.sqlite")))
+            refuse_mirror(outbox)
             couriers = couriers_of(self.settings, folder / "outbox.sqlite", self.health)
             couriers.start()
             opened.callback(couriers.stop, self.settings.delivery.drain_s)

@@ -547,8 +547,24 @@ class Drift(msgspec.Struct, frozen=True):
     after: str
 
 
+class Behind(msgspec.Struct, frozen=True):
+    """How far whoever reads a partition of a topic is behind its end. who: project, judge, deliver, or the mirror that
+    keeps this store; messages: at most so many; since: wall clock, since when its place has not moved.
+    """
+
+    who: str
+    topic: str
+    partition: int
+    messages: int
+    since: float | None
+
+
 class HealthWord(msgspec.Struct, frozen=True):
-    """reachable: whether the detector answered just now; the rest is null or empty where it did not."""
+    """reachable: whether the detector answered just now; the rest is null or empty where it did not.
+
+    cluster: the name of the workers where this is the dashboard of workers, else empty. Then `reachable` says whether
+    their mirror is up to date, workers how many of them the brokers count (null: not known), and behind where they are.
+    """
 
     reachable: bool
     state: str
@@ -567,3 +583,6 @@ class HealthWord(msgspec.Struct, frozen=True):
     tape_points: int
     watermark_at: int | None
     seen_at: float | None
+    cluster: str = ""
+    workers: int | None = None
+    behind: tuple[Behind, ...] = ()

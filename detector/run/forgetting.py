@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from detector.entities import Name, entity_key
+from detector.errors import StoreError
 from detector.pipeline import State
 from detector.query import DeadLetter
 from detector.rings.accounts import ACCOUNT
@@ -97,8 +98,7 @@ class Forgettings:
                     [(key,) for key in keys],
                 )
             if one.kind == CLIENT and one.entity:
-                _erase_letters(db, one.entity)
-                _erase_member(db, one.entity)
+                erase_mentions(db, one.entity)
             db.execute("UPDATE forgettings SET state = 'done', entity = '', key = ? WHERE id = ?", (keys[0], one.id))
         self._seen_version = -1
         self._db.read("PRAGMA wal_checkpoint(TRUNCATE)")  # or the name stays in the write-ahead log for a while
@@ -122,6 +122,12 @@ def named(one: Forgetting, names: Iterable[tuple[bytes, str]]) -> Forgetting:
     if one.entity:
         return one
     return msgspec.structs.replace(one, entity=next((id_ for key, id_ in names if key == one.key), ""))
+
+
+def erase_mentions(db: sqlite3.Connection, client: str) -> None:
+    """Where a client is named that is not under its own key: dead letters, and points of groups."""
+    _erase_letters(db, client)
+    _erase_member(db, client)
 
 
 def _erase_letters(db: sqlite3.Connection, client: str) -> None:
@@ -207,9 +213,14 @@ def without_letters(letters: Sequence[DeadLetter], kind: str, entity: str) -> It
 
 
 def ask(path: str | Path, kind: str, entity: str, *, keep_alerts: bool) -> int:
-    """Asks the writer of the store at `path` to forget an entity; returns the number of the request."""
+    """Asks the writer of the store at `path` to forget an entity; returns the number of the request.
+
+    Raises StoreError for a mirror, whose workers would write it again.
+    """
     reader = Reader(path)
     try:
+        if workers := reader.mirrors():
+            raise StoreError(f"{path} mirrors the workers {workers}: they have to forget, see docs/cluster.md")
         with reader.db.transaction("could not take a request to forget") as db:
             cursor = db.execute(
                 "INSERT INTO forgettings(kind, entity, keep_alerts, asked_at) VALUES (?, ?, ?, ?)",

@@ -15,6 +15,7 @@ with a rowid and 5.2 s WITHOUT ROWID, where each splits a page in the middle. Pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +95,9 @@ class Saved(NamedTuple):
     named_rows: Iterator[tuple[str, str, bytes]]
 
 
+Columns = tuple[bytes, bool, int, int, int, bytes, int | None]  # of the tape: key, budget, n, at, level, point, tick
+
+
 class Request(msgspec.Struct, frozen=True):
     """A policy that another process asks for; `since` None leaves the log time to the runner."""
 
@@ -111,6 +115,11 @@ class Reader:
     def profile(self) -> str:
         """The id of the profile that the rows belong to."""
         return str(self.db.read("SELECT value FROM meta WHERE name = 'profile'")[0][0])
+
+    def mirrors(self) -> str:
+        """The workers that it mirrors; empty for the store of one process."""
+        rows = self.db.read("SELECT value FROM meta WHERE name = 'mirrors'")
+        return str(rows[0][0]) if rows else ""
 
     def tape(self, *, key: bytes | None = None, since: int | None = None, until: int | None = None) -> Iterator[Point]:
         """Points with since <= at < until (microseconds), of one entity or of all, in order of (at, n, budget).
@@ -168,17 +177,19 @@ class Reader:
 
 
 class Store(Reader):
-    """The one writer. Used by the thread that opened it.
+    """The one writer. Used by the thread that opened it. mirrors: whose workers it mirrors (detector.mirror), if any.
 
     Raises StoreLocked when another process writes, StoreError when the file belongs to another profile or schema.
     """
 
-    def __init__(self, path: str | Path, *, profile: str, keep_dead_letters: int = KEEP_DEAD_LETTERS) -> None:
+    def __init__(
+        self, path: str | Path, *, profile: str, mirrors: str = "", keep_dead_letters: int = KEEP_DEAD_LETTERS
+    ) -> None:
         self._lock = WriterLock(Path(path))
         try:
             self.db = Database(path, SCHEMA, page_size=PAGE_SIZE)
             try:
-                self._bind(profile)
+                self._bind(profile, mirrors)
             except StoreError:
                 self.db.close()
                 raise
@@ -189,9 +200,15 @@ class Store(Reader):
         self._seen_version = -1
         self._waiting: tuple[Request, ...] = ()
 
-    def _bind(self, profile: str) -> None:
+    def _bind(self, profile: str, mirrors: str) -> None:
         with self.db.transaction("cannot be bound to a profile") as db:
+            begun = db.execute("SELECT 1 FROM meta WHERE name = 'profile'").fetchone() is not None
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('mirrors', ?)", ("" if begun else mirrors,))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('profile', ?)", (profile,))
+        mirrored = self.mirrors()
+        if mirrored != mirrors:
+            holds = f"mirrors the workers {mirrored}" if mirrored else "is the store of one process"
+            raise StoreError(f"{self.db.path} {holds}: give this one a store of its own (store.path)")
         bound = self.profile()
         if bound != profile:
             raise StoreError(
@@ -241,19 +258,23 @@ class Store(Reader):
         points: Iterable[Point] = (),
         asked: Mapping[int, int] | None = None,
         ticks: Mapping[PointId, int] | None = None,
+        placed: Iterable[Columns] = (),
         forget: Iterable[bytes] = (),
+        without_case: Iterable[bytes] = (),
     ) -> None:
         """One snapshot, all or nothing, durable when it returns: what changed since the last one.
 
         `rows`, `names`, `cases` and `extras` replace what is there under the same key. Saving the same again changes
         nothing, but for `asked`: queries by tick since the last snapshot. `ticks`: in which points were decided, where
-        that is not the one of their `at`. `forget` are entities that expired: their row, name and case go, their tape
-        stays until it is pruned.
+        that is not the one of their `at`. `placed` are points that are encoded already. `forget` are entities that
+        expired: their row, name and case go, their tape stays until it is pruned. `without_case` are those of which the
+        case alone goes.
         """
         gone = [(key,) for key in forget]
         with self.db.transaction("could not take the snapshot") as db:
             for table in ("rows", "names", "cases"):
                 db.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608  # a name from the line above
+            db.executemany("DELETE FROM cases WHERE key = ?", [(key,) for key in without_case])
             db.executemany(
                 "INSERT INTO rows VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row", rows
             )  # not OR REPLACE, which deletes and appends: an update in place writes half as much
@@ -264,7 +285,7 @@ class Store(Reader):
             db.executemany("INSERT OR REPLACE INTO extras VALUES (?, ?)", (extras or {}).items())
             db.executemany(
                 "INSERT OR REPLACE INTO tape(key, budget, n, at, level, point, tick) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                ((*_columns(p), (ticks or {}).get((p.key, p.n, p.budget))) for p in points),
+                chain(((*_columns(p), (ticks or {}).get((p.key, p.n, p.budget))) for p in points), placed),
             )
             (saved,) = db.execute("SELECT COALESCE(max(saved), 0) + 1 FROM asked").fetchone()
             db.executemany(
@@ -318,6 +339,12 @@ class Store(Reader):
             self._waiting = tuple(Request(id_, _POLICY.decode(policy), since) for id_, policy, since in rows)
             self._seen_version = version
         return self._waiting
+
+    def take_request(self, request: int) -> None:
+        """The policy is in the journal."""
+        with self.db.transaction("could not take a policy") as db:
+            db.execute("UPDATE requests SET state = 'taken' WHERE id = ?", (request,))
+        self._seen_version = -1
 
     def refuse_request(self, request: int, reason: str) -> None:
         with self.db.transaction("could not refuse a policy") as db:

@@ -75,9 +75,9 @@ def consumer(settings: KafkaSettings) -> Any:
     )
 
 
-def producer(settings: KafkaSettings) -> Any:
-    """Whoever sends a record by it knows that all brokers have it when it is acknowledged."""
-    return _connected(settings, KafkaProducer, acks="all", enable_idempotence=True, metrics_enabled=False)
+def producer(settings: KafkaSettings, **options: Any) -> Any:
+    """Whoever sends a record by it knows that all brokers have it when it is acknowledged. options: of kafka-python."""
+    return _connected(settings, KafkaProducer, acks="all", enable_idempotence=True, metrics_enabled=False, **options)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def test_sound_settings_are_taken(profile: Profile) -> None:
         ({"source": {"partitions": [0]}}, r"source\.partitions: workers share out all"),
         ({"source": {"on_gap": "continue"}}, "always refuses a gap"),
         ({"source": {"group": "g"}}, r"named by cluster\.name"),
+        ({"dashboard": {"serve": True}}, r"dashboard\.serve: no worker serves a dashboard"),
     ],
 )
 def test_what_workers_would_do_otherwise_is_refused(

@@ -17,6 +17,8 @@ from detector.cluster.names import Names
 from detector.cluster.partition import CASE, ROW, Row
 from detector.cluster.town import HELD
 from detector.decide import Case
+from detector.settings import Settings, load
+from detector.sources.kafka import KafkaSettings
 from tests.crash.stage import Run, Stage
 from tests.run.child import Child, command, until
 
@@ -77,6 +79,16 @@ class Fleet:
         """Asks all workers for another policy."""
         run = self.stage.new_run(f"policy-{since[:10]}", **self._sections, policy=policy)
         return command(f"policy apply --workers --since {since}", run.config)
+
+    def shown(self) -> Run:
+        """A dashboard of these workers."""
+        return self.stage.new_run("dashboard", **self._sections, dashboard={"port": 0})
+
+    def asked(self) -> tuple[Settings, KafkaSettings]:
+        """Their settings, and how brokers are reached."""
+        settings = load(self.first.config, {})
+        assert isinstance(settings.source, KafkaSettings)
+        return settings, settings.source
 
     def kill(self, number: int) -> None:
         self.children.pop(number).kill()

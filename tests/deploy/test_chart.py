@@ -22,8 +22,9 @@ from tests.deploy.reading import CHART, MANIFESTS, documents, of_kind, read
 FOUND = documents(MANIFESTS.read_text())
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-WORKERS = of_kind("StatefulSet", FOUND)["spec"]
-PODS = [WORKERS["template"], of_kind("Job", FOUND)["spec"]["template"]]
+SETS = {one["metadata"]["name"]: one["spec"] for one in FOUND if one["kind"] == "StatefulSet"}
+WORKERS, SHOWN = SETS["querywarden"], SETS["querywarden-dashboard"]
+PODS = [WORKERS["template"], SHOWN["template"], of_kind("Job", FOUND)["spec"]["template"]]
 CONTAINERS = [container for pod in PODS for container in pod["spec"]["containers"]]
 WORKER = WORKERS["template"]["spec"]["containers"][0]
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -81,6 +82,22 @@ def test_a_worker_has_a_folder_of_its_own_that_outlives_it() -> None:
     assert mounts[claim["metadata"]["name"]] == "/var/lib/querywarden"
     assert WORKERS["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
     assert WORKERS["template"]["spec"]["terminationGracePeriodSeconds"] > settings().delivery.drain_s
+
+
+def test_one_dashboard_has_a_folder_of_its_own_and_is_no_worker() -> None:
+    assert SHOWN["replicas"] == 1
+    (claim,) = SHOWN["volumeClaimTemplates"]
+    (container,) = SHOWN["template"]["spec"]["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == "/var/lib/querywarden"
+    labels = SHOWN["template"]["metadata"]["labels"].items()
+    assert SHOWN["selector"]["matchLabels"].items() <= labels
+    assert not WORKERS["selector"]["matchLabels"].items() <= labels
+    ports = [port["containerPort"] for port in container["ports"]]
+    assert ports == [settings().dashboard.port]
+    asked = container["livenessProbe"]["exec"]["command"][-1]
+    assert f"http://{settings().dashboard.host}:{settings().dashboard.port}/api/v1/ways" in asked
+    assert settings().of_workers
 
 
 def test_containers_start_commands_that_there_are() -> None:

@@ -28,6 +28,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "keda": FULL,
     "cpu": {**FULL, "autoscaling": {"enabled": True, "kind": "cpu"}},
     "closed": {"network": {"metricsFrom": []}, "secrets": []},
+    "shown": {"network": {"metricsFrom": []}, "dashboard": {"from": [{"podSelector": {}}]}},
+    "hidden": {"dashboard": {"enabled": False}},
     "bare": {"network": {"enabled": False}, "topics": {"enabled": False}},
 }
 OF_OTHERS = {"ScaledObject", "ServiceMonitor"}  # kinds that KEDA and Prometheus's operator bring

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -55,7 +56,16 @@ def test_ours_have_no_rights_and_write_only_their_folder(name: str) -> None:
     assert all(volume.endswith(f":{OWN}") for volume in written)
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if name != "dashboard"])
+def test_the_dashboard_reaches_the_broker_from_this_machine_and_has_a_folder_of_its_own() -> None:
+    service = SERVICES["dashboard"]
+    (broker,) = json.loads(service["environment"]["QUERYWARDEN_SOURCE__BROKERS"])
+    assert f"://{broker}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"127.0.0.1:{broker.rpartition(':')[2]}" in [port.rpartition(":")[0] for port in SERVICES["kafka"]["ports"]]
+    assert [volume for volume in service["volumes"] if OWN in volume] == [f"dashboard:{OWN}"]
+    assert "profiles" not in service
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_ours_start_commands_that_there_are(name: str) -> None:
     assert _parser().parse_args(SERVICES[name]["command"]).command
 

@@ -49,3 +49,11 @@ def test_each_worker_has_a_folder_and_a_port_of_its_own() -> None:
     _override(document, environ)
     assert document == {"store": {"path": "/var/lib/querywarden/worker-9471"}, "telemetry": {"port": 9471}}
     assert "querywarden/worker-%i" in service["StateDirectory"][0].split()
+
+
+def test_the_dashboard_has_a_folder_of_its_own() -> None:
+    service = unit("querywarden-dashboard.service")
+    document: dict[str, dict[str, object]] = {}
+    _override(document, dict(value.split("=", 1) for value in service["Environment"]))
+    assert document == {"store": {"path": "/var/lib/querywarden/dashboard"}}
+    assert "querywarden/dashboard" in service["StateDirectory"][0].split()

@@ -15,6 +15,7 @@ from detector.dashboard.reading import entity, health, queue
 from detector.dashboard.reading.casing import Told, alerts_of
 from detector.dashboard.reading.levels import calibrated, level_words, signal_words
 from detector.dashboard.reading.mapping import NO_MAP, map_of
+from detector.dashboard.reading.of_workers import of_workers
 from detector.dashboard.reading.people import Someone
 from detector.dashboard.reading.tapes import StoreTape, Tape
 from detector.dashboard.reading.view import Files, View, Views, marks_of
@@ -50,6 +51,7 @@ from detector.dashboard.whatif.preview import preview, side
 from detector.dashboard.whatif.trial import Trial, trial
 from detector.dashboard.whatif.weather import Weather, weather
 from detector.errors import SettingsError, StoreError
+from detector.mirror.standing import standing
 from detector.policy import Dated, Policy
 from detector.profile import artefact
 from detector.profile.artefact import Profile
@@ -322,11 +324,13 @@ class StoreBooks:
     def health(self) -> HealthWord:
         view = self._views.now()
         telemetry = self._settings.telemetry
-        found = health.asked(telemetry.host, telemetry.port)
-        if found is not None:
-            self._seen_at = time.time()
         with self._files.state() as reader, self._files.outbox() as outbox:
-            return health.health(
+            workers = reader.mirrors()
+            # A port of a worker would tell of its share alone.
+            found = None if workers else health.asked(telemetry.host, telemetry.port)
+            if found is not None:
+                self._seen_at = time.time()
+            word = health.health(
                 found,
                 reader,
                 outbox,
@@ -337,6 +341,7 @@ class StoreBooks:
                 watermark_at=view.columns.until,
                 seen_at=self._seen_at,
             )
+            return of_workers(word, workers, standing(reader), time.time()) if workers else word
 
     def request(self, change: Change) -> int:
         view = self._views.now()
@@ -351,11 +356,12 @@ class StoreBooks:
             alerts, policy, tape, verdicts = marks_of(reader, outbox)
             sinks = outbox.db.read("SELECT sum(seq), max(last_ack) FROM sink_positions")[0]
             letters = reader.db.read("SELECT max(seq) FROM dead_letters")[0]
+            told = standing(reader)
         return {
             "alerts": f"{alerts}/{verdicts}",
             "policy": policy,
             "tape": tape,
-            "health": f"{tape}/{sinks}/{letters}",
+            "health": f"{tape}/{sinks}/{letters}/{told.at if told else ''}",
         }
 
     def close(self) -> None:

@@ -9,6 +9,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: worker
 {{- end -}}
 
+{{- define "querywarden.dashboard" -}}
+app.kubernetes.io/name: querywarden
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: dashboard
+{{- end -}}
+
+{{/* Whether the dashboard answers. It may listen on loopback alone, where nobody outside of the pod can ask. */}}
+{{- define "querywarden.shown" -}}
+exec:
+  command:
+    - python
+    - -c
+    - import urllib.request; urllib.request.urlopen("http://127.0.0.1:9465/api/v1/ways", timeout=5)
+timeoutSeconds: 10
+{{- end -}}
+
 {{- define "querywarden.labels" -}}
 app.kubernetes.io/name: querywarden
 app.kubernetes.io/instance: {{ .Release.Name }}

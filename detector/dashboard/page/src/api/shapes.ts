@@ -142,6 +142,18 @@ export interface components {
             name: string;
         };
         /**
+         * Behind
+         * @description How far whoever reads a partition of a topic is behind its end. who: project, judge, deliver, or the mirror that
+         *         keeps this store; messages: at most so many; since: wall clock, since when its place has not moved.
+         */
+        Behind: {
+            messages: number;
+            partition: number;
+            since: number | null;
+            topic: string;
+            who: string;
+        };
+        /**
          * CaseRow
          * @description probability: of triage, null where it knows too little. said: the verdict that counts.
          */
@@ -307,8 +319,15 @@ export interface components {
         /**
          * HealthWord
          * @description reachable: whether the detector answered just now; the rest is null or empty where it did not.
+         *
+         *         cluster: the name of the workers where this is the dashboard of workers, else empty. Then `reachable` says whether
+         *         their mirror is up to date, workers how many of them the brokers count (null: not known), and behind where they are.
          */
         HealthWord: {
+            /** @default [] */
+            behind: components["schemas"]["Behind"][];
+            /** @default  */
+            cluster: string;
             drift: components["schemas"]["Drift"][];
             entities: number;
             lag_s: number | null;
@@ -326,6 +345,8 @@ export interface components {
             version: string;
             watermark_at: number | null;
             without_identity: number | null;
+            /** @default null */
+            workers: number | null;
         };
         /**
          * Histogram
@@ -710,6 +731,7 @@ export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditState = components['schemas']['AuditState'];
 export type Audited = components['schemas']['Audited'];
 export type Because = components['schemas']['Because'];
+export type Behind = components['schemas']['Behind'];
 export type CaseRow = components['schemas']['CaseRow'];
 export type CaseView = components['schemas']['CaseView'];
 export type Change = components['schemas']['Change'];

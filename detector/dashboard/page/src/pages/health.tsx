@@ -24,25 +24,30 @@ function All({ of }: { of: S.HealthWord }) {
   return (
     <>
       <div class={well ? "verdict-line is-well" : "verdict-line is-ill"} role="status">
-        <strong>{of.reachable ? `The detector is ${of.state === "ok" ? "well" : of.state}` : "The detector does not answer"}</strong>
+        <strong>{standing(of)}</strong>
         {of.reasons.map((reason) => (
           <p key={reason}>{reason}</p>
         ))}
-        {!of.reachable && <p>What stands below was read from its store. Start `querywarden run`, or see whether it still runs.</p>}
+        {!of.reachable && !of.cluster && <p>What stands below was read from its store. Start `querywarden run`, or see whether it still runs.</p>}
+        {!of.reachable && of.cluster && <p>`querywarden dashboard` starts it again and again; its log says why it ended.</p>}
       </div>
       <dl class="figures panel">
         <Figure name="Behind the log" note={of.watermark_at === null ? "" : <>read up to <Time at={ofLog(of.watermark_at)} /></>}>
           {of.lag_s === null ? NONE : span(of.lag_s)}
         </Figure>
-        <Figure name="Queries a second" note={`${count(of.queries)} in all`}>
+        <Figure name={of.cluster ? "Records a second" : "Queries a second"} note={of.cluster ? "shared out to workers" : `${count(of.queries)} in all`}>
           {of.rate === null ? NONE : of.rate.toFixed(1)}
         </Figure>
-        <Figure name="Records" note={`${count(letters)} of them dead letters`}>
-          {count(of.records)}
-        </Figure>
-        <Figure name="Without identity" note="they are judged as nobody">
-          {percent(of.without_identity)}
-        </Figure>
+        {!of.cluster && (
+          <>
+            <Figure name="Records" note={`${count(letters)} of them dead letters`}>
+              {count(of.records)}
+            </Figure>
+            <Figure name="Without identity" note="they are judged as nobody">
+              {percent(of.without_identity)}
+            </Figure>
+          </>
+        )}
         <Figure name="State" note={`${count(of.entities)} entities, ${several(of.tape_points, "point")} of the tape`}>
           {bytes(of.store_bytes)}
         </Figure>
@@ -50,9 +55,21 @@ function All({ of }: { of: S.HealthWord }) {
           {of.version || NONE}
         </Figure>
       </dl>
+      {of.cluster && (
+        <section class="panel" aria-labelledby="behind">
+          <h2 id="behind">How far each stage is</h2>
+          <Stages of={of} />
+        </section>
+      )}
       <div class="halves">
         <section class="panel" aria-labelledby="sinks">
           <h2 id="sinks">Where alerts go</h2>
+          {of.cluster && (
+            <p>
+              Workers deliver, and how each sink stands is told by their ports alone. What not all sinks have is what `deliver` has
+              left above. Listed here is where this dashboard hands its audit over.
+            </p>
+          )}
           {of.sinks.length === 0 ? (
             <Nothing title="No sink is known">Either none is set, or the detector does not answer.</Nothing>
           ) : (
@@ -113,5 +130,49 @@ function All({ of }: { of: S.HealthWord }) {
         )}
       </section>
     </>
+  );
+}
+
+function standing(of: S.HealthWord): string {
+  if (of.cluster === "") return of.reachable ? `The detector is ${of.state === "ok" ? "well" : of.state}` : "The detector does not answer";
+  if (!of.reachable) return "The mirror of the workers is away: this is what it said last";
+  const run = of.workers === null ? "How many workers run is not known" : `${several(of.workers, "worker")} ${of.workers === 1 ? "runs" : "run"}`;
+  return of.state === "ok" ? `${run}, and none stands still` : run;
+}
+
+const STAGES: Record<string, string> = {
+  project: "reads the log and shares it out",
+  judge: "judges (its place moves when it saves)",
+  deliver: "brings alerts to the sinks",
+  mirror: "writes what this dashboard shows",
+};
+
+/** Of each stage and topic all that is left, and the partition that has most of it. */
+function Stages({ of }: { of: S.HealthWord }) {
+  const topics = new Map<string, S.Behind[]>();
+  for (const one of of.behind) {
+    const key = `${one.who} ${one.topic}`;
+    topics.set(key, [...(topics.get(key) ?? []), one]);
+  }
+  const rows = [...topics.entries()].map(([key, all]) => {
+    const most = all.reduce((a, b) => (b.messages > a.messages ? b : a));
+    const stands = all.filter((one) => one.since !== null).map((one) => one.since as number);
+    return { key, most, all, left: all.reduce((sum, one) => sum + one.messages, 0), since: stands.length > 0 ? Math.min(...stands) : null };
+  });
+  if (rows.length === 0) return <Nothing title="Not known">The brokers do not answer, or nobody has asked them yet.</Nothing>;
+  return (
+    <Table
+      name="How far each stage is"
+      rows={rows}
+      id={(row) => row.key}
+      columns={[
+        { head: "Stage", cell: (row) => <span title={STAGES[row.most.who] ?? ""}>{row.most.who}</span> },
+        { head: "Topic", cell: (row) => <span class="mono">{row.most.topic}</span> },
+        { head: "Partitions", num: true, wide: true, cell: (row) => count(row.all.length) },
+        { head: "Messages left", num: true, cell: (row) => count(row.left) },
+        { head: "Most in", cell: (row) => (row.left === 0 ? NONE : `partition ${row.most.partition}: ${count(row.most.messages)}`) },
+        { head: "Not moved since", cell: (row) => (row.since === null ? NONE : <Time at={ofWall(row.since)} how="second" />) },
+      ]}
+    />
   );
 }

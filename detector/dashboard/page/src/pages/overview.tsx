@@ -132,5 +132,6 @@ export function Overview() {
 }
 
 function state(of: S.HealthWord): string {
+  if (of.cluster !== "") return of.reachable ? `the workers are ${of.state === "ok" ? "well" : of.state}` : "the mirror of the workers is away";
   return of.reachable ? `the detector is ${of.state === "ok" ? "well" : of.state}` : "the detector does not answer";
 }
