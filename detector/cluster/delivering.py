@@ -17,13 +17,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
-from detector.cluster.entry import Entry
+from detector.cluster.entry import Entry, heartbeat_s
 from detector.cluster.names import Names
 from detector.run.outbox import Outbox
 from detector.settings import Settings
 
 READ_MS = 500
-HEARTBEATS = 5
 
 
 async def deliver(
@@ -41,7 +40,7 @@ async def deliver(
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         session_timeout_ms=session_ms,
-        heartbeat_interval_ms=session_ms // HEARTBEATS,
+        heartbeat_interval_ms=int(1000 * heartbeat_s(settings.cluster.session_s)),
     )
     sinks = [sink.name for sink in settings.sinks]
     reached: dict[Any, int] = {}  # in the outbox, not committed
