@@ -176,16 +176,16 @@ def page(found: Mapping[str, Any]) -> str:
             f"`python -m bench.cluster`. A real broker on the same machine, {found['partitions']} partitions, "
             f"{found['records']:,} records (64 inputs, 10 probabilities). Workers as they are, from the log to results "
             "that are judged, with a snapshot every 30 s; reading alone is kafka-python, each value decoded into a "
-            f"typed msgspec struct. The log has {found['dense']:,.0f} records a second of its own time; beside it one of "
-            f"a month. Medians of {found['rounds']} rounds, [least, most] in brackets.",
+            f"typed msgspec struct. The log has {found['dense']:,.0f} records a second of its own time; beside it one "
+            f"of a month. Medians of {found['rounds']} rounds, [least, most] in brackets.",
             "",
             table(["", "records a second", "µs of processor time a record", "µs of the broker's"], rows),
             "",
             f"Of the throughput of reading alone, one worker has {spread(found['ratio'], '{:.2f}')}; by processor time "
             f"{spread(found['processor_ratio'], '{:.2f}')}. Two workers have {spread(found['second'], '{:.2f}')} times "
             "the throughput of one, on a machine whose cores they share with the broker. A month at once, in which "
-            f"nearly every query has a tick of its own, takes {spread(found['month_ratio'], '{:.2f}')} times as long. Load "
-            f"average of the two cores at the end: {found['load']:.1f}.",
+            f"nearly every query has a tick of its own, takes {spread(found['month_ratio'], '{:.2f}')} times as long. "
+            f"Load average of the two cores at the end: {found['load']:.1f}.",
             "",
             f"A partition of {found['entities']:,} clients, all of them changed, is saved in {found['saved_s']:.1f} s, "
             f"and opened by another worker in {found['opened_s']:.1f} s.",
