@@ -85,7 +85,7 @@ servers: $(READY)
 
 check: $(READY)
 	$(MAKE) -j2 lint kernels
-	$(BIN)/python -m pytest -n $(WORKERS) tests/docs
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not server' tests/docs
 
 lint: $(READY)
 	$(BIN)/ruff check .

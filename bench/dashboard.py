@@ -3,7 +3,8 @@
 python -m bench.dashboard [--clients N]
 
 The clients are those of `querywarden demo`, each many times under another name, somewhere in 30 days: honest ones, and
-three in a thousand who attack. Tape, rows and alerts are in a store on disk, as a detector leaves them.
+three in a thousand who attack. Tape, rows and alerts are in a store on disk, as a detector leaves them. The same is
+asked where the tape is read in the store, and where it is read in a PostgreSQL (Debian's) that has a copy of it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ import msgspec
 import numpy as np
 
 from bench.results import BUILD, INK, LINE, OURS, figure, save, save_plot, say, table
+from detector.dashboard.keeping.history import History
+from detector.dashboard.keeping.opening import opened
 from detector.dashboard.reading.books import StoreBooks
+from detector.dashboard.reading.tapes import Tape
 from detector.dashboard.shapes import Ask, Change, Sort, ThresholdAt
 from detector.dashboard.whatif.columns import Columns
 from detector.dashboard.whatif.drafting import changed
 from detector.dashboard.whatif.trial import in_full, trial
 from detector.decide import NO_CASE, decide
 from detector.entities import Name, entity_key
+from detector.levels import TICK_US
 from detector.policy import Dated, Policy
 from detector.profile import artefact
 from detector.profile.artefact import Profile
@@ -36,6 +41,7 @@ from detector.run.outbox import Outbox
 from detector.run.store import Reader, Store
 from detector.settings import Settings, settings_of
 from detector.tape import FLOOR, Point
+from tests.servers.postgres import postgres
 
 FOLDER = BUILD / "dashboard"
 CLIENTS, DAYS, ATTACKERS = 100_000, 30, 0.003
@@ -70,7 +76,12 @@ def main() -> None:
     store = FOLDER / f"many-{given.clients}"
     if not store.exists():
         made(store, profile, given.clients)
-    found = measured(settings(store), profile, given.clients)
+    with postgres() as url:
+        history = History(opened(url), store, profile, DAYS + 10)
+        copied = timed_copy(history)
+        kept = {"postgres": measured(settings(store), profile, given.clients, history), "copied": copied}
+        history.close()
+    found = measured(settings(store), profile, given.clients) | kept
     save("dashboard", found, page(found))
     save_plot("dashboard", drawn(found))
 
@@ -111,7 +122,16 @@ def made(folder: Path, profile: Profile, clients: int) -> None:
                     points=[point for *_, points in mine for point in points],
                 )
                 outbox.put(one for *_, points in mine for one in _alerts(profile, policy, points))
+        store.save(positions={}, rows=[], asked=_asked(store, profile, people, clients))
     partial.rename(folder)
+
+
+def _asked(store: Store, profile: Profile, people: Sequence[Someone], clients: int) -> dict[int, int]:
+    """Queries of all clients, evenly over the time of the tape."""
+    rows = np.frombuffer(b"".join(one.row for one in people), profile.entities("client").dtype)
+    low, high = store.db.read("SELECT min(at), max(at) FROM tape")[0]
+    ticks = range(low // TICK_US, high // TICK_US + 1)
+    return dict.fromkeys(ticks, max(int(rows["n"].sum()) * clients // len(people) // len(ticks), 1))
 
 
 def _people() -> list[Someone]:
@@ -148,10 +168,21 @@ def _alerts(profile: Profile, policy: Policy, points: Sequence[Point]) -> Iterat
 # -- what is measured
 
 
-def measured(given: Settings, profile: Profile, clients: int) -> dict[str, Any]:
+def timed_copy(history: History) -> dict[str, float]:
+    """All of a store that nobody copied before, and what comes after every snapshot: hardly anything."""
+    say("copying it to PostgreSQL")
+    began, began_cpu = time.perf_counter(), time.process_time()
+    history.copy()
+    took = {"s": time.perf_counter() - began, "cpu_s": time.process_time() - began_cpu}
+    began = time.perf_counter()
+    history.copy()
+    return took | {"again_ms": 1e3 * (time.perf_counter() - began)}
+
+
+def measured(given: Settings, profile: Profile, clients: int, tape: Tape | None = None) -> dict[str, Any]:
     say("reading it")
     began, began_cpu = time.perf_counter(), time.process_time()
-    books = StoreBooks(given, profile, check_s=1e9)
+    books = StoreBooks(given, profile, tape, check_s=1e9)
     overview = books.overview()
     opened = {"s": time.perf_counter() - began, "cpu_s": time.process_time() - began_cpu}
     columns = books.columns()
@@ -195,6 +226,8 @@ def previews(books: StoreBooks) -> list[dict[str, Any]]:
                 "cpu_ms": sorted(cpu_ms),
                 "alerts": sum(seen.would.values()),
                 "flips_in": alerted,
+                "held": seen.held_would,
+                "storms": seen.storms_would,
             }
         )
     return found
@@ -275,35 +308,31 @@ def _timed(ask: Callable[[], object]) -> dict[str, float]:
 
 
 def page(found: Mapping[str, Any]) -> str:
+    kept, copied = found["postgres"], found["copied"]
     slow, waited = (max(one[of][-1] for one in found["previews"]) for of in ("cpu_ms", "ms"))
-    opened = found["opened"]
-    rows: list[Sequence[object]] = [
-        (f"{one['score']:.2f}", f"{one['alerts']:,}", f"{one['flips_in']:,}", f"{one['cpu_ms'][-1]:.0f}",
-         f"{one['ms'][0]:.0f}")
-        for one in found["previews"]
-    ]  # fmt: skip
-    head = ["threshold", "alerts of 30 days", "clients who flip in", "ms of processor, most", "ms on the clock, least"]
-    previews_ = table(head, rows)
-    rows = [
-        (f"{one['score']:.2f}", f"{one['decisions']:,}", "yes" if one["same"] else "no", one["asked"],
-         f"{one['ms']:.0f}", f"{one['all_ms']:,.0f}")
-        for one in found["exact"]
-    ]  # fmt: skip
-    exact_ = table(["threshold", "decisions", "the same", "`decide` asked", "ms", "ms, of every point"], rows)
-    of = ("median_cpu", "p95_cpu", "median", "p95")
-    rows = [(name, *(f"{one[what]:.1f}" for what in of)) for name, one in found["requests"].items()]
-    head = ["request", "ms of processor, median", "95th percentile", "ms on the clock, median", "95th percentile"]
+    began = found["opened"]
     said = (
         f"`python -m bench.dashboard`. {found['clients']:,} clients, {found['points']:,} points of the tape over "
         f"{found['days']:.0f} days; {found['never']:,} clients never rose above the tape's floor. The clients are "
         "those of `querywarden demo`, each many times under another name; three in a thousand attack. The store has "
-        f"{found['store_bytes'] / 2**20:,.0f} MiB. Its tape takes {found['bytes'] / 2**20:,.0f} MiB of memory, and "
-        f"{opened['cpu_s']:.1f} s of processor time to read when the dashboard starts. Other work ran on the machine's "
-        "two processors meanwhile, so what the clock says depends on the moment."
+        f"{found['store_bytes'] / 2**20:,.0f} MiB. Its tape takes {found['bytes'] / 2**20:,.0f} MiB of memory. "
+        "Other work ran on the machine's two processors meanwhile, so what the clock says depends on the moment."
     )
+    starts = table(
+        ["when the dashboard starts", "s of processor", "s on the clock"],
+        [
+            ("it reads the tape and all rows of the store", f"{began['cpu_s']:.1f}", f"{began['s']:.1f}"),
+            ("the tape from PostgreSQL, the rows from the store", f"{kept['opened']['cpu_s']:.1f}",
+             f"{kept['opened']['s']:.1f}"),
+            ("once: all of the tape is copied to PostgreSQL", f"{copied['cpu_s']:.1f}", f"{copied['s']:.1f}"),
+        ],
+    )  # fmt: skip
+    again = f"After that, a look for what is new in the store takes {copied['again_ms']:.0f} ms."
     previewed = (
         f"Asked for: {found['asked_ms']['preview']} ms. The slowest took {slow:.0f} ms of processor time, and "
-        f"{waited:.0f} ms on the clock."
+        f"{waited:.0f} ms on the clock; over the tape from PostgreSQL, which is the same in memory, "
+        f"{max(one['cpu_ms'][-1] for one in kept['previews']):.0f} and "
+        f"{max(one['ms'][-1] for one in kept['previews']):.0f} ms. Storms are in it: what was held is no alert."
     )
     requested = (
         f"Asked for: lists within {found['asked_ms']['list']} ms at the 95th percentile. {REQUESTS} of each kind, "
@@ -311,9 +340,37 @@ def page(found: Mapping[str, Any]) -> str:
     )
     plot = "![Milliseconds of a preview by threshold](dashboard.png)"
     decided = "The decisions are those of `decide` asked about every point (processor time):"
-    dragged, asked = "## A preview while a threshold is dragged", "## Requests"
-    parts = ["# What the dashboard asks of the tape", said, dragged, previewed, previews_, plot, decided, exact_]
-    return "\n\n".join([*parts, asked, requested, table(head, rows)])
+    parts = ["# What the dashboard asks of the tape", said, starts, again, "## A preview while a threshold is dragged"]
+    parts += [previewed, _previews(found), plot, decided, _exact(found), "## Requests", requested]
+    return "\n\n".join([*parts, _requests(found), "With the tape in PostgreSQL:", _requests(kept)])
+
+
+def _previews(found: Mapping[str, Any]) -> str:
+    head = ["threshold", "alerts of 30 days", "held", "storms", "clients who flip in", "ms of processor, most"]
+    rows: list[Sequence[object]] = [
+        (f"{one['score']:.2f}", f"{one['alerts']:,}", f"{one['held']:,}", f"{one['storms']:,}",
+         f"{one['flips_in']:,}", f"{one['cpu_ms'][-1]:.0f}", f"{one['ms'][0]:.0f}")
+        for one in found["previews"]
+    ]  # fmt: skip
+    return table([*head, "ms on the clock, least"], rows)
+
+
+def _exact(found: Mapping[str, Any]) -> str:
+    rows: list[Sequence[object]] = [
+        (f"{one['score']:.2f}", f"{one['decisions']:,}", "yes" if one["same"] else "no", one["asked"],
+         f"{one['ms']:.0f}", f"{one['all_ms']:,.0f}")
+        for one in found["exact"]
+    ]  # fmt: skip
+    return table(["threshold", "decisions", "the same", "`decide` asked", "ms", "ms, of every point"], rows)
+
+
+def _requests(found: Mapping[str, Any]) -> str:
+    of = ("median_cpu", "p95_cpu", "median", "p95")
+    rows: list[Sequence[object]] = [
+        (name, *(f"{one[what]:.1f}" for what in of)) for name, one in found["requests"].items()
+    ]
+    head = ["request", "ms of processor, median", "95th percentile", "ms on the clock, median", "95th percentile"]
+    return table(head, rows)
 
 
 def drawn(found: Mapping[str, Any]) -> Any:

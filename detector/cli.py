@@ -349,7 +349,7 @@ def _digest(arguments: argparse.Namespace) -> list[str]:
 
     profile = artefact.load(arguments.profile)
     decode = _decoder(arguments, only=profile.summary.only, model=profile.summary.model)
-    since = None if arguments.since is None else _moment(arguments.since)
+    since = None if arguments.since is None else upkeep.moment(arguments.since)
     with Progress("digest") as progress:
         progress.stage("replaying")
         found = digest(profile, read_logs(arguments.log, progress.add), decode, since)
@@ -360,7 +360,7 @@ def _policy_apply(arguments: argparse.Namespace) -> int:
     from detector.profile import artefact
     from detector.run.store import request_policy
 
-    since = _moment(arguments.since) if arguments.since else None
+    since = upkeep.moment(arguments.since) if arguments.since else None
     if arguments.workers:
         well, said = workers.apply(arguments, _settings, since)
         _say(said)
@@ -407,18 +407,6 @@ def _decoder(arguments: argparse.Namespace, *, only, model):  # type: ignore[no-
     from detector.pseudonyms import decoder
 
     return decoder(arguments.format, upkeep.secret_of(arguments.pseudonyms), only, model)
-
-
-def _moment(text: str) -> int:
-    """`--since` in microseconds."""
-    from datetime import datetime
-
-    from detector.settings import micros
-
-    try:
-        return micros(datetime.fromisoformat(text))
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"--since: {text!r} is not an RFC 3339 time with an offset") from error
 
 
 def _only(text: str):  # type: ignore[no-untyped-def]

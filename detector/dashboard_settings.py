@@ -52,8 +52,10 @@ class DashboardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     port: the port of it; 0 takes a free one.
     public_url: how browsers reach it, where a reverse proxy stands before it, such as `https://watch.example`.
     proxies: addresses of reverse proxies; what they say of who asked (`X-Forwarded-For`) is believed.
-    database: the URL of a PostgreSQL database, `postgresql://USER:PASSWORD@HOST/NAME`, for drafts, audit, sessions and
-    tokens. Unset: the file `dashboard.sqlite` in the folder of the store.
+    database: the URL of a PostgreSQL database, `postgresql://USER:PASSWORD@HOST/NAME`, for drafts, audit,
+    sessions, tokens and the scores. Unset: the file `dashboard.sqlite` in the folder of the store.
+    history_days: days of log time for which a PostgreSQL `database` keeps the scores too, so that another policy can be
+    tried on more than the store keeps. Unset: `store.tape_days`.
     review: whether a second person must approve a draft before it can be applied.
     session_h: hours after which one has to log in again.
     local: table `name`, `password_hash`: the one account that needs no provider.
@@ -67,6 +69,7 @@ class DashboardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     public_url: Annotated[str, Meta(pattern="^https?://[^/]+$")] | None = None
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     database: Secret | None = None
+    history_days: Annotated[int, Meta(ge=1, le=3_650)] | None = None
     review: bool = False
     session_h: Annotated[float, Meta(gt=0, le=720)] = 8.0
     local: LocalSettings | None = None

@@ -133,11 +133,12 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         return _verify_audit(settings)
     journal_log.configure(settings.telemetry.log_level, settings.telemetry.log_json)
     from detector.dashboard.reading.books import make_books
-    from detector.dashboard.serving import check, serve
+    from detector.dashboard.serving import check, history, serve
 
     check(settings.dashboard)
+    books = make_books(settings, history(settings))
     until = sys.stdin.buffer.read if arguments.until_stdin_ends else None
-    serve(settings.dashboard, make_books(settings), Path(settings.store.path), _say, until=until)
+    serve(settings.dashboard, books, Path(settings.store.path), _say, until=until)
     return 0
 
 

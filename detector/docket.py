@@ -10,6 +10,7 @@ from detector import reasons
 from detector.alert import ATTACKS, NO_PROMISE, Alert
 from detector.decide import NO_CASE, Case, Decision, decide
 from detector.learned.population import Settled
+from detector.logs.times import microseconds
 from detector.policy import Dated, Policy, in_force, level_of_class
 from detector.profile.succession import Succession
 from detector.storm import Passed, Waiting, held
@@ -74,9 +75,10 @@ class Docket:
 
 def stamped(alert: Alert, settled: Settled | None) -> Alert:
     """The alert, which says so if its promise was void by its time. Known when its tick has come, not before."""
-    if settled is None or settled.void_at is None or settled.watch.void_since is None or alert.promise.share is None:
+    if settled is None or alert.promise.share is None:
         return alert
-    if alert.at < reasons.rfc3339(settled.void_at):
+    since = settled.void_since(microseconds(alert.at))
+    if since is None:
         return alert
-    state = f"void since {reasons.rfc3339(settled.watch.void_since)}"
+    state = f"void since {reasons.rfc3339(since)}"
     return msgspec.structs.replace(alert, promise=msgspec.structs.replace(alert.promise, state=state))

@@ -6,6 +6,7 @@ stream was cut into chunks. Both runners and `replay` drive this.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +35,7 @@ from detector.query import ABSENT, I64, U8, UNREAD, Batch, Chunk, DeadLetter, Qu
 from detector.rings.accounts import ACCOUNT, RING
 from detector.spanning import Spanning, Spans
 from detector.storm import Sky
-from detector.tape import Point
+from detector.tape import Point, PointId
 from features import NUMBERS
 from features.contract import DIMS
 
@@ -64,6 +65,8 @@ class Step:
     other_versions: int = 0
     unanswered: int = 0
     news: list[News] = field(default_factory=list)  # of the population, at the close of days
+    asked: Counter[int] = field(default_factory=Counter)  # queries by tick: what storms are expected by
+    ticks: dict[PointId, int] = field(default_factory=dict)  # in which points were decided, if not in that of `at`
 
 
 class State(msgspec.Struct, frozen=True):
@@ -398,6 +401,7 @@ class Pipeline:
                 kept = queries if len(part.kept) == len(queries) else [queries[i] for i in part.kept.tolist()]
                 additive = part.bins[:, self._kit.additive]
                 self._spans.asked(kept, ticks, batch.at[part.kept], additive, people)
+                step.asked.update(ticks.tolist())
             pointed = np.searchsorted(part.kept, [i for i, _ in part.points])
             self._judge([point for _, point in part.points], ticks[pointed].tolist(), step)
             if self.population is not None:
@@ -446,6 +450,9 @@ class Pipeline:
 
     def _judge(self, points: Sequence[Point], ticks: Sequence[int], step: Step) -> None:
         step.points.extend(points)
+        for point, tick in zip(points, ticks, strict=True):
+            if tick != point.at // TICK_US:
+                step.ticks[point.key, point.n, point.budget] = tick
         if self.population is not None:
             for point, tick in zip(points, ticks, strict=True):
                 if point.kind == "client" and point.score >= self._suspicion:

@@ -165,5 +165,10 @@ def rings_of(profile: Profile) -> RingLevel | None:
 
 
 def storms_of(profile: Profile) -> Storms:
+    return Storms(profile.summary.model, profile.summary.id, openings_per_query(profile))
+
+
+def openings_per_query(profile: Profile) -> float:
+    """How many openings the promise lets honest clients expect a query."""
     s = profile.summary
-    return Storms(s.model, s.id, (s.promise or 0.0) * s.clients / max(s.queries, 1))
+    return (s.promise or 0.0) * s.clients / max(s.queries, 1)

@@ -9,19 +9,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil, exp, sqrt
-from typing import Literal, NamedTuple
+from math import ceil
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from detector.alert import ATTACKS, NO_PROMISE, TECHNIQUES, Alert, Entity, Reason, stable_id
+from detector.alert import (
+    ATTACKS,
+    NO_PROMISE,
+    TECHNIQUES,
+    Action,
+    Alert,
+    Entity,
+    Kind,
+    Reason,
+    Severity,
+    stable_id,
+)
 from detector.levels import TICK_US
+from detector.openings import NO_STORM, Counted, reached
 from detector.policy import Dated, Policy, in_force
 from detector.reasons import RELEASE, after_release, rfc3339
 
-TAIL = 1e-6  # a count of openings that chance gives to one window in a million is no chance
 MEMBERS = 32  # named in the alert
-MOST = 4_096  # openings that are remembered of a signal: beyond that a storm is one anyway
 NO_SIGNAL = "score"  # of an alert without a single strong reason
 
 
@@ -75,11 +85,11 @@ class Storms:
         self.restore(Sky())
 
     def state(self) -> Sky:
-        recent = {signal: dict(found) for signal, found in self._recent.items()}
+        recent = {signal: dict(of.recent) for signal, of in self._of.items()}
         return Sky(recent, dict(self._raging), dict(self._asked), tuple(self._openings), tuple(self._waiting))
 
     def restore(self, sky: Sky) -> None:
-        self._recent = {signal: dict(found) for signal, found in sky.recent.items()}
+        self._of = {signal: Counted(found) for signal, found in sky.recent.items()}
         self._raging, self._asked = dict(sky.raging), Counter[int](sky.asked)
         self._openings, self._waiting = list(sky.openings), list(sky.waiting)
 
@@ -111,44 +121,33 @@ class Storms:
                 yield Passed(one.key, one.alert, storming)
             yield from self._broken_out(tick, [opening for opening in counted if opening.tick == tick], policies)
         yield from self._calmed(before, policies)
-        oldest = before - max(_ticks(dated.policy) for dated in policies)
+        oldest = before - max(ticks_of(dated.policy) for dated in policies)
         for tick in [tick for tick in self._asked if tick < oldest]:
             del self._asked[tick]
 
     def _broken_out(self, tick: int, openings: list[Opening], policies: Sequence[Dated]) -> Iterator[Passed]:
         """Counts the openings of a tick; a storm that they make begins with the next."""
         policy = in_force(policies, (tick + 1) * TICK_US)
-        window = _ticks(policy)
-        for one in openings:
-            found = self._recent.setdefault(one.signal, {})
-            found.pop(one.entity, None)  # the newest come last
-            found[one.entity] = one.tick
+        window = ticks_of(policy)
         for signal in dict.fromkeys(one.signal for one in openings):
-            found = self._recent[signal]
-            over = sum(at <= tick - window for at in found.values())
-            for entity in [*found][: max(over, len(found) - MOST)]:
-                del found[entity]
-            limit = self._limit(policy, tick, window)
-            if signal not in self._raging and limit is not None and len(found) >= limit:
+            of = self._of.setdefault(signal, Counted())
+            of.take(tick, [one.entity for one in openings if one.signal == signal], window)
+            if signal in self._raging:
+                continue
+            asked = sum(count for at, count in self._asked.items() if tick - window < at <= tick)
+            limit = reached(len(of.recent), policy.storm.at_least, self._per_query * asked)
+            if limit != NO_STORM:
                 self._raging[signal] = Raging(tick + 1, limit, window)
-                yield Passed(None, self._told("open", signal, tick + 1, policy, len(found)), False)
+                yield Passed(None, self._told("open", signal, tick + 1, policy, len(of.recent)), False)
 
     def _calmed(self, tick: int, policies: Sequence[Dated]) -> Iterator[Passed]:
         """Ends the storms of which, by this tick, too few openings are left in the window."""
         for signal, storm in sorted(self._raging.items()):
-            keep = ceil(storm.limit / 2)
-            newest = sorted(self._recent[signal].values())[-keep:]
-            ends = max(newest[0] + storm.window + 1, storm.since) if len(newest) == keep else storm.since
-            if ends <= tick:
-                policy = in_force(policies, ends * TICK_US)
-                yield Passed(None, self._told("resolve", signal, ends, policy, keep - 1), False)
-                del self._raging[signal], self._recent[signal]
-
-    def _limit(self, policy: Policy, tick: int, window: int) -> int | None:
-        if policy.storm.at_least == 0:
-            return None
-        asked = sum(count for at, count in self._asked.items() if tick - window < at <= tick)
-        return max(policy.storm.at_least, least_unlikely(self._per_query * asked))
+            over = self._of[signal].over_at(storm.since, storm.limit, storm.window)
+            if over <= tick:
+                policy, left = in_force(policies, over * TICK_US), ceil(storm.limit / 2) - 1
+                yield Passed(None, self._told("resolve", signal, over, policy, left), False)
+                del self._raging[signal], self._of[signal]
 
     def _told(self, action: Literal["open", "resolve"], signal: str, tick: int, policy: Policy, count: int) -> Alert:
         storm, at = self._raging[signal], tick * TICK_US
@@ -168,7 +167,7 @@ class Storms:
             case_id=stable_id(self._model, "population", signal, "case", str(storm.since)),
             at=rfc3339(at),
             model=self._model,
-            entity=Entity("population", signal, tuple(sorted(self._recent[signal])[:MEMBERS])),
+            entity=Entity("population", signal, tuple(sorted(self._of[signal].recent)[:MEMBERS])),
             severity="high",
             score=float(count),
             threshold=float(storm.limit),
@@ -183,7 +182,20 @@ class Storms:
         )
 
 
-def held(case: str, alert: Alert, storming: bool) -> tuple[str, bool]:
+class Said(Protocol):
+    """Of an alert, what tells whether it is held."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def action(self) -> Action: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def case_id(self) -> str: ...
+
+
+def held(case: str, alert: Said, storming: bool) -> tuple[str, bool]:
     """The entity's held case from now on ("" for none), and whether this alert is held. `case`: the one held so far.
 
     Budgets are told, and who is critical. A held case that rises when the storm is over is told from then on.
@@ -201,22 +213,6 @@ def signal_of(alert: Alert) -> str:
     return next((reason.signal for reason in alert.reasons if reason.signal != RELEASE), NO_SIGNAL)
 
 
-def least_unlikely(expected: float) -> int:
-    """The least count that a Poisson law of this mean reaches with a probability of at most TAIL.
-
-    >>> least_unlikely(0.01), least_unlikely(1.0), least_unlikely(20.0)
-    (3, 10, 46)
-    """
-    if expected > 500:  # exp would vanish; six standard deviations are as rare
-        return ceil(expected + 6 * sqrt(expected))
-    k, term = 0, exp(-expected)
-    below = term
-    while 1.0 - below > TAIL:
-        k += 1
-        term *= expected / k
-        below += term
-    return k + 1
-
-
-def _ticks(policy: Policy) -> int:
+def ticks_of(policy: Policy) -> int:
+    """The window of a storm, in ticks."""
     return ceil(policy.storm.window_s * 1e6 / TICK_US)

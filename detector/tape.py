@@ -6,6 +6,7 @@ Below FLOOR all scores are one: what one honest client in thirty shows in a sing
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import msgspec
 
@@ -20,6 +21,9 @@ TOP_SCORE = LINEAR * math.exp((TOP_LEVEL - LINEAR_LEVELS) / LOG_LEVELS)
 FLOOR = 0.75
 FALL = 16  # steps
 REFRESH_US = 300_000_000  # an entity above level 0 leaves a point at least every five minutes in which it asks
+
+
+PointId: TypeAlias = tuple[bytes, int, bool]  # key, n and budget of a point
 
 
 class Exposed(msgspec.Struct, frozen=True, gc=False):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from detector import workers
 from detector.errors import SettingsError, StoreLocked, nearest_name
 from detector.secret import Secret
 
@@ -37,6 +38,7 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
 
     forget = made(commands, "forget", "erase what is kept of a client", _forget)
     forget.add_argument("--kind", default="client", help="client (default), or the group that is judged")
+    forget.add_argument("--workers", action="store_true", help="by all workers (docs/cluster.md)")
     forget.add_argument("--keep-alerts", action="store_true", help="those that still wait for a sink are delivered")
     pseudonym = made(commands, "pseudonym", "the pseudonym of a client", _pseudonym)
     pseudonym.add_argument("--kind", default="client", help="client (default), or the name of a group")
@@ -44,6 +46,8 @@ def add(commands: Commands, profile: Commands, set_command: Callable[[argparse.A
         parser.add_argument("client", metavar="CLIENT")
     successor = made(commands, "successor", "the one-class models that may take over", _successor)
     successor.add_argument("--approve", metavar="NAME", help="let it take over")
+    successor.add_argument("--workers", action="store_true", help="of all workers (docs/cluster.md)")
+    successor.add_argument("--since", metavar="TIME", help="RFC 3339, with --workers; default: soon (docs/cluster.md)")
     _verdict_arguments(made(commands, "verdict", "say what a case was", _verdict))
     given = made(commands, "verdicts", "what was said of cases", _verdicts)
     given.add_argument("--teach", type=Path, metavar="FILE", help="take the cases of `querywarden range --cases`")
@@ -93,7 +97,23 @@ def meant(client: str, kind: str, key: Secret | None) -> str:
     return client if key is None else Pseudonyms(key.reveal()).found(kind, client)
 
 
+def moment(text: str) -> int:
+    """`--since` in microseconds."""
+    from detector.settings import micros
+
+    try:
+        return micros(datetime.fromisoformat(text))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"--since: {text!r} is not an RFC 3339 time with an offset") from error
+
+
 def _forget(arguments: argparse.Namespace) -> list[str]:
+    if arguments.workers:
+
+        def of(settings: Settings) -> str:
+            return meant(arguments.client, arguments.kind, settings.entities.pseudonyms)
+
+        return workers.forget(arguments, lambda path, env: _settings(arguments), of)
     settings = _settings(arguments)
     folders = [(Path(settings.store.path), _profile(settings.profile.path))]
     if settings.shadow.store is not None and Path(settings.shadow.store).exists():
@@ -185,6 +205,11 @@ def _successor(arguments: argparse.Namespace) -> list[str]:
     from detector.profile import artefact
     from detector.run.successors import approve, shown
 
+    since = None if arguments.since is None else moment(arguments.since)
+    if arguments.workers:
+        return workers.successors(arguments, lambda path, env: _settings(arguments), since)
+    if since is not None:
+        raise SettingsError("--since: one process lets it take over at once; a log time is for --workers")
     settings = _settings(arguments)
     store = Path(settings.store.path) / "state.sqlite"
     if arguments.approve is None:

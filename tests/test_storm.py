@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from detector.alert import Alert
+from detector.openings import TAIL, least_unlikely
 from detector.pipeline import Pipeline, State
 from detector.policy import Budget, Dated, Policy, Release, Storm, Threshold
 from detector.profile.artefact import Profile
 from detector.query import Chunk
-from detector.storm import TAIL, Waiting, held, least_unlikely
+from detector.storm import Waiting, held
 from tests import people, strategies
 from tests.driving import Outcome, drive, outcome, pipeline
 from tests.run.made import alert
@@ -260,7 +261,8 @@ def test_an_alert_waits_for_the_slowest_stream_and_no_longer(profile: Profile) -
 
 def test_what_is_remembered_is_bounded(profile: Profile) -> None:
     """A storm of 5,000 leaves a snapshot of openings, not of history."""
-    from detector.storm import MOST, Storms
+    from detector.openings import MOST
+    from detector.storm import Storms
 
     storms = Storms("m", "p", 0.0)
     policies = [Dated(0, POLICY)]

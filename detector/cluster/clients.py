@@ -6,20 +6,23 @@ tick closes when all streams have passed it, as with one process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from detector.cluster import wire
+from detector.cluster.forgetting import Forget, entries_of, erase
 from detector.cluster.handing import Handing
 from detector.cluster.partition import NOTHING, Found, cases_of, restore_one, rows_of
 from detector.cluster.passing import GROUPS, TOWN, Day, Parcel, Post
+from detector.cluster.policies import Entry, Policies
 from detector.cluster.tally import Sum
+from detector.cluster.wire import Routes
 from detector.learned.population import DAY_US, Open, Population
 from detector.levels import TICK_US
 from detector.pipeline import Pipeline, State, Step
-from detector.policy import Dated
 from detector.rings.accounts import RING
+from detector.run.forgetting import without
 
 JUDGE = "judge"
 
@@ -31,6 +34,8 @@ def sender_of(number: int) -> str:
 class Body(msgspec.Struct, frozen=True, array_like=True):
     """watermarks: of each source stream, its last record that was applied; upto: its offset of which was heard last;
     idle: streams of which nothing came when we last heard of them; streams: all that are waited for; sent: see Post.
+    silent: so many messages come of which the alerts were told by workers of version 1. met_from: who was known at that
+    log time was not met by the population. forgotten: requests that were done here; owed: others have no word of them.
     """
 
     watermarks: dict[str, int]
@@ -40,6 +45,10 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
     state: State
     days: int | None
     sent: dict[str, int]
+    silent: int = 0
+    met_from: int = 0
+    forgotten: list[str] = []
+    owed: list[Forget] = []
 
 
 class Clients:
@@ -52,22 +61,44 @@ class Clients:
         pipeline: Pipeline,
         handing: Handing,
         streams: Sequence[str],
-        place: Callable[[str, str], int],
-        partitions: int,
+        routes: Routes,
     ) -> None:
-        """place: the partition of a group, by kind and name."""
         self.pipeline, self._handing = pipeline, handing
-        self._profile, self._place, self._partitions = profile, place, partitions
+        self._profile, self._number, self._routes = profile, number, routes
         self._post = Post(profile, sender_of(number))
         self._streams = list(streams)
         self._watermarks: dict[str, int] = {}
         self._upto: dict[str, int] = {}
         self._idle: set[str] = set()
         self._closed = 0  # was handed on
+        self._silent = self._met_from = 0  # see Body
+        self._taken_over = 0  # takeovers that the pipeline knows
+        self._forgotten: set[str] = set()
+        self._owed: list[Forget] = []
+        self._erased: list[bytes] = []
 
-    @property
-    def policies(self) -> list[Dated]:
-        return self.pipeline.policies
+    def follow(self, policies: Policies) -> None:
+        self.pipeline.policies[:] = policies.dated()
+        self._forgotten -= policies.forgotten  # nobody asks for them again
+        takeovers = policies.takeovers()
+        for takeover in takeovers[self._taken_over :]:  # of the population the town knows
+            self.pipeline.take_over(takeover.since, takeover.successor, again=True)
+        self._taken_over = len(takeovers)
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return []
+
+    def concerned(self, one: Forget) -> bool:
+        return one.id not in self._forgotten and (not one.of_client or self._routes.of(one.entity) == self._number)
+
+    def forget(self, one: Forget) -> None:
+        """Its rows, and its queries in open ticks. What is known of its days, by its key, stays."""
+        pipeline, docket = self.pipeline, self.pipeline.docket
+        state = without(pipeline.state(), one.kind, one.entity)  # while the tables still know the name
+        self._erased += entries_of(erase([pipeline.clients], docket.cases, docket.changed, one))
+        pipeline.restore(state)
+        self._forgotten.add(one.id)
+        self._owed.append(one)
 
     @property
     def decided(self) -> int:
@@ -78,7 +109,7 @@ class Clients:
         return len(self.pipeline.clients)
 
     def reach(self, value: bytes) -> int:
-        return wire.read(value, self._profile).clock
+        return wire.reach(wire.read(value, self._profile))
 
     def take(self, value: bytes) -> Found:
         records = wire.read(value, self._profile)
@@ -88,6 +119,9 @@ class Clients:
             step = self.pipeline.advance(chunk)
             self._watermarks[chunk.stream] = chunk.offsets[-1]
         self._note(records)
+        if self._silent:
+            self._silent -= 1
+            self._handing.waiting()
         return Found(step, self._parcels())
 
     def _note(self, records: wire.Records) -> None:
@@ -117,13 +151,22 @@ class Clients:
         town = self._post.parcel(TOWN, 0, closed, sums=accounts, asked=counts, waiting=waiting, days=days)
         return [*self._to_groups(closed, sums), town]
 
+    def words(self) -> Iterator[Parcel]:
+        owed, self._owed = self._owed, []
+        for one in owed:
+            targets = range(self._routes.partitions) if one.of_client else [self._routes.of_group(one.kind, one.entity)]
+            for target in targets if self._handing.kinds else []:
+                yield self._post.parcel(GROUPS, target, self._closed, forgotten=[one])
+            if one.of_client:
+                yield self._post.parcel(TOWN, 0, self._closed, forgotten=[one])
+
     def _to_groups(self, closed: int, sums: dict[str, list[Sum]]) -> Iterator[Parcel]:
         if not self._handing.kinds:
             return
-        placed: list[dict[str, list[Sum]]] = [{} for _ in range(self._partitions)]
+        placed: list[dict[str, list[Sum]]] = [{} for _ in range(self._routes.partitions)]
         for kind, found in sums.items():
             for one in found:
-                placed[self._place(kind, one.name)].setdefault(kind, []).append(one)
+                placed[self._routes.of_group(kind, one.name)].setdefault(kind, []).append(one)
         for target, mine in enumerate(placed):
             yield self._post.parcel(GROUPS, target, closed, sums=mine)
 
@@ -137,7 +180,7 @@ class Clients:
             return []
         found, left = [], population.open()
         for day in over:
-            came = self.pipeline.came(day)
+            came = [one for one in self.pipeline.came(day) if one.first_at > self._met_from]
             looks, suspects = left.looks.pop(day, []), left.suspects.pop(day, [])
             sampled = left.days.pop(day, None)
             if came or looks or suspects or sampled is not None:
@@ -151,11 +194,15 @@ class Clients:
         yield from rows_of([self.pipeline.clients])
         yield from cases_of(self.pipeline.cases, self.pipeline.docket.changed)
 
+    def erased(self) -> list[bytes]:
+        return self._erased
+
     def settled(self) -> None:
+        self._erased = []
         self.pipeline.clients.settled()
         self.pipeline.docket.changed.clear()
 
-    def restore(self, key: bytes, value: bytes) -> None:
+    def restore(self, key: bytes, value: bytes | None) -> None:
         restore_one([self.pipeline.clients], self.pipeline.cases, key, value)
 
     def body(self) -> bytes:
@@ -169,13 +216,19 @@ class Clients:
             self.pipeline.state(),
             days,
             self._post.sent,
+            self._silent,
+            self._met_from,
+            sorted(self._forgotten),
+            self._owed,
         )
         return msgspec.msgpack.encode(body)
 
     def resume(self, body: bytes) -> None:
         found = msgspec.msgpack.decode(body, type=Body)
         self._watermarks, self._upto = dict(found.watermarks), dict(found.upto)
-        self._idle, self._streams = set(found.idle), list(found.streams)
+        self._idle, self._streams = set(found.idle), list(found.streams) or self._streams  # version 1 kept none
+        self._silent, self._met_from = found.silent, found.met_from
+        self._forgotten, self._owed = set(found.forgotten), list(found.owed)
         self._post.sent = dict(found.sent)
         population = self.pipeline.population
         if population is not None and found.days is not None:

@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 
 from detector.cluster.passing import Day
+from detector.cluster.policies import Takeover
 from detector.learned.days import SAMPLE, Sampled
 from detector.learned.news import population_moved
 from detector.learned.population import DAY_US, Came, News, Open, Seen
+from detector.levels import TICK_US
 from detector.pipeline import QUIET, Step
 from detector.policy import Dated, in_force
 from detector.profile.artefact import Profile
@@ -24,20 +26,44 @@ class Days:
         self.population = population_of(profile)
         self._profile = profile
         self._known: dict[int, list[Day]] = {}
+        self._takeovers: list[Takeover] = []
+        self._taken_over = 0  # of them
+
+    def follow(self, takeovers: list[Takeover]) -> None:
+        """The successors that take over. Those that had done so in what was saved are in force, and noted there."""
+        self._takeovers = takeovers
+        since = self.population.settled.took_over
+        while since is not None and self._taken_over < len(takeovers):
+            takeover = takeovers[self._taken_over]
+            if takeover.since > since:
+                break
+            self.population.install(takeover.successor)
+            self._taken_over += 1
 
     def note(self, days: Sequence[Day]) -> None:
         for one in days:
             self._known.setdefault(one.day, []).append(one)
 
     def close(self, before_us: int, policies: Sequence[Dated], step: Step) -> None:
-        """Closes the days before a log time that all have passed."""
+        """Closes the days before a log time that all have passed, each under the model that was in force when it ended;
+        then the one that is in force in the tick that comes.
+        """
         summary = self._profile.summary
         for day in self.population.due(before_us):
+            self._take_over((day + 1) * DAY_US)
             news = self._close(day, self._known.pop(day, []))
             if news != QUIET:
                 step.news.append(news)
             end, version = (day + 1) * DAY_US, in_force(policies, (day + 1) * DAY_US).version
             step.alerts += population_moved(summary.model, summary.id, version, end, news.moved, news.void_since)
+
+        self._take_over(before_us + TICK_US)
+
+    def _take_over(self, before_us: int) -> None:
+        for takeover in self._takeovers[self._taken_over :]:
+            if takeover.since < before_us:
+                self.population.take_over(*takeover)
+                self._taken_over += 1
 
     def _close(self, day: int, known: Sequence[Day]) -> News:
         looks: list[Seen] = [look for one in known for look in one.looks]

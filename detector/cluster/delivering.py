@@ -18,15 +18,46 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
 from detector.cluster.entry import Entry, heartbeat_s
+from detector.cluster.forgetting import Forget
 from detector.cluster.names import Names
+from detector.cluster.policies import Policies
 from detector.run.outbox import Outbox
 from detector.settings import Settings
 
 READ_MS = 500
 
 
+class Erasing:
+    """Forgets in this worker's outbox whom all workers are asked to forget: at once, and again when all have done so,
+    since alerts may have come between.
+    """
+
+    def __init__(self, outbox: Outbox, policies: Policies) -> None:
+        self._outbox, self._policies = outbox, policies
+        self._known: dict[str, Forget] = {}
+
+    def look(self) -> None:
+        self.erase(self.due())
+
+    def due(self) -> list[Forget]:
+        """Who is to be forgotten now; asked by whom the policies belong to."""
+        new = [one for id_, one in self._policies.forget.items() if id_ not in self._known]
+        done = [self._known.pop(id_) for id_ in self._policies.forgotten & self._known.keys()]
+        self._known.update((one.id, one) for one in new)
+        return [*new, *done]
+
+    def erase(self, due: Sequence[Forget]) -> None:
+        for one in due:
+            self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+
+
 async def deliver(
-    settings: Settings, entry: Entry, outbox: Path, ring: Callable[[], None], stopping: Callable[[], bool]
+    settings: Settings,
+    entry: Entry,
+    outbox: Path,
+    policies: Policies,
+    ring: Callable[[], None],
+    stopping: Callable[[], bool],
 ) -> None:
     """Until `stopping`. outbox: the file. `ring` is called when there are new alerts."""
     names, session_ms = Names(settings.cluster.name), int(settings.cluster.session_s * 1000)
@@ -48,6 +79,7 @@ async def deliver(
     # A thread of its own: what the disk takes to make alerts durable, nobody else waits for.
     with ThreadPoolExecutor(1, "outbox") as hand:
         kept = await loop.run_in_executor(hand, Outbox, outbox)
+        erasing = Erasing(kept, policies)
         try:
             async with consumer:
                 while not stopping():
@@ -59,6 +91,9 @@ async def deliver(
                     new = await loop.run_in_executor(hand, kept.put, alerts) if alerts else 0
                     if new:
                         ring()
+                    due = erasing.due()
+                    if due:
+                        await loop.run_in_executor(hand, erasing.erase, due)
                     reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
                     if bool(reached) and await loop.run_in_executor(hand, _delivered, kept, sinks):
                         await _commit(consumer, reached)

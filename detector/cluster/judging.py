@@ -140,7 +140,7 @@ class Judging:
         """Goes on with what waited, saves what is due and was not saved by `take`, lets go of partitions that others
         have now, and answers for those for which nothing comes. A partition that is being taken care of is left alone.
         """
-        asked = assigned if self._journal.policies.pending else ()
+        asked = assigned if self._journal.policies.pending or self._journal.policies.forget else ()
         for number in {*self.owned, *asked}:
             if self._lock(number).locked():
                 continue
@@ -171,9 +171,11 @@ class Judging:
     async def _go_on(self, own: Owned) -> None:
         """Applies what is behind, as far as it may be; keeps and answers in any case."""
         while await self._answer(own):
+            if not await self._forget_asked(own):
+                return
             applied, behind = own.partition.applied, self._behind.get(own.number, [])
             # Both as they are now: the journal may read on while messages are applied.
-            own.partition.work.policies[:] = self._journal.policies.dated()
+            own.partition.follow(self._journal.policies)
             limit = own.partition.limit(self._journal.policies, place_of(self.stage, own.number))
             loop = asyncio.get_running_loop()
             steps, behind = await loop.run_in_executor(self._hand, _apply, own.partition, behind, limit)
@@ -200,6 +202,22 @@ class Judging:
         except ProducerFenced:
             await self._lost(own)
             return False
+        return True
+
+    async def _forget_asked(self, own: Owned) -> bool:
+        """Forgets whom it is asked to; it is durable when this returns. False when the partition went to another."""
+        own.partition.follow(self._journal.policies)
+        due = own.partition.concerns(self._journal.policies)
+        if not due:
+            return True
+        try:
+            await own.forget(due)
+        except ProducerFenced:
+            await self._lost(own)
+            return False
+        self._due[own.number] = self._now() + self._snapshot_s
+        requests = [one.id for one in due]
+        log.info("Entities were forgotten", stage=self.stage.name, partition=own.number, requests=requests)
         return True
 
     async def _lost(self, own: Owned) -> None:

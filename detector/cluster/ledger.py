@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 
 from detector.cluster.entry import Entry
+from detector.cluster.forgetting import Forget
 from detector.cluster.inbox import Message
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.partition import MARK, TOLD, Partition
@@ -161,6 +162,16 @@ class Owned:
         self._wrote(await last)
         partition.settled()
         return written
+
+    async def forget(self, whom: Sequence[Forget]) -> None:
+        """Forgets entities behind all that was found before. Raises ProducerFenced."""
+        if self.partition.telling or self.partition.parcels:
+            await self.tell()
+        for one in whom:
+            self.partition.forget(one)
+        await self.snapshot()
+        self.partition.spread()
+        await self._pass_on()
 
     async def enter(self, entries: Sequence[Entered]) -> None:
         """Writes to the topic of policies, which only the owner may do in a partition's name. Raises ProducerFenced."""

@@ -16,21 +16,20 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from detector.alert import Alert
+from detector.cluster.forgetting import CASE, ROW, Forget, lose
 from detector.cluster.passing import Parcel
 from detector.cluster.policies import Answer, Entry, Policies, answered
+from detector.cluster.versions import VERSION, current
 from detector.decide import Case
 from detector.entities import Entities
 from detector.errors import StoreError
 from detector.pipeline import Step
-from detector.policy import Dated
 from detector.query import DeadLetter
 from detector.tape import Point
 
 NOTHING = -1  # the offset before the first
-VERSION = 2  # of the entries
 MARK = b"m"
 TOLD = b"t"
-ROW, CASE = b"r", b"c"  # before an entity's key of 16 bytes
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -69,8 +68,23 @@ class Limit(NamedTuple):
 class Work(Protocol):
     """What a stage does with messages. Pure: the same messages in the same order give the same."""
 
-    @property
-    def policies(self) -> list[Dated]: ...
+    def follow(self, policies: Policies) -> None:
+        """What holds by now: nothing at or after the time of new ones was decided here."""
+        ...
+
+    def concerned(self, one: Forget) -> bool:
+        """Whether this is asked to forget an entity, and has not yet. Others get word of it (passing.Handed)."""
+        ...
+
+    def forget(self, one: Forget) -> None: ...
+
+    def words(self) -> Iterator[Parcel]:
+        """Of who was forgotten, for others: right after the snapshot that says so, or when that was restored."""
+        ...
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        """What this stage has to enter to the topic of policies."""
+        ...
 
     @property
     def decided(self) -> int:
@@ -92,10 +106,14 @@ class Work(Protocol):
         """Rows, cases and the like that changed since `settled`, as (key, value)."""
         ...
 
+    def erased(self) -> list[bytes]:
+        """The keys of entries that are to be taken away since `settled`, before others are written."""
+        ...
+
     def settled(self) -> None: ...
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """Takes an entry back; of one key the latest counts."""
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Takes an entry back; of one key the latest counts. None: there is none any more."""
         ...
 
     def body(self) -> bytes: ...
@@ -129,10 +147,10 @@ class Partition:
         self.telling = Telling()
         self.parcels: list[Parcel] = []  # that are not passed on yet
         self.saved = True  # nothing was applied since the last snapshot
-        self.new = True  # nothing of it is durable
+        self.new = True  # nothing of it is durable, or nothing as this version writes it
         self.partitions = partitions
         self._profile = profile
-        self._mark: Mark | None = None
+        self._mark: bytes | None = None
 
     # -- applying
 
@@ -163,6 +181,25 @@ class Partition:
             return False
         return limit.unanswered or (limit.bound is not None and self.work.reach(value) >= limit.bound)
 
+    def follow(self, policies: Policies) -> None:
+        """What is decided of policies is in force."""
+        self.work.follow(policies)
+
+    def concerns(self, policies: Policies) -> list[Forget]:
+        """Whom it is asked to forget: only when it has caught up."""
+        return [one for one in policies.forget.values() if self.caught_up and self.work.concerned(one)]
+
+    def forget(self, one: Forget) -> None:
+        """Forgets an entity. All that was found is told and passed on; save a snapshot, then `spread`."""
+        assert not self.telling
+        assert not self.parcels
+        self.work.forget(one)
+        self.saved = False
+
+    def spread(self) -> None:
+        """Word of who was forgotten is to be passed on, before anything else is applied."""
+        self.parcels += self.work.words()
+
     # -- keeping
 
     @property
@@ -181,17 +218,21 @@ class Partition:
         self.telling = Telling()
 
     def answers(self, policies: Policies, place: str) -> list[Entry]:
-        """What this partition, called `place`, has to say to what was proposed: only when it has caught up."""
+        """What this partition, called `place`, has to say to what was proposed, and to enter: only when it has caught
+        up.
+        """
         if not self.caught_up:
             return []
         at = self.work.decided
-        return [
+        said = [
             answered(id_, place, Answer(at, at < proposal.since))
             for id_, proposal in policies.unanswered(place).items()
         ]
+        return [*said, *self.work.enters(policies)]
 
-    def entries(self) -> Iterator[tuple[bytes, bytes]]:
-        """What changed since `settled`, as (key, value); the mark comes last."""
+    def entries(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """What changed since `settled`, as (key, value), None for what is to be taken away; the mark comes last."""
+        yield from ((key, None) for key in self.work.erased())
         yield from self.work.entries()
         yield MARK, self.mark()
 
@@ -206,33 +247,39 @@ class Partition:
 
     # -- coming back
 
-    def restore(self, key: bytes, value: bytes) -> None:
+    def restore(self, key: bytes, value: bytes | None) -> None:
         """Takes an entry back. Raises StoreError, ProfileError."""
         try:
-            if key == TOLD:
+            if value is None:
+                self.work.restore(key, None)
+            elif key == TOLD:
                 self.told = msgspec.msgpack.decode(value, type=int)
             elif key == MARK:
-                self._mark = msgspec.msgpack.decode(value, type=Mark)
+                self._mark = value
             else:
                 self.work.restore(key, value)
         except msgspec.MsgspecError as error:
             raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
 
     def restored(self) -> None:
-        """All entries were given. Raises StoreError when they are another profile's."""
-        mark = self._mark
-        if mark is None:
+        """All entries were given. Raises StoreError when they are another profile's, or a later version's."""
+        if self._mark is None:
             return
-        ours = (VERSION, self._profile, self.partitions)
-        if (mark.version, mark.profile, mark.partitions) != ours:
+        try:
+            value, version = current(self._mark, self.told)
+            mark = msgspec.msgpack.decode(value, type=Mark)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"an entry of the saved state cannot be read: {error}") from error
+        if (mark.profile, mark.partitions) != (self._profile, self.partitions):
             raise StoreError(
-                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions (version "
-                f"{mark.version}); this worker has {self._profile} over {self.partitions} (version {VERSION}): "
-                "another profile needs another cluster.name, see docs/cluster.md"
+                f"the saved state is of profile {mark.profile} over {mark.partitions} partitions; this worker has "
+                f"{self._profile} over {self.partitions}: another profile needs another cluster.name, see "
+                "docs/cluster.md"
             )
-        self.applied, self.new = mark.applied, False
+        self.applied, self.new = mark.applied, version != VERSION
         self.work.resume(mark.body)
         self._mark = None
+        self.spread()
 
 
 def rows_of(tables: list[Entities]) -> Iterator[tuple[bytes, bytes]]:
@@ -247,9 +294,11 @@ def cases_of(cases: dict[bytes, Case], changed: set[bytes]) -> Iterator[tuple[by
         yield CASE + key, msgspec.msgpack.encode(cases[key])
 
 
-def restore_one(tables: list[Entities], cases: dict[bytes, Case], key: bytes, value: bytes) -> None:
-    """Takes back a row or a case."""
-    if key[:1] == ROW:
+def restore_one(tables: list[Entities], cases: dict[bytes, Case], key: bytes, value: bytes | None) -> None:
+    """Takes back a row or a case, or that there is none any more."""
+    if value is None:
+        lose(tables, cases, key)
+    elif key[:1] == ROW:
         row = msgspec.msgpack.decode(value, type=Row)
         for table in tables:
             if table.kind == row.kind:

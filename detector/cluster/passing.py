@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from detector.cluster.forgetting import Forget
 from detector.cluster.tally import Sum
 from detector.errors import StoreError
 from detector.learned.days import Sampled
@@ -37,7 +38,7 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
     before this one.
 
     sums: by kind, of groups or accounts, in ticks before `closed`. asked: queries of such ticks. waiting: alerts, of
-    ticks up to `closed` and later ones. days: that are over.
+    ticks up to `closed` and later ones. days: that are over. forgotten: of whom nothing comes any more.
     """
 
     profile: str
@@ -48,6 +49,7 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
     asked: dict[int, int] = {}
     waiting: list[Waiting] = []
     days: list[Day] = []
+    forgotten: list[Forget] = []
 
 
 class Parcel(NamedTuple):
@@ -75,6 +77,7 @@ class Post:
         asked: dict[int, int] | None = None,
         waiting: list[Waiting] | None = None,
         days: list[Day] | None = None,
+        forgotten: list[Forget] | None = None,
     ) -> Parcel:
         target = f"{to}-{partition}"
         number = self.sent[target] = self.sent.get(target, 0) + 1
@@ -87,6 +90,7 @@ class Post:
             asked=asked or {},
             waiting=waiting or [],
             days=days or [],
+            forgotten=forgotten or [],
         )
         return Parcel(to, partition, _ENCODER.encode(handed))
 

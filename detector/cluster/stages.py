@@ -59,10 +59,6 @@ def check(settings: Settings, profile: Profile | None) -> tuple[KafkaSettings, P
     check_groups(settings, profile)
     for broken, message in (
         (settings.shadow.profile is not None, "shadow: workers run no second profile; leave it out"),
-        (
-            settings.learning.successor == "auto",
-            'learning.successor: workers make successors and let none take over; "auto" would promise it',
-        ),
         (source.partitions is not None, "source.partitions: workers share out all partitions; leave it out"),
         (source.on_gap != "refuse", 'source.on_gap: a worker always refuses a gap; leave it at "refuse"'),
         (source.group is not None, "source.group: the groups of workers are named by cluster.name; leave it out"),
@@ -101,17 +97,14 @@ class Making:
             unnamed_members=unnamed,
             spans=handing,
         )
-        partitions = self._routes.partitions
-        return Clients(
-            self._profile.summary.id, number, pipeline, handing, self._streams, self._routes.of_group, partitions
-        )
+        return Clients(self._profile.summary.id, number, pipeline, handing, self._streams, self._routes)
 
     def groups(self, number: int) -> Groups:
         unnamed = self._settings.entities.unnamed_members
         return Groups(self._profile, number, self._routes.partitions, self._alerts_from, unnamed)
 
     def town(self) -> Town:
-        return Town(self._profile, self._routes.partitions, self._alerts_from)
+        return Town(self._profile, self._routes.partitions, self._alerts_from, self._settings.learning.successor)
 
     def _with(self, work: Work) -> Partition:
         return Partition(self._profile.summary.id, self._routes.partitions, work)

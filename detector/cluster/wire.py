@@ -21,6 +21,7 @@ from detector.logs.contract import Decode, Decoded
 from detector.query import I64, Chunk
 
 MOST_BYTES = 512 * 1024  # of payloads in one message; a single payload may be larger
+OF_FIRST = b"\x95"  # how a message of version 1 begins: an array of five (MessagePack)
 MOST_KNOWN = 65_536  # clients whose place is remembered
 KEY_BYTES = 64  # the longest key that BLAKE2b takes (RFC 7693)
 
@@ -32,6 +33,8 @@ class Records(msgspec.Struct, frozen=True, array_like=True):
     offsets, bounds, clocks: int64, little-endian, one for each payload (Chunk). profile: who shared them out by its
     secret. upto: the stream's next offset; clock: where its clock stood then. All that the partition has to get of the
     stream before that is in this message or in earlier ones. idle: nothing had come for long, and nothing was left.
+
+    Messages of version 1 have no clocks: of the time they say no more than what their records do.
     """
 
     profile: str
@@ -43,6 +46,20 @@ class Records(msgspec.Struct, frozen=True, array_like=True):
     upto: int
     clock: int
     idle: bool = False
+
+    @property
+    def timed(self) -> bool:
+        return bool(self.clocks) or not self.payloads
+
+
+class First(msgspec.Struct, frozen=True, array_like=True):
+    """A message of version 1."""
+
+    profile: str
+    stream: str
+    offsets: bytes
+    bounds: bytes
+    payloads: list[bytes]
 
 
 class Routes:
@@ -155,7 +172,7 @@ def at_rest(profile: str, stream: str, upto: int, clock: int) -> bytes:
 def read(value: bytes, profile: str) -> Records:
     """A message. Raises StoreError for one that is none, or that was shared out by another profile."""
     try:
-        records = _DECODER.decode(value)
+        records = _of_first(_FIRST.decode(value)) if value[:1] == OF_FIRST else _DECODER.decode(value)
     except msgspec.MsgspecError as error:
         raise StoreError(f"a message between the stages cannot be read: {error}") from error
     if records.profile != profile:
@@ -166,10 +183,21 @@ def read(value: bytes, profile: str) -> Records:
     return records
 
 
+def reach(records: Records) -> int:
+    """A log time up to which the records may move the clock of their stream."""
+    return records.clock if records.timed else int(np.frombuffer(records.bounds, "<i8").max())
+
+
+def _of_first(first: First) -> Records:
+    offsets = np.frombuffer(first.offsets, "<i8")
+    upto = int(offsets[-1]) + 1 if len(offsets) else 0
+    return Records(first.profile, first.stream, first.offsets, first.bounds, b"", first.payloads, upto, 0)
+
+
 def chunk_of(records: Records, after: int) -> Chunk | None:
     """What of a message comes behind the watermark `after` of its source, as a chunk; None where nothing does."""
     offsets = np.frombuffer(records.offsets, "<i8")
-    clocks = np.frombuffer(records.clocks, "<i8")
+    clocks = np.frombuffer(records.clocks, "<i8") if records.timed else offsets
     if len({len(offsets), len(clocks), len(records.payloads)}) > 1 or (np.diff(offsets) <= 0).any():
         raise StoreError(f"{records.stream}: the offsets of a message between the stages do not grow")
     start = int(np.searchsorted(offsets, after, side="right"))
@@ -177,7 +205,8 @@ def chunk_of(records: Records, after: int) -> Chunk | None:
         return None
     bounds = np.frombuffer(records.bounds, "<i8")[start:].tolist()
     at = offsets[start:].tolist(), int(offsets[-1]) + 1
-    return Chunk(records.stream, records.payloads[start:], *at, bounds, clocks[start:].tolist())
+    known = clocks[start:].tolist() if records.timed else None
+    return Chunk(records.stream, records.payloads[start:], *at, bounds, known)
 
 
 def _records(profile: str, chunk: Chunk, clocks: I64, rows: Sequence[int], upto: int, clock: int) -> Records:
@@ -208,3 +237,4 @@ def _cut(rows: Iterable[int], payloads: Sequence[bytes]) -> Iterator[list[int]]:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Records)
+_FIRST = msgspec.msgpack.Decoder(First)

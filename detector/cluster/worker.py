@@ -25,9 +25,11 @@ from detector.cluster.journal import Journal
 from detector.cluster.judging import Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.names import Names
+from detector.cluster.policies import successor_of
 from detector.cluster.projecting import Projecting, stream_of
 from detector.cluster.quiet import quieten
 from detector.cluster.stages import Making, places_of
+from detector.cluster.succession import promised
 from detector.cluster.wire import Routes
 from detector.errors import QuerywardenError
 from detector.profile import artefact
@@ -68,7 +70,6 @@ class Worker:
         decode = decoder(settings.log.format, settings.entities.pseudonyms, *use_of(settings, self.profile))
         self.routes = Routes(self.profile.secret, settings.cluster.partitions, decode, self.profile.summary.model)
         self.entry = entry.of(self.source)
-        self.policy = settings.policy.over(self.profile.summary.policy.thresholds).version
         self.journal = Journal(self.entry, self.names)
         self.judging: list[Judging] = []
         self._hand = ThreadPoolExecutor(1, "apply")  # one core is what a worker has; more threads would only take turns
@@ -140,7 +141,8 @@ class Worker:
 
         async def tell(_app: Any) -> None:
             path = Path(self.settings.store.path) / "outbox.sqlite"
-            await deliver(self.settings, self.entry, path, couriers.ring, lambda: bool(app.should_stop))
+            policies, stopping = self.journal.policies, lambda: bool(app.should_stop)
+            await deliver(self.settings, self.entry, path, policies, couriers.ring, stopping)
 
         async def follow(_app: Any) -> None:
             await self.journal.run(lambda: bool(app.should_stop))
@@ -181,11 +183,13 @@ class Worker:
     def health(self) -> Health:
         """Of the settings' policy is said when it is not the one that holds."""
         summary, policies = self.profile.summary, self.journal.policies
-        holds = policies.dated()[-1].policy.version if policies.first else ""
-        other = holds not in ("", self.policy)
-        said = f"policy: {holds} holds, not that of the settings: `querywarden policy apply --workers`"
+        holds = policies.dated()[-1].policy if policies.first else None
+        wanted = self.settings.policy.over(promised(self.profile, policies)).version if holds else ""
+        other = holds is not None and successor_of(holds) is None and holds.version != wanted
+        version = holds.version if holds else ""
+        said = f"policy: {version} holds, not that of the settings: `querywarden policy apply --workers`"
         reasons = (said,) if other else ()
-        return Health(ready=self._ready, reasons=reasons, model=summary.model, profile=summary.id, policy=holds)
+        return Health(ready=self._ready, reasons=reasons, model=summary.model, profile=summary.id, policy=version)
 
     def _look(self, couriers: Couriers, outbox: Outbox) -> None:
         works = [own.partition.work for judging in self.judging for own in judging.owned.values()]

@@ -28,10 +28,15 @@ from detector.dashboard.api.app import make_app
 from detector.dashboard.api.house import House
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
+from detector.dashboard.keeping.audit import Chain
+from detector.dashboard.keeping.history import History
 from detector.dashboard.keeping.opening import file_url, opened, reading
+from detector.dashboard.reading.tapes import Tape
 from detector.dashboard.telling import Telling
 from detector.dashboard_settings import DashboardSettings
 from detector.errors import SettingsError, StoreError
+from detector.profile.artefact import Profile
+from detector.settings import Settings
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 CLOSING_S = 2  # for answers that are under way; listeners would stay for ever
@@ -45,6 +50,8 @@ def check(settings: DashboardSettings) -> None:
         check_hash(settings.local.password_hash.reveal())
     if settings.oidc is not None:
         check_provider(settings.oidc)
+    if settings.history_days is not None and settings.database is None:
+        raise SettingsError("dashboard.history_days: it takes a PostgreSQL dashboard.database")
     if is_loopback(settings.host):
         return
     if settings.local is None and settings.oidc is None:
@@ -75,6 +82,15 @@ def database(settings: DashboardSettings, store: Path) -> Engine:
     return opened(file_url(store))
 
 
+def history(settings: Settings) -> Callable[[Profile], Tape] | None:
+    """Where the points are read: in a PostgreSQL database, which keeps a copy of them; None: in the store."""
+    store, days = settings.store, settings.dashboard.history_days
+    if settings.dashboard.database is None:
+        return None
+    engine = database(settings.dashboard, Path(store.path))
+    return lambda profile: History(engine, Path(store.path), profile, days or store.tape_days)
+
+
 def furnished(
     settings: DashboardSettings,
     books: Books,
@@ -101,6 +117,7 @@ def furnished(
         entrance=Entrance(settings, engine, now, link=link),
         drafting=Drafting(books, engine, review=settings.review, now=now),
         telling=Telling(engine, store / "outbox.sqlite", model=model.model, profile=model.profile),
+        chain=Chain(),
         pace=Pace(monotonic),
         provider=Provider(settings.oidc, now, monotonic) if settings.oidc else None,
         now=now,

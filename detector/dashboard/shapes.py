@@ -205,11 +205,15 @@ class Flip(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """Openings and escalations of a day of log time, by severity; was: under what was in force."""
+    """Openings and escalations of a day of log time that were told, by severity; was: under what was in force.
+    held_was, held_would: how many were held, since the population moved.
+    """
 
     at: int
     was: dict[str, int]
     would: dict[str, int]
+    held_was: int
+    held_would: int
 
 
 class Promised(msgspec.Struct, frozen=True):
@@ -243,8 +247,10 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """All of it over [since, until): days, who flips, what is promised. above: entities whose score is above the lowest
-    threshold now. expected_per_day: openings a day under the change, over the span. took_ms: to compute this.
+    """All of it over [since, until): days, who flips, what is promised. was, would: alerts that were told; held_was,
+    held_would: those that storms held, storms_was, storms_would: how many broke out. above: entities whose score is
+    above the lowest threshold now. expected_per_day: openings that are told a day under the change, over the span.
+    took_ms: to compute this.
     """
 
     since: int | None
@@ -252,6 +258,10 @@ class Preview(msgspec.Struct, frozen=True):
     days: tuple[Day, ...]
     was: dict[str, int]
     would: dict[str, int]
+    held_was: int
+    held_would: int
+    storms_was: int
+    storms_would: int
     flips_in: tuple[Flip, ...]
     flips_out: tuple[Flip, ...]
     flips_in_total: int
@@ -330,11 +340,14 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditState(msgspec.Struct, frozen=True):
-    """Whether the chain holds; broken_at: the first entry that does not follow from what stands before it."""
+    """Whether the chain holds; broken_at: the first entry that does not follow from what stands before it. known: how
+    many were followed at an earlier look, and not again.
+    """
 
     entries: int
     head: str
     broken_at: int | None
+    known: int = 0
 
 
 # -- clients, groups, rings

@@ -53,6 +53,13 @@ class News(msgspec.Struct):
     refused: str = ""
 
 
+class Void(NamedTuple):
+    """That the promise was void since `since`, known from log time `at` on."""
+
+    at: int
+    since: int
+
+
 class Settled(msgspec.Struct):
     """All that closed days left. closed: the day up to which (microseconds // DAY_US); suspects: keys."""
 
@@ -65,6 +72,13 @@ class Settled(msgspec.Struct):
     moved: list[Moved] = msgspec.field(default_factory=list)
     took_over: int | None = None
     void_at: int | None = None  # log time of the close of the day that showed it
+    past: Void | None = None  # before the last takeover
+
+    def void_since(self, at: int) -> int | None:
+        """Since when the promise had been void, as was known at log time `at`; None where it was not."""
+        if self.took_over is not None and at < self.took_over:
+            return None if self.past is None or at < self.past.at else self.past.since
+        return None if self.void_at is None or at < self.void_at else self.watch.void_since
 
 
 class Seen(msgspec.Struct):
@@ -187,6 +201,9 @@ class Population:
     def take_over(self, since: int, successor: Successor) -> None:
         """The successor is in force from log time `since` on."""
         self.install(successor)
+        was = self.settled
+        void = was.void_at is not None and was.watch.void_since is not None
+        was.past = Void(was.void_at or 0, was.watch.void_since or 0) if void else None
         self.settled.took_over = since
         self.settled.watch = watch(np.array(successor.suprema, np.int64))
         self.settled.void_at = None

@@ -157,7 +157,7 @@ def without(state: State, kind: str, entity: str) -> State:
 
     The columns of the ticks belong to the group level: here they are lists of equal length, and bytes of equal parts.
     """
-    state = msgspec.structs.replace(state, sky=_cleared(state.sky, kind, entity))
+    state = msgspec.structs.replace(state, sky=cleared(state.sky, kind, entity))
     ticks = {
         of: _without(waiting, "clients" if kind == CLIENT else "groups", entity) if kind in (CLIENT, of) else waiting
         for of, waiting in state.ticks.items()
@@ -172,18 +172,19 @@ def _without(waiting: bytes, column: str, entity: str) -> bytes:
     return msgspec.msgpack.encode({name: _taken(of, kept, len(who)) for name, of in columns.items()})
 
 
-def _cleared(sky: Sky, kind: str, entity: str) -> Sky:
+def cleared(sky: Sky, kind: str, entity: str) -> Sky:
+    """What storms remember, without the entity."""
     recent = {signal: {who: tick for who, tick in of.items() if who != entity} for signal, of in sky.recent.items()}
     waiting = (one for one in sky.waiting if (one.alert.entity.kind, one.alert.entity.id) != (kind, entity))
     return msgspec.structs.replace(
         sky,
         recent=recent,
         openings=tuple(one for one in sky.openings if one.entity != entity),
-        waiting=tuple(_unnamed(one, entity) if kind == CLIENT else one for one in waiting),
+        waiting=tuple(unnamed(one, entity) if kind == CLIENT else one for one in waiting),
     )
 
 
-def _unnamed(waiting: Waiting, client: str) -> Waiting:
+def unnamed(waiting: Waiting, client: str) -> Waiting:
     """An alert on a group names the clients that asked."""
     alert = waiting.alert
     if client not in (alert.entity.members or ()):

@@ -5,6 +5,7 @@ A runner drives one, and beside it, where a new profile is tried, a second one w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -16,6 +17,7 @@ import structlog
 from detector.decide import Case
 from detector.errors import SettingsError
 from detector.learned.population import Settled
+from detector.levels import TICK_US
 from detector.only import Only
 from detector.pipeline import Pipeline, State, Step, restore_rows
 from detector.profile.artefact import Profile
@@ -38,7 +40,7 @@ from detector.run.store import Store
 from detector.run.successors import NAME as SUCCESSORS
 from detector.run.successors import Successors
 from detector.settings import Settings, micros
-from detector.tape import Point
+from detector.tape import Point, PointId
 
 LEARNING = "learning"  # the store's profile id while there is none
 DAY_US = 86_400_000_000
@@ -61,6 +63,8 @@ class Judge:
         self._resumed = False  # the store knew streams
         self._points: list[Point] = []
         self._letters: list[DeadLetter] = []
+        self._asked = Counter[int]()
+        self._ticks: dict[PointId, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.outbox_path = folder / "outbox.sqlite"
         with ExitStack() as opened:
@@ -134,6 +138,8 @@ class Judge:
             self._successors.take(step.news)
         self._points.extend(step.points)
         self._letters.extend(step.letters)
+        self._asked.update(step.asked)
+        self._ticks.update(step.ticks)
         return new
 
     def snapshot(self, streams: Sequence[str], idle: Collection[str], extras: Mapping[str, bytes] = NOTHING) -> int:
@@ -151,6 +157,8 @@ class Judge:
             cases=[(key, msgspec.msgpack.encode(pipeline.cases[key])) for key in pipeline.docket.changed],
             extras={**extras, **self._learned(), "state": msgspec.msgpack.encode(pipeline.state())},
             points=self._points,
+            asked=self._asked,
+            ticks=self._ticks,
         )
         for table in pipeline.tables:
             table.settled()
@@ -159,8 +167,10 @@ class Judge:
             pipeline.population.changed = False
         if self._successors:
             self._successors.saved()
-        self._points, self._letters = [], []
-        self.store.prune_tape(pipeline.newest_clock - self._settings.store.tape_days * DAY_US)
+        self._points, self._letters, self._asked, self._ticks = [], [], Counter(), {}
+        oldest = pipeline.newest_clock - self._settings.store.tape_days * DAY_US
+        self.store.prune_tape(oldest)
+        self.store.prune_asked(oldest // TICK_US)
         return len(rows)
 
     def look(self) -> None:
@@ -168,7 +178,7 @@ class Judge:
         for request in self.store.requested():
             self.journal.take(request, self.pipeline)
         if self._successors:
-            for policy in self._successors.due():
+            for policy in self._successors.due(self.pipeline.policies[-1].policy):
                 self.journal.hold(policy, self.pipeline)
             self._successors.install(self.pipeline)
 

@@ -25,7 +25,7 @@ from detector.policy import Dated, Policy
 from detector.query import DeadLetter
 from detector.run.database import Database, Schema
 from detector.run.lock import WriterLock
-from detector.tape import Point
+from detector.tape import Point, PointId
 
 PAGE_SIZE = 32_768
 KEEP_DEAD_LETTERS = 100_000
@@ -67,7 +67,15 @@ VERDICTS = (
     "CREATE INDEX verdicts_key ON verdicts(key)",
 )
 
-SCHEMA = Schema("store", (FIRST, FORGETTINGS, VERDICTS))
+# `asked`: how many queries were judged in each tick, by which openings are expected; `saved`: the snapshot that changed
+# it last. `tick`: in which a point was decided, NULL where that is the one of `at`.
+ASKED = (
+    "ALTER TABLE tape ADD COLUMN tick INTEGER",
+    "CREATE TABLE asked(tick INTEGER PRIMARY KEY, queries INTEGER NOT NULL, saved INTEGER NOT NULL)",
+    "CREATE INDEX asked_saved ON asked(saved)",
+)
+
+SCHEMA = Schema("store", (FIRST, FORGETTINGS, VERDICTS, ASKED))
 
 
 class Saved(NamedTuple):
@@ -231,12 +239,16 @@ class Store(Reader):
         cases: Iterable[tuple[bytes, bytes]] = (),
         extras: Mapping[str, bytes] | None = None,
         points: Iterable[Point] = (),
+        asked: Mapping[int, int] | None = None,
+        ticks: Mapping[PointId, int] | None = None,
         forget: Iterable[bytes] = (),
     ) -> None:
         """One snapshot, all or nothing, durable when it returns: what changed since the last one.
 
         `rows`, `names`, `cases` and `extras` replace what is there under the same key. Saving the same again changes
-        nothing. `forget` are entities that expired: their row, name and case go, their tape stays until it is pruned.
+        nothing, but for `asked`: queries by tick since the last snapshot. `ticks`: in which points were decided, where
+        that is not the one of their `at`. `forget` are entities that expired: their row, name and case go, their tape
+        stays until it is pruned.
         """
         gone = [(key,) for key in forget]
         with self.db.transaction("could not take the snapshot") as db:
@@ -251,8 +263,14 @@ class Store(Reader):
             )
             db.executemany("INSERT OR REPLACE INTO extras VALUES (?, ?)", (extras or {}).items())
             db.executemany(
-                "INSERT OR REPLACE INTO tape(key, budget, n, at, level, point) VALUES (?, ?, ?, ?, ?, ?)",
-                ((p.key, p.budget, p.n, p.at, p.level, _ENCODER.encode(p)) for p in points),
+                "INSERT OR REPLACE INTO tape(key, budget, n, at, level, point, tick) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                ((*_columns(p), (ticks or {}).get((p.key, p.n, p.budget))) for p in points),
+            )
+            (saved,) = db.execute("SELECT COALESCE(max(saved), 0) + 1 FROM asked").fetchone()
+            db.executemany(
+                "INSERT INTO asked VALUES (?, ?, ?) ON CONFLICT (tick) DO UPDATE"
+                " SET queries = queries + excluded.queries, saved = excluded.saved",
+                ((tick, queries, saved) for tick, queries in (asked or {}).items()),
             )
             db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", positions.items())
 
@@ -260,6 +278,11 @@ class Store(Reader):
         """Drops the points before a log time (microseconds); returns how many."""
         with self.db.transaction("could not prune the tape") as db:
             return db.execute("DELETE FROM tape WHERE at < ?", (before,)).rowcount
+
+    def prune_asked(self, before: int) -> None:
+        """Drops the counts of the ticks before one, but for those of the last snapshot."""
+        with self.db.transaction("could not prune the counts of queries") as db:
+            db.execute("DELETE FROM asked WHERE tick < ? AND saved < (SELECT max(saved) FROM asked)", (before,))
 
     def settings_policy(self) -> str | None:
         """The version of the last policy in the journal that nobody requested: the one that the settings gave."""
@@ -319,6 +342,10 @@ class Store(Reader):
     def close(self) -> None:
         self.db.close()
         self._lock.release()
+
+
+def _columns(p: Point) -> tuple[bytes, bool, int, int, int, bytes]:
+    return p.key, p.budget, p.n, p.at, p.level, _ENCODER.encode(p)
 
 
 def request_policy(path: str | Path, policy: Policy, since: int | None = None) -> int:

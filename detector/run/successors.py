@@ -68,12 +68,12 @@ class Successors:
     def saved(self) -> None:
         self._saved = True
 
-    def due(self) -> list[Policy]:
+    def due(self, in_force: Policy) -> list[Policy]:
         """Policies of those that take over by themselves, over the one in force; asked for once each."""
         if not self._saved:
             return []
         due, self._due = self._due, []
-        return [policy_of(self._profile, successor, None) for successor in due]
+        return [policy_of(self._profile, successor, in_force) for successor in due]
 
     def install(self, pipeline: Pipeline, *, again: bool = False) -> None:
         """Lets take over whom the journal names by now. again: their takeover was seen before a restart."""
@@ -94,28 +94,31 @@ class Successors:
 _DECODER = msgspec.msgpack.Decoder(list[Successor])
 
 
-def policy_of(profile: Profile, successor: Successor, base: Policy | None) -> Policy:
-    """The policy of a takeover: `base` (the profile's where None) with the successor's thresholds for clients."""
-    base = profile.summary.policy if base is None else base
+def policy_of(profile: Profile, successor: Successor, base: Policy) -> Policy:
+    """The policy of a takeover: `base` with the successor's thresholds for clients."""
     thresholds = {**base.thresholds, "client": thresholds_of(profile, successor)}
     return msgspec.structs.replace(base, thresholds=thresholds, version=PREFIX + name_of(successor))
 
 
 def shown(store: Path) -> list[str]:
     """What there is to approve, with before and after."""
-    found = _read(store)
+    return listed(_read(store), "querywarden successor --config FILE")
+
+
+def listed(found: Sequence[Successor], command: str) -> list[str]:
+    """Successors, with before and after, and the command by which one takes over."""
     if not found:
         return ["No epoch has closed with a successor yet."]
-    return [line for successor in found for line in _lines(successor)]
+    return [line for successor in found for line in _lines(successor, command)]
 
 
-def _lines(successor: Successor) -> list[str]:
+def _lines(successor: Successor, command: str) -> list[str]:
     return [
         f"Successor {name_of(successor)}, of the epoch that closed {rfc3339(successor.closed_at)[:10]}:",
         f"  before: {told_side(successor.before)}",
         f"  after:  {told_side(successor.after)}",
         *(f"  a person should look: {why}" for why in successor.why_not),
-        "  approve it with: querywarden successor --config FILE --approve " + name_of(successor),
+        f"  approve it with: {command} --approve {name_of(successor)}",
     ]
 
 

@@ -10,15 +10,17 @@ import msgspec
 import pytest
 from aiokafka.errors import ProducerFenced
 
+from detector.cluster.forgetting import Forget
 from detector.cluster.inbox import MOST_BYTES, Inbox, Message
 from detector.cluster.journal import Journal
 from detector.cluster.judging import TELL_S, Judging
 from detector.cluster.ledger import Ledger
 from detector.cluster.partition import TOLD, Found, Partition
-from detector.cluster.policies import Policies, begun
+from detector.cluster.passing import Parcel
+from detector.cluster.policies import Entry, Policies, begun
 from detector.cluster.stages import Stage
 from detector.pipeline import Step
-from detector.policy import Dated, Policy
+from detector.policy import Policy
 
 GIVEN = [f"message {i}".encode() for i in range(12)]
 SCORES = [b"score 1", b"score 2"]
@@ -30,8 +32,25 @@ class Collected:
     decided = known = 0
 
     def __init__(self) -> None:
-        self.policies: list[Dated] = []
         self.taken: list[bytes] = []
+
+    def follow(self, policies: Policies) -> None:
+        pass
+
+    def concerned(self, one: Forget) -> bool:
+        return False
+
+    def forget(self, one: Forget) -> None:
+        raise AssertionError
+
+    def words(self) -> Iterator[Parcel]:
+        yield from ()
+
+    def erased(self) -> list[bytes]:
+        return []
+
+    def enters(self, policies: Policies) -> list[Entry]:
+        return []
 
     def reach(self, value: bytes) -> int:
         return 0
@@ -47,7 +66,7 @@ class Collected:
     def settled(self) -> None:
         pass
 
-    def restore(self, key: bytes, value: bytes) -> None:
+    def restore(self, key: bytes, value: bytes | None) -> None:
         raise AssertionError
 
     def body(self) -> bytes:
@@ -131,6 +150,12 @@ async def put(judging: Judging, offsets: range, generation: int = 1) -> None:
         await judging.put(generation, 0, offset, GIVEN[offset])
 
 
+async def until(true: Callable[[], bool], serving: asyncio.Task[None]) -> None:
+    while not true():
+        assert not serving.done(), serving
+        await asyncio.sleep(0)
+
+
 async def until_told(shelf: Shelf, *workers: Judging) -> None:
     """All messages of the topic; then each was told once, in its order."""
     serving = [asyncio.create_task(one.serve(0)) for one in workers]
@@ -155,8 +180,7 @@ def test_who_is_given_a_partition_back_behind_a_hole_reads_what_is_missing() -> 
         ours = worker(shelf)
         await put(ours, range(4))
         serving = asyncio.create_task(ours.serve(0))
-        while len(shelf.told) < 4:
-            await asyncio.sleep(0)
+        await until(lambda: len(shelf.told) >= 4, serving)
         await shelf.open(0)  # by another
         await put(ours, range(4, 12))
         serving.cancel()
@@ -173,8 +197,7 @@ def test_who_was_shut_out_goes_on_though_nothing_else_comes() -> None:
         ours = worker(shelf)
         serving = asyncio.create_task(ours.serve(0))
         await put(ours, range(6))
-        while len(shelf.told) < 6:
-            await asyncio.sleep(0)
+        await until(lambda: len(shelf.told) >= 6, serving)
         await put(ours, range(6, 12))
         await shelf.open(0)
         serving.cancel()

@@ -31,7 +31,6 @@ def test_sound_settings_are_taken(profile: Profile) -> None:
     [
         ({"entities": {"groups": ["subnet"]}}, r'entities\.groups: "subnet", but the profile judges organisation'),
         ({"shadow": {"profile": "p", "store": "s"}}, "shadow: workers run no second profile"),
-        ({"learning": {"successor": "auto"}}, r"learning\.successor: workers make successors and let none take over"),
         ({"source": {"partitions": [0]}}, r"source\.partitions: workers share out all"),
         ({"source": {"on_gap": "continue"}}, "always refuses a gap"),
         ({"source": {"group": "g"}}, r"named by cluster\.name"),

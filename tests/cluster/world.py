@@ -37,6 +37,14 @@ class Kept:
     told: Telling = field(default_factory=Telling)
     committed: int = 0
 
+    def keep(self, partition: Partition) -> None:
+        for key, value in partition.entries():
+            if value is None:
+                self.entries.pop(key, None)
+            else:
+                self.entries[key] = value
+        partition.settled()
+
 
 @dataclass
 class Source:
@@ -84,6 +92,7 @@ class World:
         self.topics: dict[Place, list[bytes]] = {place: [] for place in places}
         self.kept: dict[Place, Kept] = {place: Kept() for place in places}
         self.live: dict[Place, Partition] = {}
+        self.forgot: dict[Place, dict[str, int]] = {}  # how far streams were applied when it last forgot somebody
         for place in places:
             self.open(place)
 
@@ -131,31 +140,43 @@ class World:
         partition, kept = self.live[place], self.kept[place]
         self.tell(place)
         self.pass_on(partition)
-        kept.entries |= dict(partition.entries())
-        partition.settled()
+        kept.keep(partition)
+
+    def made(self, place: Place) -> Partition:
+        """One of which nothing is known."""
+        made = {stage.name: stage.made for stage in self._making().stages(Names("test"))}
+        return made[place[0]](place[1])
 
     def open(self, place: Place) -> None:
         """A crash, too: whatever was not durable is lost."""
-        made = {stage.name: stage.made for stage in self._making().stages(Names("test"))}
-        partition, kept = made[place[0]](place[1]), self.kept[place]
+        partition, kept = self.made(place), self.kept[place]
         for key, value in kept.entries.items():
             partition.restore(key, value)
         partition.restored()
         if partition.new:
-            kept.entries |= dict(partition.entries())
-            partition.settled()
-        partition.work.policies[:] = self.policies.dated()
+            kept.keep(partition)
+        partition.follow(self.policies)
         self.live[place] = partition
 
-    def answer(self, place: Place) -> None:
-        """What comes before anything is applied; who is the town decides."""
+    def answer(self, place: Place) -> int:
+        """What comes before anything is applied; who is the town decides. Returns how much was entered."""
         partition = self.live[place]
-        partition.work.policies[:] = self.policies.dated()
-        for entry in partition.answers(self.policies, _called(place)):
-            self.enter(entry)
+        partition.follow(self.policies)
+        if due := partition.concerns(self.policies):
+            self.tell(place)
+            self.pass_on(partition)
+            for one in due:
+                partition.forget(one)
+            if isinstance(partition.work, Clients):
+                self.forgot[place] = dict(partition.work._watermarks)
+            self.kept[place].keep(partition)
+            partition.spread()
+        entries = partition.answers(self.policies, _called(place))
         if place[0] == TOWN:
-            for id_, decision in list(self.policies.ready(self._answering)):
-                self.enter(decided(id_, decision))
+            entries += [decided(id_, decision) for id_, decision in self.policies.ready(self._answering)]
+        for entry in entries:
+            self.enter(entry)
+        return len(entries)
 
     def enter(self, entry: Entry) -> None:
         self.policies.take(*entry)
@@ -178,11 +199,8 @@ class World:
         """Until nothing is left to be done."""
         while sum(self.project(number) for number in range(len(self.sources))):
             pass
-        for _ in range(2):  # the last answer and the decision come when the others have been asked already
-            for place in self.live:
-                self.answer(place)
-            while sum(self.take(place, 64) for place in self.live):
-                pass
+        while sum([self.answer(place) for place in self.live] + [self.take(place, 64) for place in self.live]):
+            pass
         assert all(p.applied == len(self.topics[place]) - 1 for place, p in self.live.items())
 
     def clients(self) -> list[Clients]:
@@ -201,7 +219,10 @@ class World:
     def rows(self) -> dict[tuple[str, str], bytes]:
         clients = [work.pipeline.clients for work in self.clients()]
         tables = [*clients, *(table for work in (*self.groups(), self.town()) for table in work.tables)]
-        return {(table.kind, id_): table.rows[slot].tobytes() for table in tables for slot, id_ in enumerate(table.ids)}
+        named = [
+            (table, slot, id_) for table in tables for slot, id_ in enumerate(table.ids) if id_
+        ]  # "" was forgotten
+        return {(table.kind, id_): table.rows[slot].tobytes() for table, slot, id_ in named}
 
     def cases(self) -> dict[bytes, Case]:
         """As one process has them: with what is held."""

@@ -39,12 +39,14 @@ class Left(NamedTuple):
 class Fleet:
     """`workers` processes; `supervise` starts again whichever ended."""
 
-    def __init__(self, stage: Stage, workers: int, start: str = "earliest", **source: Any) -> None:
+    def __init__(
+        self, stage: Stage, workers: int, start: str = "earliest", *, partitions: int = PARTITIONS, **source: Any
+    ) -> None:
         self.stage = stage
         self.names = Names(stage.topic.lower())
         cluster = {
             "name": self.names.name,
-            "partitions": PARTITIONS,
+            "partitions": partitions,
             "replication": 1,
             "session_s": 6.0,
         }
@@ -114,16 +116,23 @@ class Fleet:
         rows: dict[tuple[str, str], bytes] = {}
         cases: dict[bytes, Case] = {}
         held: dict[bytes, str] = {}
-        for record in chain(*map(self._read, (self.names.state, self.names.groups, self.names.sky))):
-            if record.key[:1] == ROW:
-                row = msgspec.msgpack.decode(record.value, type=Row)
+        for key, value in self.entries().items():
+            if key[:1] == ROW:
+                row = msgspec.msgpack.decode(value, type=Row)
                 rows[row.kind, row.id] = row.row
-            elif record.key[:1] == CASE:
-                cases[record.key[1:]] = msgspec.msgpack.decode(record.value, type=Case)
-            elif record.key[:1] == HELD:
-                held[record.key[1:]] = msgspec.msgpack.decode(record.value, type=str)
+            elif key[:1] == CASE:
+                cases[key[1:]] = msgspec.msgpack.decode(value, type=Case)
+            elif key[:1] == HELD:
+                held[key[1:]] = msgspec.msgpack.decode(value, type=str)
         cases = {key: msgspec.structs.replace(case, held=held.get(key, "")) for key, case in cases.items()}
         return Left(rows, cases, self._alerts(self.names.alerts), self._alerts(self.names.held))
+
+    def entries(self) -> dict[bytes, bytes]:
+        """What compaction will leave of the topics of state."""
+        found: dict[bytes, bytes | None] = {}
+        for record in chain(*map(self._read, (self.names.state, self.names.groups, self.names.sky))):
+            found[record.key] = record.value
+        return {key: value for key, value in found.items() if value is not None}
 
     def _alerts(self, topic: str) -> list[Alert]:
         return [msgspec.msgpack.decode(record.value, type=Alert) for record in self._read(topic)]

@@ -22,6 +22,8 @@ from detector.dashboard.serving import furnished
 from detector.dashboard_settings import DashboardSettings, LocalSettings, OidcSettings, Role
 from detector.secret import Secret
 from tests.dashboard.memory import MemoryBooks
+from tests.servers.fetched import ServerUnavailable
+from tests.servers.postgres import Databases, postgres
 
 PORT = 9465
 BASE = f"http://127.0.0.1:{PORT}"
@@ -99,6 +101,16 @@ class Scene:
 
 
 Make = Callable[..., Scene]
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Of a real PostgreSQL."""
+    try:
+        with postgres() as url:
+            yield Databases(url)
+    except ServerUnavailable as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,9 @@ class MemoryBooks:
 
     def preview(self, ask: Ask) -> Preview:
         judged = Judged(1, 0, 0, 1.0, 1.0)
-        return Preview(0, 10**12, (), {}, {}, (), (), 0, 0, judged, (), {"client": 3}, 0.5, 25, 500, 11.6, 1.0)
+        return Preview(
+            0, 10**12, (), {}, {}, 0, 0, 0, 0, (), (), 0, 0, judged, (), {"client": 3}, 0.5, 25, 500, 11.6, 1.0
+        )
 
     def promise(self, ask: AskPromise) -> Promised:
         self._known(ask.level)

@@ -19,20 +19,9 @@ from detector.dashboard.keeping.opening import file_url, opened
 from detector.dashboard.keeping.tables import AUDIT, METADATA
 from detector.dashboard.shapes import Change
 from detector.errors import SettingsError, StoreError
-from tests.servers.fetched import ServerUnavailable
-from tests.servers.postgres import postgres
+from tests.servers.postgres import Databases
 
 NOW = 1_800_000_000.123
-EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    try:
-        with postgres() as url:
-            yield url
-    except ServerUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
@@ -40,14 +29,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a database in which nothing is."""
     if request.param == "sqlite":
         return file_url(tmp_path)
-    found: str = request.getfixturevalue("server")
-    from sqlalchemy import create_engine, make_url
-
-    engine = create_engine(make_url(found).set(drivername="postgresql+psycopg"))
-    with engine.begin() as db:
-        db.execute(text(EMPTY))
-    engine.dispose()
-    return found
+    databases: Databases = request.getfixturevalue("databases")
+    return databases.new()
 
 
 @pytest.fixture
@@ -183,6 +166,49 @@ def test_an_entry_with_a_hash_of_its_own_breaks_what_follows(engine: Engine) -> 
         row["hash"] = audit.hashed(row, audit.GENESIS)
         db.execute(update(AUDIT).where(AUDIT.c.seq == 1).values(row))
     assert state(engine) == (3, 2)
+
+
+def seen(engine: Engine, chain: audit.Chain, *, whole: bool = False) -> tuple[int, int | None, int]:
+    with engine.begin() as db:
+        found = chain.state(db, whole=whole)
+    return found.entries, found.broken_at, found.known
+
+
+def test_a_chain_is_followed_on_from_where_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    assert seen(engine, chain) == (3, None, 0)
+    write(engine, "d")
+    hashed, asked = audit.hashed, list[object]()
+    monkeypatch.setattr(audit, "hashed", lambda row, previous: asked.append(row["seq"]) or hashed(row, previous))
+    assert seen(engine, chain) == (4, None, 3)
+    assert asked == [4]
+
+
+def test_an_old_entry_that_was_changed_is_found_when_all_are_followed(engine: Engine) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    seen(engine, chain)
+    unguarded(engine)
+    with engine.begin() as db:
+        db.execute(update(AUDIT).where(AUDIT.c.seq == 2).values(who="somebody else"))
+    assert seen(engine, chain) == (3, None, 3)  # it knows them
+    assert seen(engine, chain, whole=True) == (3, 2, 0)
+    assert seen(engine, audit.Chain()) == (3, 2, 0)  # as after a start
+    assert state(engine) == (3, 2)  # as --verify-audit
+
+
+def test_what_is_changed_at_the_end_that_is_known_is_found_at_once(engine: Engine) -> None:
+    chain = audit.Chain()
+    write(engine, "a", "b", "c")
+    seen(engine, chain)
+    unguarded(engine)
+    with engine.begin() as db:
+        db.execute(update(AUDIT).where(AUDIT.c.seq == 3).values(hash="0" * 64))
+    assert seen(engine, chain) == (3, 3, 0)
+    with engine.begin() as db:
+        db.execute(AUDIT.delete().where(AUDIT.c.seq > 1))
+    assert seen(engine, chain) == (1, 2, 0)  # cut off
 
 
 def test_writers_at_once_make_one_chain(engine: Engine) -> None:

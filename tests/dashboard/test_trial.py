@@ -34,7 +34,7 @@ def columns_of(points: Sequence[Point], cuts: int = 1) -> Columns:
     """The points, taken in so many parts."""
     gathering = Gathering()
     for part in range(cuts):
-        gathering.take(slim(point) for point in points[part::cuts])
+        gathering.take((slim(point), None) for point in points[part::cuts])
     return gathering.columns
 
 

@@ -33,6 +33,7 @@ def runs(page: Path) -> bool:
     return any(block.kind == "sh" and not block.body.startswith(NOT_RUN) for block in blocks(page))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_code_run_in_the_order_of_the_page(page: Path, demo: Path, tmp_path: Path) -> None:
     """In a folder where `make demo` was run. Files that the page names are there from then on."""

@@ -26,6 +26,7 @@ def taught() -> Profile:
     return fit.fit(lambda: iter([log]), decode_many, None, OPTIONS, lambda text: None)
 
 
+@pytest.mark.slow
 def test_every_made_kind_was_left_out_once_and_the_worst_comes_first(taught: Profile) -> None:
     swept = taught.summary.swept
     assert {(one.kind, one.share) for one in swept if one.share == 1.0} == {
@@ -37,6 +38,7 @@ def test_every_made_kind_was_left_out_once_and_the_worst_comes_first(taught: Pro
     assert any(line.startswith("Sequence model: taught on ") for line in report(taught))
 
 
+@pytest.mark.slow
 def test_time_and_conduct_weigh_nothing_and_order_does(taught: Profile) -> None:
     weights = dict(zip(taught.kit.names, taught.laws["client"].sequence, strict=True))
     for name, of in weights.items():
@@ -46,6 +48,7 @@ def test_time_and_conduct_weigh_nothing_and_order_does(taught: Profile) -> None:
     assert np.abs(weights["follow.order"]).sum() > 0
 
 
+@pytest.mark.slow
 def test_a_profile_that_was_saved_says_the_same(taught: Profile, tmp_path: Path) -> None:
     save(taught, tmp_path)
     again = load(tmp_path)
@@ -55,6 +58,7 @@ def test_a_profile_that_was_saved_says_the_same(taught: Profile, tmp_path: Path)
     assert drive(pipeline(again), [stream]).points == drive(pipeline(taught), [stream]).points
 
 
+@pytest.mark.slow
 def test_sweeps_are_named_for_it_and_people_are_not(taught: Profile) -> None:
     found = drive(pipeline(taught), [chunk(*(person(i) for i in range(300, 320)), *(sweep(i) for i in range(8)))])
     named = {alert.entity.id: alert for alert in (*found.alerts, *found.held) if alert.kind == "extraction"}

@@ -29,6 +29,8 @@ class Kept(NamedTuple):
     clocks: dict[str, int]
     letters: set[tuple[str, int, int, str]]
     told: Told
+    asked: dict[int, int]
+    ticks: set[tuple[bytes, int, bool, int]]
 
     def of(self, kind: str) -> tuple[object, ...]:
         """Rows, tape and alerts of one level."""
@@ -49,6 +51,8 @@ def kept(folder: Path) -> Kept:
         state.clocks,
         {(one.stream, one.offset, one.row, one.reason) for one in reader.dead_letters(10_000)},
         told(alerts(folder)),
+        dict(read("SELECT tick, queries FROM asked")),
+        set(read("SELECT key, n, budget, tick FROM tape WHERE tick IS NOT NULL")),
     )
     reader.close()
     return found

@@ -155,7 +155,7 @@ def copy(tmp_path: Path) -> Path:
 def test_the_manifest_says_what_was_copied(copy: Path) -> None:
     manifest = backups.manifest_of(copy)
     assert (manifest.profile, manifest.positions, manifest.made_at) == ("p", {"s": 7}, "2026-01-02T03:04:05+00:00")
-    assert {name: file.schema for name, file in manifest.files.items()} == {STATE: 3, OUTBOX: 2}
+    assert {name: file.schema for name, file in manifest.files.items()} == {STATE: 4, OUTBOX: 2}
     assert sorted(path.name for path in copy.iterdir()) == [MANIFEST, OUTBOX, STATE]
 
 
@@ -247,14 +247,14 @@ def test_a_step_that_was_released_is_never_changed(statements: tuple[str, ...], 
 def test_an_older_store_is_refused_until_it_is_upgraded(tmp_path: Path) -> None:
     first_version(tmp_path / "store")
     with pytest.raises(
-        StoreError, match=r"has store schema 1, this querywarden needs 3: run `querywarden store upgrade`"
+        StoreError, match=r"has store schema 1, this querywarden needs 4: run `querywarden store upgrade`"
     ):
         Store(tmp_path / "store" / STATE, profile="p")
     with pytest.raises(StoreError, match="has outbox schema 1"):
         Outbox(tmp_path / "store" / OUTBOX)
-    assert any("needs 3" in line for line in show(tmp_path / "store"))
+    assert any("needs 4" in line for line in show(tmp_path / "store"))
     lines = upgrade(tmp_path / "store")
-    assert ["schema 1 -> 3" in lines[0], "schema 1 -> 2" in lines[1]] == [True, True]
+    assert ["schema 1 -> 4" in lines[0], "schema 1 -> 2" in lines[1]] == [True, True]
     with closing(Store(tmp_path / "store" / STATE, profile="p")) as store:
         saved = store.load()
         assert saved.positions == {"s": 7}
@@ -299,7 +299,7 @@ def test_show_says_what_is_there(tmp_path: Path) -> None:
         lines = show(tmp_path / "store")  # beside the writer
     text = "\n".join(lines)
     for part in (
-        "store schema 3",
+        "store schema 4",
         "profile p",
         "1 entities, 0 cases, 1 points of the tape",
         "forgotten: 0; asked for: 1",

@@ -52,6 +52,14 @@ def test_what_was_saved_is_loaded(store: Store, path: Path) -> None:
     assert saved.extras == {"clock": b"\x01", "ticks": b""}
 
 
+def test_queries_of_a_tick_add_up_and_their_counts_are_pruned(store: Store) -> None:
+    store.save(positions={}, rows=[], asked={7: 2, 8: 1})
+    store.save(positions={}, rows=[], asked={8: 3, 9: 1})
+    assert store.db.read("SELECT tick, queries, saved FROM asked ORDER BY tick") == [(7, 2, 1), (8, 4, 2), (9, 1, 2)]
+    store.prune_asked(100)
+    assert store.db.read("SELECT tick FROM asked ORDER BY tick") == [(8,), (9,)]  # so that numbers only rise
+
+
 def test_a_row_pages_back_and_an_expired_entity_goes(store: Store) -> None:
     store.save(positions={}, rows=[(key(1), b"one"), (key(2), b"two")], names=[(key(1), "m", "client", "a")])
     assert store.row(key(1)) == b"one"

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.servers.fetched import ServerUnavailable
@@ -59,6 +59,24 @@ def postgres() -> Iterator[str]:
             run(control, "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Databases:
+    """Databases of a server, each empty when it is given out."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._count = 0
+
+    def new(self) -> str:
+        """The URL of one."""
+        import psycopg
+
+        self._count += 1
+        name = f"made_{self._count}"
+        with closing(psycopg.connect(self._url, autocommit=True)) as db:
+            db.execute(f"CREATE DATABASE {name}")
+        return self._url.rpartition("/")[0] + f"/{name}"
 
 
 def _user() -> str | None:

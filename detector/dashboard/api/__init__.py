@@ -22,7 +22,7 @@ in `Authorization: Bearer`. Roles: v viewer, a analyst, e engineer, A admin; eac
     POST   /drafts/{id}/apply    Reason          → Draft 202         A; If-Match; 409 when its base is not in force
     POST   /policy/{version}/rollback Reason     → Draft 202         A; a policy of the journal again, as a new draft
     GET    /audit                                  Page[AuditEntry]  v; the newest first
-    GET    /audit/state                            AuditState        v
+    GET    /audit/state?whole                      AuditState        v; whole: all entries are followed again
     GET    /entities             ?level=&search=&sort=score|exposure|queries|last   Page[EntityRow]   v
     GET    /entity               ?level=&id=       EntityView        v
     GET    /entity/timeline      ?level=&id=       Timeline          v

@@ -13,6 +13,7 @@ MOST = 1_000
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="At most so many.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=1_000, description="`next` of the page before.")]
+Whole = Annotated[bool, QueryParameter(description="Follows all entries again, not only those since the last look.")]
 Search = Annotated[str, QueryParameter(max_length=200)]
 Level = Annotated[str, QueryParameter(min_length=1, max_length=100)]
 Id = Annotated[str, QueryParameter(min_length=1, max_length=1_000)]

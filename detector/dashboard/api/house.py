@@ -14,6 +14,7 @@ from detector.dashboard.access.pace import Pace
 from detector.dashboard.access.provider import Provider
 from detector.dashboard.books import Books
 from detector.dashboard.drafting import Drafting
+from detector.dashboard.keeping.audit import Chain
 from detector.dashboard.telling import Telling
 from detector.dashboard_settings import DashboardSettings
 
@@ -32,6 +33,7 @@ class House:
     entrance: Entrance
     drafting: Drafting
     telling: Telling
+    chain: Chain
     pace: Pace
     provider: Provider | None
     now: Callable[[], float]

@@ -125,9 +125,9 @@ def entries(house: FromHouse, cursor: asked.Cursor = None, limit: asked.Limit = 
 
 
 @get("/audit/state", opt=role("viewer"), sync_to_thread=True)
-def chain(house: FromHouse) -> AuditState:
+def chain(house: FromHouse, whole: asked.Whole = False) -> AuditState:
     with house.reading.begin() as db:
-        return audit.state(db)
+        return house.chain.state(db, whole=whole)
 
 
 HANDLERS = (

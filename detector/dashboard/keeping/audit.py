@@ -7,6 +7,7 @@ entries that the SIEM was sent do, and the head that somebody wrote down.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,16 +54,48 @@ def hashed(row: dict[str, Any], previous: str) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
-def state(db: Connection) -> AuditState:
-    """Follows the whole chain."""
-    previous, count, broken = GENESIS, 0, None
-    for row in _walked(db):
+def state(db: Connection, known: AuditState | None = None) -> AuditState:
+    """Follows the chain: all of it, or what came since it was `known` to hold."""
+    begin = known if known is not None and known.broken_at is None and _stands(db, known) else NOTHING
+    previous, count, broken = begin.head, begin.entries, None
+    for row in _walked(db, begin.entries):
         count += 1
         follows = row["seq"] == count and row["hash"] == hashed(row, previous)
         if broken is None and not follows:
             broken = int(row["seq"])
         previous = row["hash"]
-    return AuditState(entries=count, head=previous, broken_at=broken)
+    if broken is None and known is not None and count < known.entries:
+        broken = count + 1  # its end was cut off
+    return AuditState(entries=count, head=previous, broken_at=broken, known=begin.entries)
+
+
+def _stands(db: Connection, known: AuditState) -> bool:
+    """Whether the last entry that is known is still what it was."""
+    found = db.execute(select(*_ALL).where(AUDIT.c.seq == known.entries)).first()
+    return found is not None and found.hash == known.head
+
+
+NOTHING = AuditState(entries=0, head=GENESIS, broken_at=None)
+
+
+class Chain:
+    """Follows the chain on from where it last did; for many threads. What was changed in entries that it knows is found
+    when all are followed again: by `whole`, by `querywarden dashboard --verify-audit`, and after a start.
+    """
+
+    def __init__(self) -> None:
+        self._known: AuditState | None = None
+        self._lock = threading.Lock()
+
+    def state(self, db: Connection, *, whole: bool = False) -> AuditState:
+        with self._lock:
+            known = self._known
+            found = state(db, known)
+            if whole and found.known:
+                found = state(db)
+            if found.broken_at is None:
+                self._known = found
+            return found
 
 
 def after(db: Connection, seq: int, limit: int) -> tuple[AuditEntry, ...]:
@@ -80,8 +113,8 @@ def newest(db: Connection, before: int | None, limit: int) -> tuple[tuple[AuditE
     return rows, db.execute(select(func.count()).select_from(AUDIT)).scalar_one()
 
 
-def _walked(db: Connection) -> Iterator[dict[str, Any]]:
-    last = None
+def _walked(db: Connection, behind: int) -> Iterator[dict[str, Any]]:
+    last = behind or None  # a number of zero or less would be a forged one
     while True:
         wanted = select(*_ALL).order_by(AUDIT.c.seq).limit(PAGE)
         page = db.execute(wanted if last is None else wanted.where(AUDIT.c.seq > last)).all()

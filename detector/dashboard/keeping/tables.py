@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, Float, Integer, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 NUL = "\x00"
 
@@ -104,6 +118,54 @@ LOCKOUTS = Table(
     Column("failures", Integer, nullable=False),
     Column("last_at", Float(53), nullable=False),
     Column("locked_until", Float(53), nullable=False),
+)
+
+# The tape of a store, and how far it was copied (history.py). It belongs to one profile: others score otherwise.
+# seq: of the last that was copied; epoch: how often something was taken away; mark: MessagePack of how far the
+# store was read (reading/tapes.py), NULL: not at all. forgotten: the store's forgettings that were done here, too.
+TAPES = Table(
+    "tapes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("profile", String(64), nullable=False, unique=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("mark", LargeBinary),
+)
+
+FORGOTTEN = Table(
+    "forgotten",
+    METADATA,
+    Column("tape", Integer, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+# level: of the entity; score: grid level. point: MessagePack of detector.tape.Point, with the evidence of each signal.
+POINTS = Table(
+    "points",
+    METADATA,
+    Column("tape", Integer, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("budget", Boolean, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("tick", BigInteger),
+    Column("level", Words, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("point", LargeBinary, nullable=False),
+    Index("points_seq", "tape", "seq"),
+    Index("points_at", "tape", "at"),
+)
+
+ASKED = Table(
+    "asked",
+    METADATA,
+    Column("tape", Integer, primary_key=True, autoincrement=False),
+    Column("tick", BigInteger, primary_key=True, autoincrement=False),
+    Column("queries", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Index("asked_seq", "tape", "seq"),
 )
 
 LOGINS = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from detector.dashboard.reading.casing import Told, alerts_of
 from detector.dashboard.reading.levels import calibrated, level_words, signal_words
 from detector.dashboard.reading.mapping import NO_MAP, map_of
 from detector.dashboard.reading.people import Someone
+from detector.dashboard.reading.tapes import StoreTape, Tape
 from detector.dashboard.reading.view import Files, View, Views, marks_of
 from detector.dashboard.shapes import (
     Allowed,
@@ -46,32 +48,37 @@ from detector.dashboard.whatif.drafting import changed, told
 from detector.dashboard.whatif.histogram import histogram
 from detector.dashboard.whatif.preview import preview, side
 from detector.dashboard.whatif.trial import Trial, trial
+from detector.dashboard.whatif.weather import Weather, weather
 from detector.errors import SettingsError, StoreError
 from detector.policy import Dated, Policy
 from detector.profile import artefact
 from detector.profile.artefact import Profile
 from detector.profile.report import span
 from detector.rings.accounts import ACCOUNT
-from detector.run.store import Reader, request_policy
+from detector.run.store import request_policy
 from detector.run.verdicts import cases
 from detector.settings import Settings, micros
+from detector.spanning import openings_per_query
 from detector.tape import Point, score_of
 
 
 class StoreBooks:
     """The books of the store that the settings name, whose rows belong to `profile`.
 
-    Raises StoreError when there is no store, or it belongs to another profile. check_s: how old what is told may be.
+    Raises StoreError when there is no store, or it belongs to another profile. tape: where its points are read; None:
+    from the store. check_s: how old what is told may be.
     """
 
-    def __init__(self, settings: Settings, profile: Profile, check_s: float = 0.5) -> None:
+    def __init__(self, settings: Settings, profile: Profile, tape: Tape | None = None, check_s: float = 0.5) -> None:
         self._settings, self._profile = settings, profile
         self._folder = Path(settings.store.path)
         self._files = Files(self._folder, profile)
-        self._views = Views(self._files, profile, settings.store.tape_days, check_s)
+        self._tape = tape or StoreTape(self._folder, settings.store.tape_days)
+        self._views = Views(self._files, profile, self._tape, check_s)
         before = settings.run.no_alerts_before
         self._alerts_from = micros(before) if before else 0
-        self._was: tuple[View, Trial] | None = None
+        self._was: tuple[View, Trial, Weather] | None = None
+        self._per_query = openings_per_query(profile)
         self._queue = queue.Queue(self._files, profile)
         self._seen_at: float | None = None
 
@@ -116,7 +123,7 @@ class StoreBooks:
         view = self._views.now()
         policy = self._changed(view, ask.change)
         was = self._under_the_journal(view)
-        would = trial(view.columns, [Dated(0, policy)], self._alerts_from)
+        would = self._tried(view, [Dated(0, policy)])
         over = self._span(view, ask)
         promises = [
             promised.of_score(known, one.severity, one.score)
@@ -125,8 +132,8 @@ class StoreBooks:
         ]
         found = preview(
             view.columns,
-            side(view.columns, was, *over),
-            side(view.columns, would, *over),
+            side(view.columns, *was, *over),
+            side(view.columns, *would, *over),
             policy,
             view.answers(time.time()),
             promises,
@@ -148,11 +155,15 @@ class StoreBooks:
     def _changed(self, view: View, change: Change) -> Policy:
         return changed(view.journal[-1].policy, change, self._profile.summary.policy.thresholds)
 
-    def _under_the_journal(self, view: View) -> Trial:
+    def _tried(self, view: View, journal: Sequence[Dated]) -> tuple[Trial, Weather]:
+        found = trial(view.columns, journal, self._alerts_from)
+        return found, weather(view.columns, found, journal, self._per_query)
+
+    def _under_the_journal(self, view: View) -> tuple[Trial, Weather]:
         known = self._was
         if known is None or known[0].columns is not view.columns or known[0].journal != view.journal:
-            known = self._was = view, trial(view.columns, view.journal, self._alerts_from)
-        return known[1]
+            known = self._was = view, *self._tried(view, view.journal)
+        return known[1:]
 
     def _span(self, view: View, ask: Ask) -> tuple[int, int]:
         first, last = view.columns.since or 0, view.columns.until or 0
@@ -179,8 +190,8 @@ class StoreBooks:
     def entities(self, level: str | None, search: str, sort: Sort, cursor: str | None, limit: int) -> Page[EntityRow]:
         view, now = self._views.now(), time.time()
         found, total, following = view.people.listed(self._of_level(view, level), search, sort, cursor, limit)
-        with self._files.state() as reader:
-            return Page(tuple(self._row(view, reader, one, now) for one in found), total, following)
+        latest = self._tape.latest(one.key for one in found)
+        return Page(tuple(self._row(view, one, latest.get(one.key), now) for one in found), total, following)
 
     def _of_level(self, view: View, level: str | None) -> NDArray[np.bool_] | None:
         people = view.people
@@ -197,12 +208,11 @@ class StoreBooks:
             found &= np.array(wanted, np.bool_)
         return found
 
-    def _row(self, view: View, reader: Reader, one: Someone, now: float) -> EntityRow:
+    def _row(self, view: View, one: Someone, latest: bytes | None, now: float) -> EntityRow:
         open_case = view.open_case(one.kind, one.id)
         place = view.columns.place_of.get(one.key, view.columns.entities)
         peak = max(one.peak, int(view.columns.peak[place]) if place < view.columns.entities else 0)
-        body = entity.latest(reader.db, one.key)
-        point = _POINT.decode(body) if body else None
+        point = _POINT.decode(latest) if latest else None
         return EntityRow(
             level=one.kind,
             id=one.id,
@@ -226,9 +236,9 @@ class StoreBooks:
     def entity(self, level: str, id_: str) -> EntityView:
         view, now = self._views.now(), time.time()
         one = self._someone(view, level, id_)
-        with self._files.state() as reader, self._files.outbox() as outbox:
-            row = self._row(view, reader, one, now)
-            points = entity.scored(reader, one.key)
+        row = self._row(view, one, self._tape.latest([one.key]).get(one.key), now)
+        points = self._tape.scored(one.key)
+        with self._files.outbox() as outbox:
             alerts = alerts_of(outbox, self._told_of(view, one))
         last = points[-1] if points else None
         members = next((point.members for point in reversed(points) if point.members), ())
@@ -262,15 +272,14 @@ class StoreBooks:
     def timeline(self, level: str, id_: str) -> Timeline:
         view = self._views.now()
         one = self._someone(view, level, id_)
-        with self._files.state() as reader, self._files.outbox() as outbox:
-            points = entity.scored(reader, one.key)
+        points = self._tape.scored(one.key)
+        with self._files.outbox() as outbox:
             alerts = alerts_of(outbox, self._told_of(view, one))
         return entity.timeline(points, alerts, view.journal[-1].policy, self._profile.kit.names)
 
     def mattered(self, level: str, id_: str) -> tuple[Mattered, ...]:
         one = self._someone(self._views.now(), level, id_)
-        with self._files.state() as reader:
-            return entity.mattered(entity.scored(reader, one.key), self._profile.kit.signals)
+        return entity.mattered(self._tape.scored(one.key), self._profile.kit.signals)
 
     def map(self, level: str, id_: str) -> Map:
         one = self._someone(self._views.now(), level, id_)
@@ -351,13 +360,17 @@ class StoreBooks:
 
     def close(self) -> None:
         self._views.close()
+        self._tape.close()
 
 
-def make_books(settings: Settings) -> Books:
-    """Raises SettingsError without a profile, StoreError without a store of it."""
+def make_books(settings: Settings, tape: Callable[[Profile], Tape] | None = None) -> Books:
+    """tape: where the points are read; None: from the store. Raises SettingsError without a profile, StoreError without
+    a store of it.
+    """
     if settings.profile.path is None:
         raise SettingsError("profile.path: none is set, so that there is nothing to show")
-    return StoreBooks(settings, artefact.load(Path(settings.profile.path)))
+    profile = artefact.load(Path(settings.profile.path))
+    return StoreBooks(settings, profile, tape(profile) if tape else None)
 
 
 def _judged(view: View) -> int:

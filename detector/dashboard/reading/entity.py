@@ -13,8 +13,6 @@ from detector.decide import thresholds_of
 from detector.exposure.known import MEASURES
 from detector.policy import Policy
 from detector.reasons import ALONE, MOST_RARE, SWEEP, USUAL, WEAK_DB, leaks, like_a_sweep, sentence
-from detector.run.database import Database
-from detector.run.store import Reader
 from detector.tape import FLOOR, STEP, Point
 from features.contract import Signal
 
@@ -22,17 +20,6 @@ MOST_POINTS = 2_000  # of a line
 MOST_LINES = 12  # signals of a timeline
 MOST_MATTERED = 20
 GROUND = FLOOR - STEP  # where all scores below the tape's floor are drawn from
-
-
-def scored(reader: Reader, key: bytes) -> list[Point]:
-    """The points of an entity's score, in order."""
-    return [point for point in reader.tape(key=key) if not point.budget]
-
-
-def latest(db: Database, key: bytes) -> bytes | None:
-    """The newest point of an entity's score, as it was saved."""
-    found = db.read("SELECT point FROM tape WHERE key = ? AND budget = 0 ORDER BY n DESC LIMIT 1", key)
-    return found[0][0] if found else None
 
 
 def one_in(odds: int) -> float | None:

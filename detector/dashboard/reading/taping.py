@@ -1,70 +1,56 @@
-"""The tape of a store into columns: what was saved since it was read last, all of it when something was taken away."""
+"""The tape into columns: what was kept since it was read last, all of it when something was taken away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from detector.dashboard.reading.tapes import Mark, Tape
 from detector.dashboard.whatif.columns import Columns, Gathering, Slim
-from detector.errors import StoreError
-from detector.run.database import Database
+from features.contract import Signal
 
-PAGE = 20_000
 DAY_US = 86_400_000_000
 
 
 class Taping:
-    """One thread at a time. days: of log time that the columns keep."""
+    """One thread at a time. signals: of the kit that the points are of."""
 
-    def __init__(self, days: int) -> None:
-        self._days = days
+    def __init__(self, tape: Tape, signals: Sequence[Signal] = ()) -> None:
+        self._tape, self._signals = tape, signals
         self._begin()
 
     def _begin(self) -> None:
-        self.gathering = Gathering()
-        self._rowid, self._row, self._forgotten = 0, (b"", -1, -1), 0
+        self.gathering = Gathering(self._signals)
+        self._mark: Mark | None = None
 
     @property
     def columns(self) -> Columns:
         return self.gathering.columns
 
-    def refresh(self, db: Database) -> bool:
+    def refresh(self) -> bool:
         """Reads what is new; True when anything was."""
-        (forgotten,) = db.read("SELECT count(*) FROM forgettings WHERE state = 'done'")[0]
-        if forgotten != self._forgotten or not self._goes_on(db):
+        if self._mark is not None and not self._tape.goes_on(self._mark):
             self._begin()
-            self._forgotten = forgotten
-        before = self._rowid
+        before, taken = self._mark, False
         try:
-            self.gathering.take(self._new(db))
-        except StoreError:  # a part was read that is in no column
-            self._begin()
-            raise
-        if self._rowid == before:
+            asked: dict[int, int] = {}
+            self.gathering.take(self._new(asked), asked)
+            taken = True
+        finally:
+            if not taken:  # a part was read that is in no column
+                self._begin()
+        if self._mark == before:
             return False
-        self.gathering.prune((self.columns.until or 0) - self._days * DAY_US)
+        self.gathering.prune((self.columns.until or 0) - self._tape.days * DAY_US)
         return True
 
-    def _goes_on(self, db: Database) -> bool:
-        """Numbers of rows are given anew when the last rows were pruned or forgotten: then the last is another."""
-        if not self._rowid:
-            return True
-        found = db.read("SELECT key, n, budget FROM tape WHERE rowid = ?", self._rowid)
-        return bool(found) and found[0] == self._row
-
-    def _new(self, db: Database) -> Iterator[Slim]:
-        while True:
-            rows = db.read(
-                "SELECT rowid, key, n, budget, point FROM tape WHERE rowid > ? ORDER BY rowid LIMIT ?",
-                self._rowid,
-                PAGE,
-            )
-            if not rows:
-                return
-            for row in rows:
-                yield _SLIM.decode(row[4])
-            self._rowid, self._row = rows[-1][0], rows[-1][1:4]
+    def _new(self, asked: dict[int, int]) -> Iterator[tuple[Slim, int | None]]:
+        for read in self._tape.new(self._mark):
+            asked.update(read.asked)
+            for row in read.rows:
+                yield _SLIM.decode(row.point), row.tick
+            self._mark = read.mark
 
 
 _SLIM = msgspec.msgpack.Decoder(Slim)

@@ -16,6 +16,7 @@ from detector.alert import Alert
 from detector.dashboard.reading.casing import Casing, Told
 from detector.dashboard.reading.levels import Standing, standing
 from detector.dashboard.reading.people import People, people_of
+from detector.dashboard.reading.tapes import Tape
 from detector.dashboard.reading.taping import Taping
 from detector.dashboard.whatif.columns import Columns
 from detector.errors import StoreError
@@ -96,10 +97,10 @@ class Views:
     check_s: seconds after which a store is asked again; 0: whoever asks waits for it.
     """
 
-    def __init__(self, files: Files, profile: Profile, tape_days: int, check_s: float = CHECK_S) -> None:
+    def __init__(self, files: Files, profile: Profile, tape: Tape, check_s: float = CHECK_S) -> None:
         self.files = files
         self._profile, self._check_s = profile, check_s
-        self._taping, self._casing = Taping(tape_days), Casing()
+        self._taping, self._casing = Taping(tape, profile.kit.signals), Casing()
         self._lock = threading.Lock()
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="books")
         self._pending: Future[None] | None = None
@@ -159,7 +160,7 @@ class Views:
         return found
 
     def _made(self, reader: Reader, outbox: Outbox, people: People, marks: tuple[str, ...]) -> View:
-        self._taping.refresh(reader.db)
+        self._taping.refresh()
         self._casing.refresh(outbox)
         journal = reader.policies()
         given = [(key, _VERDICT.decode(body)) for key, body in reader.db.read(VERDICTS)]

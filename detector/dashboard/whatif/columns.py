@@ -6,8 +6,9 @@ Some sixty bytes a point. The ids of queries lie in one run of bytes, since they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.alert import ATTACKS, Attack
+from detector.dashboard.whatif.leading import Leading
+from detector.levels import TICK_US
 from detector.policy import level_of_class
 from detector.query import I64
 from detector.tape import Exposed, Point, score_of
+from features.contract import Signal
 
 NOTHING_LEARNED = -1  # clone, of a point that does not say what leaked
 MOST_CLONE = 32_767
@@ -27,7 +31,7 @@ LEAST_IDS = 2**20  # bytes of ids that are not worth moving
 
 
 class Slim(msgspec.Struct, frozen=True, gc=False):
-    """Of a saved point what `decide` looks at, and the members of a group."""
+    """Of a saved point what `decide` and storms look at, and the members of a group."""
 
     key: bytes
     model: str
@@ -43,6 +47,9 @@ class Slim(msgspec.Struct, frozen=True, gc=False):
     exposed: Exposed | None = None
     attack: Attack = "extraction"
     of_class: str = ""
+    evidence: tuple[int, ...] = ()
+    odds: tuple[int, ...] = ()
+    sequence: int = 0
 
 
 class Who(NamedTuple):
@@ -55,7 +62,8 @@ class Who(NamedTuple):
 
 class Points(NamedTuple):
     """A column for each number of a point. entity, attack, group: places in `who`, ATTACKS and `groups`. clone:
-    permille, NOTHING_LEARNED where it is not said. id_at, id_len: where the query's id lies in `ids`.
+    permille, NOTHING_LEARNED where it is not said. id_at, id_len: where the query's id lies in `ids`. tick: in which it
+    was decided; first, own: of what leads an alert on it (leading.py).
     """
 
     entity: NDArray[np.int32]
@@ -69,6 +77,9 @@ class Points(NamedTuple):
     asked: I64
     id_at: I64
     id_len: NDArray[np.int32]
+    tick: NDArray[np.int32]
+    first: NDArray[np.uint8]
+    own: NDArray[np.uint8]
 
     @classmethod
     def of(cls, rows: Sequence[tuple[int, ...]]) -> Points:
@@ -89,8 +100,19 @@ def joined(parts: Sequence[Points]) -> Points:
     return Points(*(np.concatenate(column) for column in columns))
 
 
-TYPES = ("i4", "?", "u2", "i2", "u1", "u1", "i8", "i8", "i8", "i8", "i4")
+TYPES = ("i4", "?", "u2", "i2", "u1", "u1", "i8", "i8", "i8", "i8", "i4", "i4", "u1", "u1")
 NO_POINTS = Points.of(())
+
+
+class Tempo(NamedTuple):
+    """How many queries were judged: ticks, ascending; total: of all ticks before each, and of all."""
+
+    ticks: I64
+    total: I64
+
+
+NO_TEMPO = Tempo(np.zeros(0, np.int64), np.zeros(1, np.int64))
+NO_LEADING = Leading(())
 
 
 @dataclass(frozen=True)
@@ -98,9 +120,10 @@ class Columns:
     """points: sorted by entity, n and budget; those of entity e lie in starts[e]:starts[e + 1].
 
     groups: the levels that thresholds are of (`client`, `client:automation`, `ring`); a point's `group` is its place.
-    kind: by entity, the place of its level in `kinds`. last: the place of its last score, -1 where it has none. peak,
-    asked, clone: by entity, the highest level of all its points, the most that a budget point counted, and the highest
-    clone; 0, 0 and NOTHING_LEARNED where there is none.
+    kind: by entity, the place of its level in `kinds`; names: a number for its id, whatever its level. last: the
+    place of its last score, -1 where it has none. peak, asked, clone: the highest level of all its points, the most
+    that a budget point counted, and the highest clone; 0, 0 and NOTHING_LEARNED where there is none. tempo: how much
+    everybody asked.
     """
 
     model: str = ""
@@ -115,9 +138,12 @@ class Columns:
     last: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     kinds: tuple[str, ...] = ()
     kind: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    names: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
     since: int | None = None
     until: int | None = None
     place_of: Mapping[bytes, int] = field(default_factory=dict)
+    leading: Leading = NO_LEADING
+    tempo: Tempo = NO_TEMPO
 
     def __len__(self) -> int:
         return len(self.points.at)
@@ -140,6 +166,12 @@ class Columns:
         theirs = self.points.group[self.last[some]]
         return some[np.flatnonzero(theirs == self.groups.index(group))]
 
+    def queries(self, behind: I64, until: I64) -> I64:
+        """How many were judged in the ticks behind some and up to others."""
+        ticks, total = self.tempo
+        found: I64 = total[np.searchsorted(ticks, until, "right")] - total[np.searchsorted(ticks, behind, "right")]
+        return found
+
     def peak_score(self, entity: int) -> float:
         return score_of(int(self.peak[entity]))
 
@@ -153,7 +185,7 @@ class Columns:
     def point(self, place: int) -> Point:
         """The point as `decide` sees it, without its evidence."""
         entity, budget, level, clone, attack, group, n, at, asked, id_at, id_len = (
-            c[place].item() for c in self.points
+            c[place].item() for c in self.points[:11]
         )
         who = self.who[entity]
         return Point(
@@ -170,12 +202,17 @@ class Gathering:
     were handed out do not change.
     """
 
-    def __init__(self) -> None:
-        self._columns = Columns()
+    def __init__(self, signals: Sequence[Signal] = ()) -> None:
+        self._leading = Leading(signals)
+        self._columns = Columns(leading=self._leading)
+        self._asked: dict[int, int] = {}
+        self._tempo: Tempo | None = NO_TEMPO
         self._places: dict[bytes, int] = {}
         self._who: list[Who] = []
         self._kinds: dict[str, int] = {}
         self._kind: list[int] = []
+        self._names: dict[str, int] = {}
+        self._name: list[int] = []
         self._groups: dict[str, int] = {}
         self._ids = bytearray()
         self._model = ""
@@ -190,16 +227,36 @@ class Gathering:
         found = dict(self._hands.get(client, {}))
         return sorted(found, key=lambda hand: -found[hand])
 
-    def take(self, points: Iterable[Slim]) -> None:
-        """Adds points; one that is known (key, n, budget) is replaced."""
+    def take(self, points: Iterable[tuple[Slim, int | None]], asked: Mapping[int, int] = MappingProxyType({})) -> None:
+        """Adds points, each with the tick in which it was decided (None: that of its `at`); one that is known (key, n,
+        budget) is replaced. asked: queries by tick, as they stand now; it may be filled while the points are read.
+        """
         points, parts = iter(points), [self._columns.points]
-        while rows := [self._row(point) for point in islice(points, PART)]:
-            parts.append(Points.of(rows))
+        while part := [*islice(points, PART)]:
+            leads = self._leading.of([point for point, _ in part])
+            rows = [self._row(point, point.at // TICK_US if tick is None else tick) for point, tick in part]
+            parts.append(Points.of(rows)._replace(first=leads.first, own=leads.own))
+        if asked:
+            self._asked.update(asked)
+            self._tempo = None
         if len(parts) > 1:
             self._settle(joined(parts))
+        elif asked:
+            self._columns = replace(self._columns, tempo=self._pace())
+
+    def _pace(self) -> Tempo:
+        if self._tempo is None:
+            ticks = np.fromiter(self._asked, np.int64, len(self._asked))
+            order = np.argsort(ticks, kind="stable")
+            counts = np.fromiter(self._asked.values(), np.int64, len(self._asked))[order]
+            self._tempo = Tempo(ticks[order], np.append(0, np.cumsum(counts)))
+        return self._tempo
 
     def prune(self, before: int) -> None:
         """Forgets points of before a log time (microseconds). Their entities keep their places."""
+        old = [tick for tick in self._asked if tick < before // TICK_US]
+        for tick in old:
+            del self._asked[tick]
         points = self._columns.points
         kept = points.at >= before
         if not kept.all():
@@ -227,6 +284,7 @@ class Gathering:
             ids=self._ids,
             kinds=tuple(self._kinds),
             kind=np.array(self._kind, np.uint8),
+            names=np.array(self._name, np.int64),
             last=_most(np.where(points.budget, -1, np.arange(len(points.at))), starts, -1),
             peak=_most(np.where(points.budget, 0, points.level), starts, 0),
             asked=_most(np.where(points.budget, points.asked, 0), starts, 0),
@@ -234,9 +292,11 @@ class Gathering:
             since=int(points.at.min()) if len(points.at) else None,
             until=int(points.at.max()) if len(points.at) else None,
             place_of=self._places,
+            leading=self._leading,
+            tempo=self._pace(),
         )
 
-    def _row(self, point: Slim) -> tuple[int, ...]:
+    def _row(self, point: Slim, tick: int) -> tuple[int, ...]:
         place = self._places.get(point.key)
         if place is None:
             place = self._new(point)
@@ -250,13 +310,14 @@ class Gathering:
         clone = NOTHING_LEARNED if point.exposed is None else min(point.exposed.clone, MOST_CLONE)
         return (
             place, point.budget, point.level, clone, ATTACKS.index(point.attack), group, point.n, point.at,
-            point.asked_today, id_at, len(query),
+            point.asked_today, id_at, len(query), tick, 0, 0,
         )  # fmt: skip
 
     def _new(self, point: Slim) -> int:
         self._model = point.model
         self._who.append(Who(point.key, point.kind, point.id))
         self._kind.append(self._kinds.setdefault(point.kind, len(self._kinds)))
+        self._name.append(self._names.setdefault(point.id, len(self._names)))
         place = self._places[point.key] = len(self._places)
         return place
 

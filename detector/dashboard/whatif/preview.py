@@ -13,8 +13,10 @@ from detector.dashboard.shapes import Day, Flip, Judged, Preview, Promised
 from detector.dashboard.whatif.columns import Columns
 from detector.dashboard.whatif.standing import limits_of
 from detector.dashboard.whatif.trial import Trial
+from detector.dashboard.whatif.weather import Weather
 from detector.decide import DAY_US
 from detector.learned.triage import Answer
+from detector.levels import TICK_US
 from detector.policy import Dated, Policy
 from detector.query import I64
 
@@ -23,32 +25,39 @@ NOBODY = -1
 
 
 class Side(NamedTuple):
-    """A trial's openings and escalations within a span. days: (days, severities), from the day on in which the span
-    begins. severity, place: by entity, the rank of the highest severity (NOBODY for who was not alerted on) and the
-    point at which it was said first.
+    """A trial's openings and escalations within a span. days: (days, severities) of those that were told, from the day
+    on in which the span begins; held: by day, those that a storm held; storms: how many began. severity, place: by
+    entity, the rank of the highest severity (NOBODY for who was not told of) and the point at which it was said first.
     """
 
     days: I64
+    held: I64
+    storms: int
     opened: int
     severity: I64
     place: I64
 
 
-def side(columns: Columns, trial: Trial, since: int, until: int) -> Side:
+def side(columns: Columns, trial: Trial, weather: Weather, since: int, until: int) -> Side:
     """Over [since, until) of log time."""
     raises = np.array([ruling.action in RAISES for ruling in trial.rulings], np.bool_)
     ranks = np.array([SEVERITIES.index(ruling.severity) for ruling in trial.rulings], np.int64)
     opens = np.array([ruling.action == "open" for ruling in trial.rulings], np.bool_)
     at = columns.points.at[trial.place]
-    inside = np.flatnonzero(raises[trial.ruling] & (at >= since) & (at < until))
+    within = raises[trial.ruling] & (at >= since) & (at < until)
+    inside = np.flatnonzero(within & ~weather.held)
+    count = _days_of(since, until)
+    held = np.bincount(at[within & weather.held] // DAY_US - since // DAY_US, minlength=count)
     ruling, entity, place = trial.ruling[inside], trial.entity[inside], trial.place[inside]
     rank, day = ranks[ruling], at[inside] // DAY_US - since // DAY_US
-    days = np.bincount(day * len(SEVERITIES) + rank, minlength=_days_of(since, until) * len(SEVERITIES))
+    days = np.bincount(day * len(SEVERITIES) + rank, minlength=count * len(SEVERITIES))
     severity, first = (np.full(columns.entities, NOBODY, np.int64) for _ in range(2))
     np.maximum.at(severity, entity, rank)
     highest = np.flatnonzero(rank == severity[entity])[::-1]  # of equal assignments the last holds: the first said
     first[entity[highest]] = place[highest]
-    return Side(days.reshape(-1, len(SEVERITIES)), int(np.count_nonzero(opens[ruling])), severity, first)
+    storms = sum(since <= tick * TICK_US < until for tick in weather.storms)
+    opened = int(np.count_nonzero(opens[ruling]))
+    return Side(days.reshape(-1, len(SEVERITIES)), held, storms, opened, severity, first)
 
 
 def _days_of(since: int, until: int) -> int:
@@ -76,6 +85,10 @@ def preview(
         days=_days(was, would, since),
         was=_named(was.days.sum(0)),
         would=_named(would.days.sum(0)),
+        held_was=int(was.held.sum()),
+        held_would=int(would.held.sum()),
+        storms_was=was.storms,
+        storms_would=would.storms,
         flips_in=_flips(columns, would, into, said, listed),
         flips_out=_flips(columns, was, out, said, listed),
         flips_in_total=len(into),
@@ -94,7 +107,7 @@ def preview(
 def _days(was: Side, would: Side, since: int) -> tuple[Day, ...]:
     first = since - since % DAY_US
     return tuple(
-        Day(first + day * DAY_US, _named(then), _named(now))
+        Day(first + day * DAY_US, _named(then), _named(now), int(was.held[day]), int(would.held[day]))
         for day, (then, now) in enumerate(zip(was.days, would.days, strict=True))
     )
 

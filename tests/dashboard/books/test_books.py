@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -41,7 +42,7 @@ from detector.run.replay import replay
 from detector.run.store import Reader
 from detector.run.verdicts import NOBODY, RANGE, Verdict
 from tests import people
-from tests.dashboard.books.conftest import Make, settings_in
+from tests.dashboard.books.conftest import Keep, Make, settings_in
 from tests.run.hour import hour
 
 LOOSE = Change(thresholds={"client": (ThresholdAt("low", 0.8), ThresholdAt("critical", 2.5))})
@@ -82,6 +83,23 @@ def test_a_preview_counts_what_was_told_and_what_a_replay_would_tell(
     assert {(flip.level, flip.id) for flip in preview.flips_out} == alerted[0] - alerted[1]
     assert preview.flips_in_total == len(preview.flips_in) > 0
     assert preview.points == books.overview().points
+
+
+def test_a_preview_tells_what_was_told_from_what_a_storm_held(
+    left: Path, tmp_path: Path, saved: Path, profile: Profile, keep: Keep
+) -> None:
+    storm = {"storm": {"at_least": 2, "window_s": 3_600.0}}
+    shutil.copy(left / "log.jsonl", tmp_path / "log.jsonl")
+    LocalRunner(settings_in(tmp_path, saved, policy=storm)).run()
+    settings = settings_in(tmp_path, saved, policy=storm)
+    preview = StoreBooks(settings, profile, keep(tmp_path / "store", profile), check_s=0.0).preview(Ask(Change()))
+    with closing(Outbox(tmp_path / "store" / "outbox.sqlite")) as outbox:
+        held, told = outbox.held(), [*outbox.kept()]
+    assert preview.held_was == preview.held_would == sum(raised(held).values()) > 0
+    assert preview.was == raised(one for one in told if one.kind not in ("population", "health"))
+    storms = sum(one.kind == "population" and one.action == "open" for one in told)
+    assert preview.storms_was == preview.storms_would == storms > 0
+    assert sum(day.held_would for day in preview.days) == preview.held_would
 
 
 def in_force(books: StoreBooks) -> Policy:
@@ -315,8 +333,8 @@ def test_a_requested_change_is_taken_by_the_detector(mine: Make, tmp_path: Path,
     assert not any(one.in_force for one in older)
 
 
-def test_nobody_waits_for_what_is_read_beside(mine: Make, tmp_path: Path, saved: Path, profile: Profile) -> None:
-    books = StoreBooks(settings_in(tmp_path, saved), profile, check_s=1e-9)
+def test_nobody_waits_for_what_is_read_beside(mine: Make, tmp_path: Path, saved: Path) -> None:
+    books = mine(check_s=1e-9)
     before = books.overview()
     late = people.log_of(people.noise("late", seed=3, at=people.START_US + 90 * people.MINUTE_US))
     with (tmp_path / "log.jsonl").open("ab") as log:

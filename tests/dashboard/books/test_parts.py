@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from detector.dashboard.reading import cursors, health
 from detector.dashboard.reading.casing import Casing
 from detector.dashboard.reading.entity import MOST_POINTS, thinned
+from detector.dashboard.reading.tapes import StoreTape
 from detector.dashboard.reading.taping import Taping
 from detector.dashboard.whatif import promised
 from detector.dashboard.whatif.promised import Calibrated
@@ -105,13 +106,13 @@ def test_an_older_verdict_does_not_expire() -> None:
 
 
 def test_a_tape_is_read_on_and_begun_anew_when_rows_were_taken_away(tmp_path: Path) -> None:
-    taping = Taping(days=400)
     with closing(Store(tmp_path / "state.sqlite", profile="p")) as store:
+        taping = Taping(StoreTape(tmp_path, days=400))
         store.save(positions={}, rows=[], points=[point(1, n) for n in (1, 2)])
-        assert taping.refresh(store.db)
-        assert not taping.refresh(store.db)
+        assert taping.refresh()
+        assert not taping.refresh()
         store.save(positions={}, rows=[], points=[point(1, 2, level=9), point(2, 5)])
-        taping.refresh(store.db)
+        taping.refresh()
         columns = taping.columns
         assert [(columns.who[e].id, n) for e, n in zip(columns.points.entity, columns.points.n, strict=True)] == [
             ("c1", 1),
@@ -121,7 +122,7 @@ def test_a_tape_is_read_on_and_begun_anew_when_rows_were_taken_away(tmp_path: Pa
         assert columns.points.level.tolist() == [3, 9, 3]
         store.prune_tape(6)  # all of it: their numbers are given again
         store.save(positions={}, rows=[], points=[point(3, n) for n in range(6, 12)])
-        taping.refresh(store.db)
+        taping.refresh()
         assert {taping.columns.who[e].id for e in taping.columns.points.entity.tolist()} == {"c3"}
 
 

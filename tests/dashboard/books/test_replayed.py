@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from detector.alert import Alert
-from detector.dashboard.whatif.columns import Columns
+from detector.dashboard.whatif.columns import Columns, Gathering
 from detector.dashboard.whatif.trial import in_full, trial
+from detector.dashboard.whatif.weather import weather
+from detector.decide import Decision
 from detector.logs.native import decode_many
 from detector.pipeline import Step
 from detector.policy import Budget, Dated, ExposureBudget, Maintenance, Policy, Storm, Suppression, Threshold
 from detector.profile.artefact import Profile
 from detector.run.replay import replay
-from detector.tape import Point
+from detector.spanning import openings_per_query
+from detector.tape import Point, PointId
+from features import NUMBERS
 from tests import people
-from tests.dashboard.test_trial import columns_of
+from tests.dashboard.test_trial import slim
 from tests.run.hour import hour
 
 LOW, HIGH = Threshold("low", 0.8), Threshold("critical", 2.5)
@@ -51,51 +56,95 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 
 
+class Replayed(NamedTuple):
+    """What a replay told and what it held, its tape, and what the store keeps beside it."""
+
+    told: list[Alert]
+    held: list[Alert]
+    points: list[Point]
+    ticks: dict[PointId, int]
+    asked: Counter[int]
+
+    @property
+    def columns(self) -> Columns:
+        """The points, taken in three parts."""
+        gathering = Gathering(NUMBERS.signals)
+        for part in range(3):
+            mine = self.points[part::3]
+            gathering.take((slim(p), self.ticks.get((p.key, p.n, p.budget))) for p in mine)
+        gathering.take((), self.asked)
+        return gathering.columns
+
+
 @pytest.fixture(scope="module")
-def tape(profile: Profile) -> list[Point]:
+def own(profile: Profile) -> Replayed:
     """Of a run under the profile's own policy."""
-    return replayed(profile, profile.summary.policy)[1]
+    return replayed(profile, profile.summary.policy)
 
 
-def replayed(profile: Profile, policy: Policy) -> tuple[list[Alert], list[Point]]:
-    points: list[Point] = []
+def replayed(profile: Profile, policy: Policy) -> Replayed:
+    found = Replayed([], [], [], {}, Counter())
 
     def keep(step: Step) -> None:
-        points.extend(step.points)
+        found.points.extend(step.points)
+        found.ticks.update(step.ticks)
+        found.asked.update(step.asked)
 
     done = replay(profile, policy, people.chunks(hour().lines), decode_many, keep)
-    return [one for one in [*done.alerts, *done.held] if one.kind != "population"], points
+    found.told.extend(one for one in done.alerts if one.kind != "population")
+    found.held.extend(done.held)
+    return found
 
 
 @pytest.fixture(scope="module")
-def columns(tape: list[Point]) -> Columns:
-    return columns_of(tape, cuts=3)
+def tape(own: Replayed) -> list[Point]:
+    return own.points
+
+
+@pytest.fixture(scope="module")
+def columns(own: Replayed) -> Columns:
+    return own.columns
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_what_if_is_what_a_replay_says(profile: Profile, columns: Columns, name: str) -> None:
     policy = over(profile.summary.policy, **POLICIES[name])
-    alerts, _ = replayed(profile, policy)
+    alerts = replayed(profile, policy).told
     assert bool(alerts) == (name != "nothing")
     assert {one.id for one in alerts} == ids(columns, policy)
     tried = trial(columns, [Dated(0, policy)])
     assert counted(tried.rulings[ruling] for ruling in tried.ruling.tolist()) == counted(alerts)
 
 
-def test_what_a_storm_holds_is_counted_all_the_same(profile: Profile, columns: Columns) -> None:
-    """Who is told and who is held is the storm's to say: what-if counts openings."""
+@pytest.mark.parametrize("storm", [Storm(3_600.0, 2), Storm(120.0, 3), Storm(600.0, 4)])
+@pytest.mark.parametrize("name", ["loose", "many", "rests"])
+def test_what_a_storm_holds_is_what_a_replay_holds(profile: Profile, columns: Columns, name: str, storm: Storm) -> None:
+    policy = msgspec.structs.replace(over(profile.summary.policy, **POLICIES[name]), storm=storm)
+    done = replayed(profile, policy)
+    journal = [Dated(0, policy)]
+    tried = trial(columns, journal)
+    sky = weather(columns, tried, journal, openings_per_query(profile))
+    held = set(zip(tried.entity[sky.held].tolist(), tried.place[sky.held].tolist(), strict=True))
+    found = {(entity, place): said.alert_id for entity, place, said in decided(columns, policy)}
+    assert {found[one] for one in held} == {one.id for one in done.held}
+    assert {said for one, said in found.items() if one not in held} == {one.id for one in done.told}
+
+
+def test_some_of_these_storms_hold_somebody(profile: Profile) -> None:
     policy = msgspec.structs.replace(
-        profile.summary.policy, thresholds={"client": (LOW, HIGH)}, storm=Storm(window_s=3_600.0, at_least=2)
+        over(profile.summary.policy, **POLICIES["loose"]), storm=Storm(window_s=3_600.0, at_least=2)
     )
-    done = replay(profile, policy, people.chunks(hour().lines), decode_many)
-    assert done.held
-    told = {one.id for one in [*done.alerts, *done.held] if one.kind != "population"}
-    assert told == ids(columns, policy)
+    assert replayed(profile, policy).held
+
+
+def decided(columns: Columns, policy: Policy) -> Iterator[tuple[int, int, Decision]]:
+    for entity in range(columns.entities):
+        for place, decision in in_full(columns, [Dated(0, policy)], entity):
+            yield entity, place, decision
 
 
 def ids(columns: Columns, policy: Policy) -> set[str]:
-    found = [in_full(columns, [Dated(0, policy)], entity) for entity in range(columns.entities)]
-    return {decision.alert_id for of_one in found for _, decision in of_one}
+    return {decision.alert_id for _, _, decision in decided(columns, policy)}
 
 
 def counted(said: Any) -> list[tuple[object, ...]]:

@@ -107,12 +107,15 @@ export interface components {
         };
         /**
          * AuditState
-         * @description Whether the chain holds; broken_at: the first entry that does not follow from what stands before it.
+         * @description Whether the chain holds; broken_at: the first entry that does not follow from what stands before it. known: how
+         *         many were followed at an earlier look, and not again.
          */
         AuditState: {
             broken_at: number | null;
             entries: number;
             head: string;
+            /** @default 0 */
+            known: number;
         };
         /**
          * Audited
@@ -184,10 +187,13 @@ export interface components {
         };
         /**
          * Day
-         * @description Openings and escalations of a day of log time, by severity; was: under what was in force.
+         * @description Openings and escalations of a day of log time that were told, by severity; was: under what was in force.
+         *         held_was, held_would: how many were held, since the population moved.
          */
         Day: {
             at: number;
+            held_was: number;
+            held_would: number;
             was: {
                 [key: string]: number;
             };
@@ -465,8 +471,10 @@ export interface components {
         };
         /**
          * Preview
-         * @description All of it over [since, until): days, who flips, what is promised. above: entities whose score is above the lowest
-         *         threshold now. expected_per_day: openings a day under the change, over the span. took_ms: to compute this.
+         * @description All of it over [since, until): days, who flips, what is promised. was, would: alerts that were told; held_was,
+         *         held_would: those that storms held, storms_was, storms_would: how many broke out. above: entities whose score is
+         *         above the lowest threshold now. expected_per_day: openings that are told a day under the change, over the span.
+         *         took_ms: to compute this.
          */
         Preview: {
             above: {
@@ -479,11 +487,15 @@ export interface components {
             flips_in_total: number;
             flips_out: components["schemas"]["Flip"][];
             flips_out_total: number;
+            held_was: number;
+            held_would: number;
             history_days: number;
             judged: components["schemas"]["Judged"];
             points: number;
             promised: components["schemas"]["Promised"][];
             since: number | null;
+            storms_was: number;
+            storms_would: number;
             took_ms: number;
             until: number | null;
             was: {

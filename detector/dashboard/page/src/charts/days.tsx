@@ -57,6 +57,12 @@ export function AlertsADay({ days }: { days: readonly S.Day[] }) {
             { head: "Day (UTC)", cell: (day) => utc(ofLog(day.at)).slice(0, 10) },
             { head: "In force now", num: true, cell: (day) => count(sum(day.was)) },
             { head: "Under this change", num: true, cell: (day) => count(sum(day.would)) },
+            ...(days.some((day) => day.held_was || day.held_would)
+              ? [
+                  { head: "Held, in force now", num: true, cell: (day: S.Day) => count(day.held_was) },
+                  { head: "Held, under this change", num: true, cell: (day: S.Day) => count(day.held_would) },
+                ]
+              : []),
           ]}
         />
       </Behind>

@@ -1,4 +1,5 @@
 /** Who changed what, when and why; and whether that record was tampered with. */
+import { useState } from "preact/hooks";
 import { query, type Page } from "../api/client";
 import { useRead } from "../api/reading";
 import type * as S from "../api/shapes";
@@ -13,7 +14,8 @@ const LIMIT = 50;
 
 export function Audit() {
   const paging = usePaging("audit");
-  const state = useRead<S.AuditState>("/audit/state", ["drafts", "policy"]);
+  const [whole, setWhole] = useState(false);
+  const state = useRead<S.AuditState>(`/audit/state${query({ whole: whole ? "true" : undefined })}`, whole ? [] : ["drafts", "policy"], true);
   const list = useRead<Page<S.AuditEntry>>(`/audit${query({ cursor: paging.cursor, limit: LIMIT })}`, ["drafts", "policy"], true);
   return (
     <>
@@ -26,6 +28,7 @@ export function Audit() {
                 <strong>The chain holds</strong>
                 <p>
                   {of.entries === 0 ? "It has no entry yet." : `${several(of.entries, "entry", "entries")}, each of which follows from what stands before it.`}
+                  {of.known > 0 && ` The first ${count(of.known)} were followed at an earlier look.`}
                   {of.head && (
                     <>
                       {" "}
@@ -33,6 +36,11 @@ export function Audit() {
                     </>
                   )}
                 </p>
+                {(of.known > 0 || whole) && (
+                  <button type="button" disabled={whole} onClick={() => setWhole(true)}>
+                    {state.stale ? "Following all of it" : whole ? "All of it was followed" : "Follow all of it again"}
+                  </button>
+                )}
               </>
             ) : (
               <>

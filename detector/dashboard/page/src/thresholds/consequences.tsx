@@ -22,6 +22,11 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
         <Figure name="Alerts in the span" note={change(sum(now.would), sum(now.was), changed)}>
           <span data-figure="would">{count(sum(now.would))}</span>
         </Figure>
+        {(now.held_was > 0 || now.held_would > 0) && (
+          <Figure name="Held in storms" note={`${several(now.storms_would, "storm")}; was ${count(now.held_was)}`}>
+            <span data-figure="held">{count(now.held_would)}</span>
+          </Figure>
+        )}
         <Figure name="Cases a day" note={`over ${days(now.history_days)}`}>
           {now.expected_per_day === null ? NONE : Number(now.expected_per_day.toPrecision(3))}
         </Figure>
@@ -35,6 +40,12 @@ export function Consequences({ of, changed }: { of: Previewed; changed: boolean 
           {percent(now.judged.precision_would)}
         </Figure>
       </dl>
+      {now.storms_would > now.storms_was && (
+        <p class="warn" role="note">
+          Under this change the population would have moved {now.storms_would === 1 ? "once" : `${count(now.storms_would)} times`}: so many would have crossed at once that{" "}
+          {several(now.held_would, "alert")} would have been held, listed and not sent.
+        </p>
+      )}
       <AlertsADay days={now.days} />
       <BySeverity of={now} />
       <Flips name="Would be alerted on as well" rows={now.flips_in} total={now.flips_in_total} side="in">
@@ -65,6 +76,7 @@ export function InAWord({ of, changed }: { of: S.Preview | undefined; changed: b
         <>
           <strong>{several(sum(of.would), "alert")}</strong> in {days(of.history_days)}
           {sum(of.would) !== sum(of.was) && <> instead of {count(sum(of.was))}</>}
+          {of.held_would > 0 && <>, and {count(of.held_would)} held in {several(of.storms_would, "storm")}</>}
           {changed && (
             <>
               ; {several(of.flips_in_total, "entity", "entities")} more, {count(of.flips_out_total)} fewer;{" "}
