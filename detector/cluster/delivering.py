@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from detector.alert import Alert
-from detector.cluster.entry import Entry
+from detector.cluster.entry import Entry, heartbeat_s
 from detector.cluster.forgetting import Forget
 from detector.cluster.names import Names
 from detector.cluster.policies import Policies
@@ -25,7 +25,6 @@ from detector.run.outbox import Outbox
 from detector.settings import Settings
 
 READ_MS = 500
-HEARTBEATS = 5
 
 
 class Erasing:
@@ -37,15 +36,19 @@ class Erasing:
         self._outbox, self._policies = outbox, policies
         self._known: dict[str, Forget] = {}
 
+    def look(self) -> None:
+        self.erase(self.due())
+
     def due(self) -> list[Forget]:
-        """Each is told twice."""
+        """Who is to be forgotten now; asked by whom the policies belong to."""
         new = [one for id_, one in self._policies.forget.items() if id_ not in self._known]
         done = [self._known.pop(id_) for id_ in self._policies.forgotten & self._known.keys()]
         self._known.update((one.id, one) for one in new)
         return [*new, *done]
 
-    def erase(self, one: Forget) -> None:
-        self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
+    def erase(self, due: Sequence[Forget]) -> None:
+        for one in due:
+            self._outbox.erase(one.kind, one.entity, keep_waiting=one.keep_alerts)
 
 
 async def deliver(
@@ -68,7 +71,7 @@ async def deliver(
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         session_timeout_ms=session_ms,
-        heartbeat_interval_ms=session_ms // HEARTBEATS,
+        heartbeat_interval_ms=int(1000 * heartbeat_s(settings.cluster.session_s)),
     )
     sinks = [sink.name for sink in settings.sinks]
     reached: dict[Any, int] = {}  # in the outbox, not committed
@@ -88,8 +91,9 @@ async def deliver(
                     new = await loop.run_in_executor(hand, kept.put, alerts) if alerts else 0
                     if new:
                         ring()
-                    for one in erasing.due():
-                        await loop.run_in_executor(hand, erasing.erase, one)
+                    due = erasing.due()
+                    if due:
+                        await loop.run_in_executor(hand, erasing.erase, due)
                     reached |= {tp: records[-1].offset + 1 for tp, records in got.items()}
                     if bool(reached) and await loop.run_in_executor(hand, _delivered, kept, sinks):
                         await _commit(consumer, reached)

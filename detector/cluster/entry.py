@@ -10,7 +10,19 @@ from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from detector.sources.kafka import KafkaSettings
 from detector.sources.kafka_client import entry, tls_of
 
+HEARTBEATS = 5  # in a session
+HEARTBEAT_S = 3.0  # and no further apart: who joins is waited for by all others until each has heard of it
+
 Entry = Mapping[str, Any]  # of aiokafka's settings
+
+
+def heartbeat_s(session_s: float) -> float:
+    """Between two words of a worker to its groups.
+
+    >>> heartbeat_s(10.0), heartbeat_s(120.0)
+    (2.0, 3.0)
+    """
+    return min(HEARTBEAT_S, session_s / HEARTBEATS)
 
 
 def of(source: KafkaSettings) -> Entry:

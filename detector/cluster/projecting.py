@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, NoOffsetForPartitionError
 
-from detector.cluster.entry import Entry
+from detector.cluster.entry import Entry, heartbeat_s
 from detector.cluster.names import LARGEST_BYTES, Names
 from detector.cluster.wire import Routes, at_rest, messages
 from detector.query import Chunk
@@ -30,7 +30,6 @@ from detector.sources.kafka import KafkaSettings
 READ_MS = 200
 REST_S = 10.0  # between two words on a stream of which nothing comes
 GATHER_S = 0.1  # from one look at the log to the next, so that messages are larger; more comes meanwhile under load
-HEARTBEATS = 5  # in a session
 LOG_APPEND_TIME = 1
 
 
@@ -127,7 +126,7 @@ class Projecting:
             max_partition_fetch_bytes=source.partition_fetch_max_bytes,
             fetch_max_wait_ms=source.fetch_max_wait_ms,
             session_timeout_ms=session_ms,
-            heartbeat_interval_ms=session_ms // HEARTBEATS,
+            heartbeat_interval_ms=int(1000 * heartbeat_s(self._session_s)),
         )
         consumer.subscribe([source.topic], listener=Assigned(self._begun))
         return consumer

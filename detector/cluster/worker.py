@@ -50,7 +50,6 @@ LOOK_S = 1.0
 # steps: with Python's own 5 ms a worker came to less than half as many records.
 SWITCH_S = 0.0005
 REQUEST_S = 90.0
-HEARTBEATS = 5  # in a session
 METADATA_MS = 10_000  # a topic that the group's leader has not seen yet is assigned to nobody
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
@@ -109,7 +108,7 @@ class Worker:
         for stage in stages:
             ledger = Ledger(self.entry, self.names, stage)
             snapshot_s, count = self.settings.store.snapshot_s, self.telemetry.count
-            heard_s = self.settings.cluster.session_s / HEARTBEATS
+            heard_s = entry.heartbeat_s(self.settings.cluster.session_s)
             self.judging.append(
                 Judging(ledger, self.journal, places_of(stages), snapshot_s, count, hand=self._hand, heard_s=heard_s)
             )
@@ -129,7 +128,7 @@ class Worker:
             consumer_metadata_max_age_ms=METADATA_MS,
             broker_session_timeout=cluster.session_s,
             broker_request_timeout=max(REQUEST_S, cluster.session_s),  # Faust wants it no shorter
-            broker_heartbeat_interval=cluster.session_s / HEARTBEATS,
+            broker_heartbeat_interval=entry.heartbeat_s(cluster.session_s),
             stream_wait_empty=False,  # nothing is ever acknowledged, so a rebalance must not wait for it
             stream_buffer_maxsize=BUFFER,
             web_enabled=False,

@@ -227,26 +227,21 @@ def test_the_outbox_of_a_worker_forgets_at_once_and_again_when_all_have(tmp_path
         policies, late = Policies(), alert_on(GONE, "late")
         erasing = Erasing(outbox, policies)
         outbox.put([mine, other])
-        look(erasing)
+        erasing.look()
         assert entities(outbox) == [GONE, "other"]
         policies.take(*asked(Forget("one", "client", GONE)))
-        look(erasing)
+        erasing.look()
         assert entities(outbox) == ["other"]
         outbox.put([late])
-        look(erasing)
+        erasing.look()
         assert entities(outbox) == ["other", GONE]
         for entry in forgotten("one"):
             policies.take(*entry)
-        look(erasing)
+        erasing.look()
         assert entities(outbox) == ["other"]
         outbox.put([alert_on(GONE, "new")])  # of who took the name
-        look(erasing)
+        erasing.look()
         assert entities(outbox) == ["other", GONE]
-
-
-def look(erasing: Erasing) -> None:
-    for one in erasing.due():
-        erasing.erase(one)
 
 
 def alert_on(client: str, id_: str = "") -> Alert:
