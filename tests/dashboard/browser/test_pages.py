@@ -128,6 +128,7 @@ def test_the_colours_are_the_systems_until_one_chooses(sit: Sit) -> None:
     page.get_by_label("Colours").select_option("system")
     assert page.evaluate(ground) == dark
     page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")  # it is told, and follows
     assert page.evaluate(ground) == light
 
 
