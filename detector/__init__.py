@@ -23,6 +23,7 @@ _KERNELS = (
     "detector/rings",
     "detector/columns.py",
     "detector/entities.py",
+    "detector/openings.py",
     "detector/query.py",
     "detector/tape.py",
     "detector/text",

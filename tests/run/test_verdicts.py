@@ -239,7 +239,7 @@ def test_a_store_of_before_verdicts_is_taken_forward(tmp_path: Path) -> None:
         made.execute("INSERT INTO meta VALUES ('profile', 'p')")
         made.execute("INSERT INTO cases VALUES (?, ?)", (key(1), b"case"))
     Outbox(store / "outbox.sqlite").close()
-    with pytest.raises(StoreError, match="store schema 2, this querywarden needs 3"):
+    with pytest.raises(StoreError, match="store schema 2, this querywarden needs 4"):
         Reader(store / STATE)
     assert "store schema 2 -> 3" in upgrade(store)[0]
     with closing(Store(store / STATE, profile="p")) as opened:
