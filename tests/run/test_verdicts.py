@@ -241,7 +241,7 @@ def test_a_store_of_before_verdicts_is_taken_forward(tmp_path: Path) -> None:
     Outbox(store / "outbox.sqlite").close()
     with pytest.raises(StoreError, match="store schema 2, this querywarden needs 4"):
         Reader(store / STATE)
-    assert "store schema 2 -> 3" in upgrade(store)[0]
+    assert "store schema 2 -> 4" in upgrade(store)[0]
     with closing(Store(store / STATE, profile="p")) as opened:
         assert dict(opened.load().cases) == {key(1): b"case"}
         assert opened.db.read("SELECT count(*) FROM verdicts") == [(0,)]
