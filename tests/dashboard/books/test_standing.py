@@ -75,6 +75,7 @@ def of_text() -> Profile:
     return fit.fit(lambda: iter([log]), decode_many, None, OPTIONS, lambda text: None)
 
 
+@pytest.mark.slow
 def test_the_map_of_text_shows_what_a_row_remembers(of_text: Profile) -> None:
     """Directions of prompts, among those of honest ones: of the latest ones, and of a sample of the others."""
     found = drive(pipeline(of_text), [chunk(person(7), person(8)[:3])])
