@@ -8,17 +8,17 @@ Counted from the first record that arrives to the last that is dealt with; both 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import msgspec
 import numpy as np
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from bench.fleet import PARTITIONS, write
 from bench.results import BUILD, save, say, spread, table
 from bench.speed import DECODER, digits_lines, digits_profile, replayed
 from detector.logs import DECODERS
@@ -32,7 +32,6 @@ from detector.sources.kafka_reader import KafkaSource
 from tests.servers.kafka import kafka_server
 
 RECORDS = 160_000
-PARTITIONS = 6
 ROUNDS = 5
 TOPIC = "inference"
 SNAPSHOT_S = 2.0  # often enough that every round takes some
@@ -77,18 +76,13 @@ def main() -> None:
     save("kafka", found, page(found))
 
 
-def fill(bootstrap: str, lines: Iterable[bytes]) -> None:
-    """The log in a new topic; a client's records lie in one partition, as a server would key them."""
+def fill(bootstrap: str, lines: Sequence[bytes]) -> None:
+    """The log in a new topic."""
     say(f"writing {RECORDS:,} records into {PARTITIONS} partitions")
     admin: Any = KafkaAdminClient(bootstrap_servers=[bootstrap])
     admin.create_topics({TOPIC: {"num_partitions": PARTITIONS, "replication_factor": 1}}, wait_for_metadata=True)
     admin.close()
-    producer: Any = KafkaProducer(bootstrap_servers=[bootstrap], linger_ms=20, batch_size=1 << 18)
-    for line in lines:
-        client: str = DECODER.decode(line).client or ""
-        producer.send(TOPIC, line, partition=crc32(client.encode()) % PARTITIONS)
-    producer.flush()
-    producer.close()
+    write(bootstrap, TOPIC, lines)
 
 
 def measured(profile: Profile, lines: list[bytes], bootstrap: str, folder: Path) -> Mapping[str, list[Pass]]:

@@ -36,9 +36,6 @@ class Erasing:
         self._outbox, self._policies = outbox, policies
         self._known: dict[str, Forget] = {}
 
-    def look(self) -> None:
-        self.erase(self.due())
-
     def due(self) -> list[Forget]:
         """Who is to be forgotten now; asked by whom the policies belong to."""
         new = [one for id_, one in self._policies.forget.items() if id_ not in self._known]

@@ -227,20 +227,20 @@ def test_the_outbox_of_a_worker_forgets_at_once_and_again_when_all_have(tmp_path
         policies, late = Policies(), alert_on(GONE, "late")
         erasing = Erasing(outbox, policies)
         outbox.put([mine, other])
-        erasing.look()
+        erasing.erase(erasing.due())
         assert entities(outbox) == [GONE, "other"]
         policies.take(*asked(Forget("one", "client", GONE)))
-        erasing.look()
+        erasing.erase(erasing.due())
         assert entities(outbox) == ["other"]
         outbox.put([late])
-        erasing.look()
+        erasing.erase(erasing.due())
         assert entities(outbox) == ["other", GONE]
         for entry in forgotten("one"):
             policies.take(*entry)
-        erasing.look()
+        erasing.erase(erasing.due())
         assert entities(outbox) == ["other"]
         outbox.put([alert_on(GONE, "new")])  # of who took the name
-        erasing.look()
+        erasing.erase(erasing.due())
         assert entities(outbox) == ["other", GONE]
 
 
